@@ -1,0 +1,63 @@
+# Everything a developer or a pipeline does, by name. A fresh clone needs Node.js >= 20.19 with npm, git and make: each
+# target sets up what it needs, once.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-kafka lockfile build lint format test test-unit test-integration demo bench clean
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+# The stamp carries the version of Node: the Kafka client is compiled for one.
+SETUP := node_modules/.kafnus-setup-$(shell node --version 2>/dev/null)
+MANIFESTS := package.json pnpm-workspace.yaml pnpm-lock.yaml \
+  $(wildcard libs/*/package.json services/*/package.json tools/*/package.json bench/package.json)
+
+PNPM := node .tools/node_modules/pnpm/bin/pnpm.cjs
+BIN := node_modules/.bin
+# Each blocking call of a Kafka client holds a thread of Node's pool; the tests run several clients in a process.
+JEST := UV_THREADPOOL_SIZE=32 node --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
+
+setup: $(SETUP) ## Install the packages and the native Kafka client (other targets do it by themselves)
+
+$(SETUP): $(MANIFESTS) scripts/setup.sh
+	@sh scripts/setup.sh
+	@touch $@
+
+setup-kafka: $(SETUP) ## Install what a local Apache Kafka needs: a JDK >= 17 and Maven
+	@sh scripts/setup.sh kafka
+
+lockfile: ## Bring pnpm-lock.yaml in line with the package.json files
+	@sh scripts/setup.sh pnpm
+	@$(PNPM) install --lockfile-only --no-frozen-lockfile
+
+build: $(SETUP) ## Compile everything, tests type-checked included
+	@$(BIN)/tsc -b
+
+lint: $(SETUP) ## Check import directions, code style, formatting and the repository itself
+	@$(BIN)/eslint .
+	@$(BIN)/prettier --check --log-level warn .
+	@sh scripts/check-repository.sh
+
+format: $(SETUP) ## Format all files
+	@$(BIN)/prettier --write --log-level warn .
+
+test: $(SETUP) ## Run everything: lint, types, unit to conformance tests, integration on a real Kafka
+	@node scripts/test.mjs
+
+test-unit: $(SETUP) ## Run the tests that need no broker; ARGS: what Jest takes, e.g. ARGS=libs/ngsi-core
+	@$(JEST) --ignoreProjects integration --maxWorkers=2 $(ARGS)
+
+test-integration: build setup-kafka ## Run the tests on a real Kafka, which they start; ARGS as above
+	@$(JEST) --selectProjects integration --runInBand $(ARGS)
+
+demo: build ## Watch the agents at work, without any set-up; ARGS: what `kafnus demo` takes
+	@node tools/cli/dist/main.js demo $(ARGS)
+
+bench: build ## Measure throughput and latency; ARGS: what the benchmark takes, e.g. ARGS=--help
+	@node bench/dist/main.js $(ARGS)
+
+clean: ## Remove what was built; installed packages and downloads stay
+	@rm -rf libs/*/dist services/*/dist tools/*/dist bench/dist .cache/test coverage
+	@find . -name '*.tsbuildinfo' -not -path '*/node_modules/*' -delete

@@ -1,0 +1,35 @@
+/** Jest runs the TypeScript sources directly (transpiled by swc); `make lint` and `make build` check the types. */
+const packages = { 'ngsi-core': 'libs', 'agent-runtime': 'libs', 'agent-testkit': 'libs', cli: 'tools' };
+const services = ['historic', 'lastdata', 'mutable', 'errors'];
+
+const shared = {
+  testEnvironment: 'node',
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } },
+    ],
+  },
+  moduleNameMapper: {
+    '^@kafnus/(ngsi-core|agent-runtime|agent-testkit)$': '<rootDir>/libs/$1/src/index.ts',
+    '^@kafnus/(historic|lastdata|mutable|errors)$': '<rootDir>/services/$1/src/agent.ts',
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+  },
+};
+
+export default {
+  projects: [
+    ...Object.entries(packages).map(([name, folder]) => ({
+      ...shared,
+      displayName: name,
+      testMatch: [`<rootDir>/${folder}/${name}/test/**/*.test.ts`],
+    })),
+    ...services.map((name) => ({
+      ...shared,
+      displayName: name,
+      testMatch: [`<rootDir>/services/${name}/test/**/*.test.ts`],
+    })),
+    { ...shared, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
+  ],
+};

@@ -1,0 +1,207 @@
+#!/bin/sh
+# Prepares a clone, and repairs one: packages and the native Kafka client; with the argument `kafka` what a local Apache
+# Kafka needs, with `pnpm` only the package manager. What is in place is left alone. Run it through make, which knows when.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+# --- Debian packages -------------------------------------------------------------------------------------------------
+
+# apt-get as root, quiet unless it fails.
+apt_get() {
+  apt_log=$(mktemp)
+  as_root=
+  [ "$(id -u)" = 0 ] || as_root='sudo -n'
+  status=0
+  # shellcheck disable=SC2086 # a list of words, on purpose
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" >"$apt_log" 2>&1 || {
+    status=$?
+    tail -n 20 "$apt_log" >&2
+    say "apt-get $1 failed, see above"
+  }
+  rm -f "$apt_log"
+  return "$status"
+}
+
+may_install() {
+  command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || sudo -n true; } 2>/dev/null
+}
+
+# Installs the named packages that are missing; says the command where it may not.
+debian_packages() {
+  missing=
+  for package in "$@"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+  done
+  [ -n "$missing" ] || return 0
+  may_install || {
+    say "please run 'sudo apt-get install -y$missing' and then the same command again"
+    return 1
+  }
+  say "installing the system packages$missing (about a minute)"
+  # shellcheck disable=SC2086 # a list of words, on purpose
+  apt_get update && apt_get install -y --no-install-recommends $missing
+}
+
+# --- A local Apache Kafka: a JDK and Maven ---------------------------------------------------------------------------
+
+jdk_is_recent() {
+  version=$("${JAVA_HOME:+$JAVA_HOME/bin/}javac" -version 2>&1 | sed -n 's/^javac \([0-9]*\).*/\1/p')
+  [ "${version:-0}" -ge 17 ]
+}
+
+setup_kafka() {
+  if jdk_is_recent && command -v mvn >/dev/null; then return 0; fi
+  command -v apt-get >/dev/null || die 'a real Kafka for the tests needs a JDK >= 17 and Maven: please install them'
+  jdk=openjdk-17-jdk-headless
+  if ! apt-cache show "$jdk" >/dev/null 2>&1; then
+    if may_install; then apt_get update || true; fi # a new machine may have no lists yet
+    apt-cache show "$jdk" >/dev/null 2>&1 || jdk=default-jdk-headless
+  fi
+  debian_packages "$jdk" maven || die 'without a JDK and Maven there is no real Kafka to test against'
+  jdk_is_recent || die "$jdk is installed, but 'javac -version' is older than 17: check PATH and JAVA_HOME"
+}
+
+# --- The native Kafka client -----------------------------------------------------------------------------------------
+
+client_loads() {
+  (cd libs/agent-runtime && node -e "require('@confluentinc/kafka-javascript')") 2>&1
+}
+
+# Unpacks a cached client into node_modules in one rename, so that an interrupted run leaves no half of it.
+place_client() {
+  rm -rf "$client/build.new"
+  mkdir "$client/build.new"
+  tar -xf "$1" -C "$client/build.new"
+  rm -rf "$client/build"
+  mv "$client/build.new" "$client/build"
+}
+
+# The publisher's binary, if it loads: it may want a newer C library. The host is asked first: where it is out of reach, a
+# download would hang for minutes.
+download_client() {
+  node_pre_gyp=$dependencies/@mapbox/node-pre-gyp/bin/node-pre-gyp
+  url=$(node "$node_pre_gyp" reveal hosted_tarball --silent)
+  if [ -z "${https_proxy:-}${HTTPS_PROXY:-}${http_proxy:-}${HTTP_PROXY:-}" ]; then
+    node -e 'fetch(process.argv[1], { method: "HEAD", signal: AbortSignal.timeout(8000) }).then(
+      () => process.exit(0), () => process.exit(1))' "$url" || return 1
+  fi
+  limit=
+  if command -v timeout >/dev/null; then limit='timeout 300'; fi
+  $limit node "$node_pre_gyp" install >"$log" 2>&1 &&
+    node -e "require('./build/Release/confluent-kafka-javascript.node')" >>"$log" 2>&1
+}
+
+build_client() {
+  if command -v apt-get >/dev/null; then
+    debian_packages build-essential python3 libssl-dev zlib1g-dev libzstd-dev libcurl4-openssl-dev libsasl2-dev \
+      liblz4-dev || die 'the Kafka client cannot be built without them'
+  elif ! { command -v cc && command -v c++ && command -v python3; } >/dev/null; then
+    die 'the Kafka client must be built: please install a C++ compiler, make, python3 and the headers of OpenSSL, zlib, zstd, curl, SASL and LZ4'
+  fi
+  say "building the Kafka client from source (1 to 5 minutes, once on this machine; log: $log)"
+  # Node's own headers, where they came with it: node-gyp would download them.
+  nodedir=$(dirname "$(dirname "$(node -p 'process.execPath')")")
+  [ -f "$nodedir/include/node/node.h" ] || nodedir=
+  # Linked with the system's libraries: linking statically would download and build those as well.
+  # One job: the generated makefile does not order its steps for more (librdkafka's own takes all processors).
+  env -u MAKEFLAGS CKJS_LINKING=dynamic NODE_PATH="$dependencies" ${nodedir:+npm_config_nodedir="$nodedir"} \
+    node "$root/.tools/node_modules/pnpm/dist/node_modules/node-gyp/bin/node-gyp.js" rebuild >"$log" 2>&1 || {
+    tail -n 30 "$log" >&2
+    die "the Kafka client did not build, see above and $log"
+  }
+}
+
+# pnpm is told to run no install scripts: the client is fetched or built here, outside of node_modules, and kept in the
+# user's cache, so that the next clone takes seconds and neither pnpm's store nor a clone ever holds half a build.
+setup_client() {
+  client_loads >/dev/null && return 0
+  client=$(node -p "fs.realpathSync('libs/agent-runtime/node_modules/@confluentinc/kafka-javascript')")
+  dependencies=$(dirname "$(dirname "$client")")
+  cache=${XDG_CACHE_HOME:-$HOME/.cache}/kafnus
+  cached=$cache/kafka-javascript-$(node -p "
+    process.report.excludeNetwork = true;
+    const libc = process.report.getReport().header.glibcVersionRuntime ?? 'other';
+    [require('$client/package.json').version, 'node', process.versions.modules, process.platform, process.arch,
+     libc].join('-')").tar
+  mkdir -p "$cache"
+
+  if [ -f "$cached" ]; then
+    say "Kafka client: from $cached"
+    if place_client "$cached" && client_loads >/dev/null; then return 0; fi
+    say 'the cached client does not load here: making it again'
+    rm -f "$cached"
+  fi
+
+  find "$cache" -maxdepth 1 -name 'making.*' -mmin +120 -exec rm -rf {} + # left by killed runs
+  making=$(mktemp -d "$cache/making.XXXXXX")
+  trap 'rm -rf "$making"' EXIT
+  trap 'exit 130' HUP INT TERM
+  log=$cache/client.log
+  cp -RL "$client/." "$making/"
+  rm -rf "$making/build" "$making/node_modules"
+  root=$PWD
+  (
+    cd "$making"
+    say 'Kafka client: downloading the prebuilt binary'
+    download_client || { say 'there is none that works here'; build_client; }
+    # Prebuilt: one file. Built: that file and the two libraries which it looks for in ../deps.
+    set -- Release/confluent-kafka-javascript.node
+    for file in deps/librdkafka.so.1 deps/librdkafka++.so.1; do
+      if [ -f "build/$file" ]; then set -- "$@" "$file"; fi
+    done
+    tar -cf client.tar -C build "$@"
+    mv client.tar "$cached"
+  )
+  place_client "$cached"
+  if ! problem=$(client_loads); then
+    rm -f "$cached"
+    printf '%s\n' "$problem" >&2
+    die "the Kafka client was installed but does not load, see above. Log: $log"
+  fi
+}
+
+# --- Packages --------------------------------------------------------------------------------------------------------
+
+check_node() {
+  command -v node >/dev/null || die 'Node.js is missing: please install Node.js >= 20.19 with npm, see https://nodejs.org'
+  command -v npm >/dev/null || die 'npm is missing: please install it (it comes with Node.js; on Debian: apt-get install npm)'
+  node -e 'const [major, minor] = process.versions.node.split(".").map(Number);
+    process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' ||
+    die "Node.js $(node --version) is too old: please install Node.js >= 20.19, see https://nodejs.org"
+}
+
+# pnpm, in the version of package.json, inside the clone: nothing on the system is touched.
+setup_pnpm() {
+  wanted=$(node -p "require('./package.json').packageManager.replace('pnpm@', '')")
+  found=$(node -p "require('./.tools/node_modules/pnpm/package.json').version" 2>/dev/null || true)
+  [ "$found" != "$wanted" ] || return 0
+  say "pnpm $wanted into .tools (a few seconds)"
+  npm install --prefix .tools --no-audit --no-fund --no-update-notifier --loglevel=error "pnpm@$wanted" >/dev/null ||
+    die "npm could not install pnpm $wanted, see above: is the package registry within reach?"
+}
+
+setup_packages() {
+  say 'packages of pnpm-lock.yaml (the first time up to a minute)'
+  # CI=true: pnpm asks no questions.
+  CI=true node .tools/node_modules/pnpm/bin/pnpm.cjs install --frozen-lockfile --ignore-scripts --reporter=append-only \
+    --loglevel=warn || die 'pnpm install failed, see above. After a change of dependencies: make lockfile'
+}
+
+case ${1:-} in
+  kafka) setup_kafka ;;
+  pnpm)
+    check_node
+    setup_pnpm
+    ;;
+  '')
+    check_node
+    setup_pnpm
+    setup_packages
+    setup_client
+    say 'done'
+    ;;
+  *) die "unknown argument '$1': none, kafka or pnpm" ;;
+esac

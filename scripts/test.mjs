@@ -1,0 +1,105 @@
+/**
+ * `make test`: every check there is, the fast ones first. A failed step does not hide the later ones. The last line says
+ * `N passed, N failed`: tests, and one more failure for each step that failed otherwise (lint, types). What was skipped is
+ * named; in CI (CI=true) a skip is a failure.
+ */
+import { spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+
+const results = '.cache/test';
+const inCi = process.env.CI === 'true';
+const problems = [];
+const skips = [];
+let passed = 0;
+let failed = 0;
+
+/** Runs a make target; a hanging one is ended, with all that it started. Resolves to its exit code. */
+function make(target, minutes, args = []) {
+  console.log(`\n== make ${target}`);
+  const { MAKEFLAGS: _flags, MAKEOVERRIDES: _overrides, ...env } = process.env;
+  return new Promise((resolve) => {
+    const child = spawn('make', ['--no-print-directory', target, ...args], { stdio: 'inherit', detached: true, env });
+    const end = (signal) => {
+      try {
+        process.kill(-child.pid, signal);
+      } catch {
+        // Gone already.
+      }
+    };
+    const interrupt = () => {
+      end('SIGINT');
+      process.exit(130);
+    };
+    process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+    const timer = setTimeout(() => {
+      problems.push(`make ${target} took more than ${minutes} minutes`);
+      end('SIGTERM');
+      setTimeout(() => end('SIGKILL'), 10_000).unref();
+    }, minutes * 60_000);
+    child.once('close', (code) => {
+      clearTimeout(timer);
+      process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+      resolve(code ?? 1);
+    });
+  });
+}
+
+async function check(target, minutes) {
+  if ((await make(target, minutes)) === 0) return;
+  failed += 1;
+  problems.push(`make ${target}`);
+}
+
+async function tests(target, minutes) {
+  const file = `${results}/${target}.json`;
+  const code = await make(target, minutes, [`ARGS=--json --outputFile=${file}${inCi ? ' --ci' : ''}`]);
+  let report;
+  try {
+    report = JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    failed += 1;
+    problems.push(`make ${target} ended without results`);
+    return;
+  }
+  passed += report.numPassedTests;
+  let bad = 0;
+  for (const suite of report.testResults) {
+    const suiteName = suite.name.replace(`${process.cwd()}/`, '');
+    // A file that could not be loaded has no tests to count.
+    if (suite.status === 'failed' && !suite.assertionResults.some(({ status }) => status === 'failed')) {
+      bad += 1;
+      problems.push(suiteName);
+    }
+    for (const { status, fullName } of suite.assertionResults) {
+      if (status === 'failed') {
+        bad += 1;
+        problems.push(`${suiteName}: ${fullName}`);
+      } else if (status !== 'passed') {
+        skips.push(`${suiteName}: ${fullName}`);
+      }
+    }
+  }
+  if (code !== 0 && bad === 0) {
+    bad = 1;
+    problems.push(`make ${target}: exit code ${code}`);
+  }
+  failed += bad;
+}
+
+rmSync(results, { recursive: true, force: true });
+mkdirSync(results, { recursive: true });
+
+await check('lint', 3);
+await check('build', 3);
+const kafka = (await make('setup-kafka', 8)) === 0;
+await tests('test-unit', 10);
+if (kafka) await tests('test-integration', 30);
+else skips.push('the integration tests: no JDK >= 17 and Maven, see above');
+
+if (inCi) failed += skips.length;
+for (const skip of skips) console.log(`skipped: ${skip}`);
+for (const problem of problems) console.log(`failed: ${problem}`);
+const summary = `${passed} passed, ${failed} failed`;
+writeFileSync(`${results}/summary`, `${summary}\n`);
+console.log(summary);
+process.exit(failed > 0 || passed === 0 ? 1 : 0);
