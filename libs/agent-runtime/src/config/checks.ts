@@ -1,0 +1,70 @@
+/** Values that are sound each, and do not fit together: said at the start, not found out in production. */
+import { accessSync, constants } from 'node:fs';
+
+import { shown } from './problems.js';
+import type { RuntimeConfig } from './settings.js';
+
+/** @returns problems, one sentence each */
+export function crossChecks(config: RuntimeConfig): string[] {
+  return [...security(config), ...timing(config), ...topics(config)];
+}
+
+function* security(config: RuntimeConfig): Generator<string> {
+  const protocol = config.kafkaSecurityProtocol;
+  const mechanism = config.kafkaSaslMechanism;
+  if (protocol.startsWith('sasl_')) {
+    if (mechanism === '')
+      yield `kafkaSaslMechanism is not set, and the protocol ${protocol} needs it (KAFNUS_KAFKA_SASL_MECHANISM)`;
+    if (mechanism === 'PLAIN' || mechanism.startsWith('SCRAM')) {
+      if (config.kafkaSaslUsername === '')
+        yield `kafkaSaslUsername is not set, and ${mechanism} needs it (KAFNUS_KAFKA_SASL_USERNAME)`;
+      if (config.kafkaSaslPassword === '') {
+        yield `kafkaSaslPassword is not set, and ${mechanism} needs it (KAFNUS_KAFKA_SASL_PASSWORD or KAFNUS_KAFKA_SASL_PASSWORD_FILE)`;
+      }
+    }
+  } else if (config.kafkaSaslUsername !== '' || config.kafkaSaslPassword !== '') {
+    yield `kafkaSecurityProtocol is ${protocol}, which would leave the SASL user and password unused: set sasl_ssl or sasl_plaintext (KAFNUS_KAFKA_SECURITY_PROTOCOL), or remove them`;
+  }
+  const files = ['kafkaSslCa', 'kafkaSslCertificate', 'kafkaSslKey'] as const;
+  for (const key of files) {
+    const value = config[key];
+    if (value === '') continue;
+    if (!protocol.endsWith('ssl')) {
+      yield `kafkaSecurityProtocol is ${protocol}, which would leave ${key} unused: set ssl or sasl_ssl (KAFNUS_KAFKA_SECURITY_PROTOCOL), or remove it`;
+    } else if (!isPem(value) && !readable(value)) {
+      // A key that was pasted without its first line would be taken for a path: it is not shown.
+      yield `${key} is neither PEM text (-----BEGIN ...) nor a file that can be read${key === 'kafkaSslKey' ? '' : `: ${shown(value)}`}`;
+    }
+  }
+  if ((config.kafkaSslCertificate === '') !== (config.kafkaSslKey === '')) {
+    yield 'kafkaSslCertificate and kafkaSslKey belong together: set both or none';
+  }
+}
+
+/** Whether the value is the PEM text itself and not a path. */
+export function isPem(value: string): boolean {
+  return value.startsWith('-----BEGIN');
+}
+
+function readable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function* timing(config: RuntimeConfig): Generator<string> {
+  // A transaction is open for a commit interval, and then its commit may be tried again for as long.
+  if (config.delivery === 'exactly-once' && config.commitIntervalMs > config.transactionTimeoutMs / 2) {
+    yield `commitIntervalMs is ${config.commitIntervalMs}, more than half of transactionTimeoutMs (${config.transactionTimeoutMs}): the broker would abort transactions before they are committed`;
+  }
+}
+
+function* topics(config: RuntimeConfig): Generator<string> {
+  const policy = String(config.topicConfig['cleanup.policy'] ?? '');
+  if (policy.includes('compact')) {
+    yield `topicConfig: cleanup.policy must not be ${shown(policy)}: keys hold the entity id only, and compaction would drop records of other entities (SPEC 8)`;
+  }
+}

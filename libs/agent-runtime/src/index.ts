@@ -1,0 +1,24 @@
+export * from './agent.js';
+export {
+  ConfigurationError,
+  helpText,
+  loadConfig,
+  settingsOf,
+  settingsReference,
+  runtimeSettings,
+  type RuntimeConfig,
+} from './config.js';
+export { deadLetter } from './dead-letter.js';
+export { Ledger, LedgerBatch } from './ledger.js';
+export * from './lifecycle.js';
+export { start } from './main.js';
+export { AgentLoop, type RunOptions } from './run.js';
+export * from './session.js';
+export { changelogTopic, parseChangelogEntry } from './state/changelog.js';
+export { PartitionStore } from './state/partition-store.js';
+export * from './status.js';
+export { metricsReference, Telemetry } from './telemetry.js';
+export { KafkaSession, type KafkaSessionOptions, type SessionListener } from './kafka/kafka-session.js';
+export { asKafkaError } from './kafka/errors.js';
+export { call, kafka, type KafkaError } from './kafka/client.js';
+export { version } from './version.js';

@@ -1,0 +1,152 @@
+/**
+ * From the configuration to librdkafka's properties: ours by default, the operator's where given, and those that the
+ * delivery guarantee rests on always ours.
+ */
+import { ConfigurationError, type RuntimeConfig } from '../config.js';
+
+export type Properties = Readonly<Record<string, unknown>>;
+
+/** What the guarantee rests on: a setting of these is refused, not ignored. */
+const guarded = {
+  consumer: [
+    'group.id',
+    'enable.auto.commit',
+    'enable.auto.offset.store',
+    'isolation.level',
+    'enable.partition.eof',
+    'rebalance_cb',
+    'bootstrap.servers',
+    'metadata.broker.list',
+  ],
+  producer: [
+    'transactional.id',
+    'transaction.timeout.ms',
+    'enable.idempotence',
+    'acks',
+    'request.required.acks',
+    'partitioner',
+    'dr_cb',
+    'dr_msg_cb',
+    'bootstrap.servers',
+    'metadata.broker.list',
+  ],
+} as const;
+
+function checked(kind: 'consumer' | 'producer', given: Properties): Properties {
+  for (const property of guarded[kind]) {
+    if (property in given) {
+      const environment = kind === 'consumer' ? 'KAFNUS_KAFKA_CONSUMER' : 'KAFNUS_KAFKA_PRODUCER';
+      throw new ConfigurationError([
+        `${environment}: "${property}" cannot be set: delivery rests on it, or it has a setting of its own`,
+      ]);
+    }
+  }
+  return given;
+}
+
+/** A file's path, or the PEM text itself. */
+function pemOrFile(name: 'ca' | 'certificate' | 'key', value: string): Properties {
+  if (value === '') return {};
+  return value.startsWith('-----BEGIN') ? { [`ssl.${name}.pem`]: value } : { [`ssl.${name}.location`]: value };
+}
+
+function common(config: RuntimeConfig, agent: string): Properties {
+  return {
+    'bootstrap.servers': config.kafkaBrokers,
+    'client.id': `kafnus-${agent}-${config.instanceId}`,
+    'security.protocol': config.kafkaSecurityProtocol,
+    ...(config.kafkaSaslMechanism === '' ? {} : { 'sasl.mechanism': config.kafkaSaslMechanism }),
+    ...(config.kafkaSaslUsername === '' ? {} : { 'sasl.username': config.kafkaSaslUsername }),
+    ...(config.kafkaSaslPassword === '' ? {} : { 'sasl.password': config.kafkaSaslPassword }),
+    ...pemOrFile('ca', config.kafkaSslCa),
+    ...pemOrFile('certificate', config.kafkaSslCertificate),
+    ...pemOrFile('key', config.kafkaSslKey),
+    'socket.keepalive.enable': true,
+    // After an outage of minutes the agent is back within seconds.
+    'reconnect.backoff.max.ms': 2000,
+    // A topic that is created after the agent started, or that gained partitions, is noticed within this.
+    'topic.metadata.refresh.interval.ms': 10_000,
+  };
+}
+
+/** For looking topics up and creating them. */
+export function adminProperties(config: RuntimeConfig, agent: string): Properties {
+  return { ...common(config, agent), 'client.id': `kafnus-${agent}-${config.instanceId}-admin` };
+}
+
+/** The group member. The caller adds `rebalance_cb`. */
+export function consumerProperties(config: RuntimeConfig, agent: string): Properties {
+  const given = checked('consumer', config.kafkaConsumer);
+  // KIP-848: the broker assigns; these three settings are the broker's then, and the client refuses them.
+  const membership =
+    given['group.protocol'] === 'consumer'
+      ? {}
+      : {
+          'partition.assignment.strategy': 'cooperative-sticky',
+          'session.timeout.ms': 10_000,
+          'heartbeat.interval.ms': 2000,
+        };
+  return {
+    ...common(config, agent),
+    ...membership,
+    'allow.auto.create.topics': false,
+    'check.crcs': false,
+    'queued.min.messages': 10_000,
+    'queued.max.messages.kbytes': 16_384,
+    'fetch.message.max.bytes': 1_048_576,
+    'fetch.wait.max.ms': 100,
+    ...given,
+    'group.id': config.groupId,
+    'enable.auto.commit': false,
+    'enable.auto.offset.store': false,
+    'isolation.level': 'read_committed',
+  };
+}
+
+/** Properties of the topics that the consumer reads. */
+export function consumerTopicProperties(config: RuntimeConfig): Properties {
+  return { 'auto.offset.reset': config.kafkaConsumer['auto.offset.reset'] ?? 'earliest' };
+}
+
+/** A consumer that reads the changelog: a member of no group. */
+export function restoreProperties(config: RuntimeConfig, agent: string): Properties {
+  return {
+    ...common(config, agent),
+    'client.id': `kafnus-${agent}-${config.instanceId}-restore`,
+    'group.id': config.groupId,
+    'enable.auto.commit': false,
+    'isolation.level': 'read_committed',
+    'enable.partition.eof': true,
+    'check.crcs': false,
+    'queued.max.messages.kbytes': 16_384,
+    'fetch.wait.max.ms': 50,
+  };
+}
+
+/** `<group>-<instance>`: stable, so that a successor ends its predecessor's transaction at once (KIP-98). */
+export function transactionalId(config: RuntimeConfig): string {
+  return `${config.groupId}-${config.instanceId}`;
+}
+
+/** The producer. */
+export function producerProperties(config: RuntimeConfig, agent: string): Properties {
+  return {
+    ...common(config, agent),
+    'allow.auto.create.topics': false,
+    'linger.ms': 5,
+    'queue.buffering.max.kbytes': 65_536,
+    'queue.buffering.max.messages': 100_000,
+    // What fits into a raw topic of default size fits into its dead letter, context headers included.
+    'message.max.bytes': 1_048_000,
+    ...checked('producer', config.kafkaProducer),
+    partitioner: 'murmur2_random',
+    'enable.idempotence': true,
+    acks: 'all',
+    // Reports for failures only: they name the topic that refused, and cost nothing while all is well.
+    'delivery.report.only.error': true,
+    dr_cb: true,
+    ...(config.delivery === 'exactly-once'
+      ? { 'transactional.id': transactionalId(config), 'transaction.timeout.ms': config.transactionTimeoutMs }
+      : {}),
+  };
+}

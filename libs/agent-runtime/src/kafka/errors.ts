@@ -1,0 +1,83 @@
+/**
+ * What the error codes of librdkafka mean for the loop: a decision each, taken here and nowhere else.
+ */
+import { kafka, type KafkaError } from './client.js';
+
+const codes = kafka.CODES.ERRORS;
+
+function codesOf(names: readonly string[]): ReadonlySet<number> {
+  return new Set(
+    names.map((name) => {
+      const code = codes[name];
+      if (code === undefined) throw new Error(`the Kafka client has no error code ${name}`);
+      return code;
+    }),
+  );
+}
+
+/** Another producer with the same transactional id has taken over, or the coordinator has ended our transaction for us. */
+const fencing = codesOf([
+  'ERR__FENCED',
+  'ERR_PRODUCER_FENCED',
+  'ERR_INVALID_PRODUCER_EPOCH',
+  'ERR_INVALID_PRODUCER_ID_MAPPING',
+  'ERR_FENCED_INSTANCE_ID',
+]);
+
+/** The topic itself refuses: waiting does not help, an operator must act. */
+const refusals = codesOf([
+  'ERR_TOPIC_AUTHORIZATION_FAILED',
+  'ERR_CLUSTER_AUTHORIZATION_FAILED',
+  'ERR_TOPIC_EXCEPTION',
+  'ERR_POLICY_VIOLATION',
+  'ERR_INVALID_CONFIG',
+  'ERR_INVALID_REPLICATION_FACTOR',
+  'ERR_INVALID_PARTITIONS',
+  'ERR_INVALID_RECORD',
+  'ERR_MSG_SIZE_TOO_LARGE',
+  'ERR_RECORD_LIST_TOO_LARGE',
+]);
+
+/** The messages of an aborted transaction are purged: a consequence, never a cause. */
+const purges = codesOf(['ERR__PURGE_QUEUE', 'ERR__PURGE_INFLIGHT']);
+
+/** No credential or right will come by itself while we retry: the start fails and says so. */
+const hopeless = codesOf([
+  'ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
+  'ERR_CLUSTER_AUTHORIZATION_FAILED',
+  'ERR_GROUP_AUTHORIZATION_FAILED',
+  'ERR__AUTHENTICATION',
+  'ERR_SASL_AUTHENTICATION_FAILED',
+  'ERR_UNSUPPORTED_SASL_MECHANISM',
+]);
+
+function code(name: string): number {
+  const [value] = codesOf([name]);
+  return value ?? Number.NaN;
+}
+
+export const queueFull = code('ERR__QUEUE_FULL');
+export const tooLarge = code('ERR_MSG_SIZE_TOO_LARGE');
+export const assignPartitions = code('ERR__ASSIGN_PARTITIONS');
+export const fatal = code('ERR__FATAL');
+export const allBrokersDown = code('ERR__ALL_BROKERS_DOWN');
+export const unknownTopic: ReadonlySet<number> = codesOf([
+  'ERR_UNKNOWN_TOPIC_OR_PART',
+  'ERR__UNKNOWN_TOPIC',
+  'ERR__UNKNOWN_PARTITION',
+]);
+export const topicExists = code('ERR_TOPIC_ALREADY_EXISTS');
+
+/** Reads the error classes off whatever the client threw; some of its errors are plain objects. */
+export function asKafkaError(thrown: unknown): KafkaError {
+  if (typeof thrown !== 'object' || thrown === null) return Object.assign(new Error(String(thrown)), { code: -1 });
+  const message =
+    'message' in thrown && typeof thrown.message === 'string' ? thrown.message : 'an error without a message';
+  const code = 'code' in thrown && typeof thrown.code === 'number' ? thrown.code : -1;
+  return thrown instanceof Error ? Object.assign(thrown, { code }) : Object.assign(new Error(message), { code });
+}
+
+export const isFenced = (error: KafkaError): boolean => fencing.has(error.code);
+export const isRefusal = (error: KafkaError): boolean => refusals.has(error.code);
+export const isPurge = (error: KafkaError): boolean => purges.has(error.code);
+export const isHopeless = (error: KafkaError): boolean => hopeless.has(error.code);

@@ -1,0 +1,621 @@
+/**
+ * The session on Apache Kafka: one consumer, one producer.
+ *
+ * Of the client only `consume(n)` is used, one call at a time, always one ahead of the loop. Three facts decide the shape of
+ * this file:
+ *
+ * - A rebalance is told by a callback, and librdkafka then waits for `(incremental)Assign` or `Unassign`, for as long as
+ *   max.poll.interval.ms. So the callback only queues an event; the loop prepares (committed offsets, state) while other
+ *   partitions flow, and then answers. No record of a partition can arrive before it was accepted.
+ *
+ * - A consume call in flight may hold records that were fetched before a partition was revoked, or before a rewind.
+ *
+ *       consume() --------------------------> [p0@7 p0@8 p1@3]
+ *              revoked p0 -> release p0   ^ delivered after the release: p0's are not ours
+ *              rewind p0 to 5             ^ delivered after the rewind: p0@7 would skip 5 and 6
+ *
+ *   Against the first, records of partitions that are not owned are dropped on arrival. Against the second, and against a
+ *   partition that is released and comes back, `accept` and `rewind` first wait for the call in flight (at most the consume
+ *   timeout) and drop what it brings of the partitions in question.
+ *
+ * - The outcome of a commit is one of three: committed, surely aborted, unknown. Retriable errors are retried with the very
+ *   same call until a deadline; after it the outcome counts as unknown.
+ */
+import type { InputRecord } from '../agent.js';
+import type { RuntimeConfig } from '../config.js';
+import type {
+  ChangelogEntry,
+  CommitOutcome,
+  OutgoingRecord,
+  PartitionOffset,
+  Session,
+  SessionEvent,
+  TopicPartition,
+  TopicSpec,
+  TopicState,
+} from '../session.js';
+import { partitionName } from '../session.js';
+import {
+  call,
+  kafka,
+  type AdminClient,
+  type ClientMessage,
+  type KafkaConsumer,
+  type KafkaError,
+  type KafkaProducer,
+} from './client.js';
+import {
+  adminProperties,
+  consumerProperties,
+  consumerTopicProperties,
+  producerProperties,
+  transactionalId,
+} from './client-config.js';
+import {
+  allBrokersDown,
+  asKafkaError,
+  assignPartitions,
+  fatal,
+  isFenced,
+  isHopeless,
+  isPurge,
+  isRefusal,
+  queueFull,
+  tooLarge,
+} from './errors.js';
+import { restorePartition } from './restore.js';
+import { Topics } from './topics.js';
+
+/** What the session tells besides its events: for logs and metrics. */
+export interface SessionListener {
+  topicCreated(topic: string): void;
+  /** A connection failed, or a request to one broker; the client goes on by itself. */
+  brokerProblem(error: Error): void;
+  /** A request gets no answer and is repeated: nothing goes on until the cluster is back. */
+  clusterAway(error: Error): void;
+  /** A step of a commit is repeated. */
+  commitRetry(error: Error): void;
+  clientLog(entry: { readonly severity: number; readonly fac: string; readonly message: string }): void;
+}
+
+/** How long a consume call waits for its first record: bounds the time in which a rebalance is answered. */
+const consumeTimeoutMs = 100;
+const requestTimeoutMs = 5000;
+const noHeaders: readonly never[] = [];
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, milliseconds);
+  });
+}
+
+interface Rebalance {
+  readonly assigned: boolean;
+  readonly partitions: readonly TopicPartition[];
+}
+
+export interface KafkaSessionOptions {
+  readonly config: RuntimeConfig;
+  readonly agent: string;
+  readonly inputTopic: string;
+  readonly listener: SessionListener;
+}
+
+export class KafkaSession implements Session {
+  readonly #options: KafkaSessionOptions;
+  readonly #exactlyOnce: boolean;
+  readonly #topics: Topics;
+  readonly #events: SessionEvent[] = [];
+  /** The accepted partitions, and where each started: unknown (null) until its first record when there was no offset. */
+  readonly #owned = new Map<string, number | null>();
+  readonly #refused = new Map<string, KafkaError>();
+  #consumer: KafkaConsumer;
+  #producer: KafkaProducer;
+  #admin: AdminClient | undefined;
+  #batch: InputRecord[] = [];
+  #consuming: Promise<void> | undefined;
+  #waiter: (() => void) | undefined;
+  /** A rebalance that the loop has not answered yet. */
+  #unanswered: Rebalance | undefined;
+  #open = false;
+  #closing = false;
+
+  constructor(options: KafkaSessionOptions) {
+    this.#options = options;
+    this.#exactlyOnce = options.config.delivery === 'exactly-once';
+    this.#consumer = this.#createConsumer();
+    this.#producer = this.#createProducer();
+    this.#topics = new Topics(
+      () => this.#adminClient(),
+      () => performance.now(),
+      (topic) => options.listener.topicCreated(topic),
+      options.config.kafkaProducer['allow.auto.create.topics'] === true ? () => this.#producer : undefined,
+    );
+  }
+
+  async start(): Promise<void> {
+    await this.#connect(this.#consumer, 'consumer');
+    await this.#startProducer();
+    if (this.#closing) return;
+    this.#consumer.setDefaultConsumeTimeout(consumeTimeoutMs);
+    this.#consumer.setDefaultIsTimeoutOnlyForFirstMessage(true);
+    this.#consumer.subscribe([this.#options.inputTopic]);
+    this.#open = true;
+    this.#consume();
+  }
+
+  async next(timeoutMs: number, wantRecords: boolean): Promise<SessionEvent> {
+    const found = this.#take(wantRecords);
+    if (found) return found;
+    const woken = await new Promise<boolean>((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs, false);
+      this.#waiter = () => {
+        clearTimeout(timer);
+        resolve(true);
+      };
+    });
+    this.#waiter = undefined;
+    return this.#take(wantRecords) ?? (woken ? { kind: 'woken' } : { kind: 'idle' });
+  }
+
+  wake(): void {
+    this.#emit({ kind: 'woken' });
+  }
+
+  #take(wantRecords: boolean): SessionEvent | undefined {
+    const event = this.#events.shift();
+    if (event) return event;
+    if (!wantRecords || this.#batch.length === 0) return undefined;
+    const records = this.#batch;
+    this.#batch = [];
+    this.#consume();
+    return { kind: 'records', records };
+  }
+
+  #emit(event: SessionEvent): void {
+    this.#events.push(event);
+    this.#waiter?.();
+  }
+
+  /** Keeps one consume call in flight while nothing is waiting to be taken. */
+  #consume(): void {
+    if (this.#consuming || !this.#open || this.#batch.length > 0) return;
+    this.#consuming = new Promise((resolve) => {
+      this.#consumer.consume(this.#options.config.batchSize, (error, messages) => {
+        this.#consuming = undefined;
+        if (error) this.#consumeFailed(error);
+        else this.#receive(messages);
+        resolve();
+        this.#consume();
+      });
+    });
+  }
+
+  #receive(messages: readonly ClientMessage[]): void {
+    let topic = '';
+    let partition = -1;
+    let owned = false;
+    for (const message of messages) {
+      if (message.partition !== partition || message.topic !== topic) {
+        ({ topic, partition } = message);
+        owned = this.#isOwned(message);
+      }
+      if (!owned) continue;
+      this.#batch.push(message.headers ? (message as InputRecord) : Object.assign(message, { headers: noHeaders }));
+    }
+    if (this.#batch.length > 0) this.#waiter?.();
+  }
+
+  #isOwned(message: ClientMessage): boolean {
+    const name = partitionName(message);
+    const start = this.#owned.get(name);
+    if (start === null) this.#owned.set(name, message.offset);
+    return start !== undefined;
+  }
+
+  #consumeFailed(error: KafkaError): void {
+    // The group has taken our partitions away because we were too slow: the revocation follows as an event of its own.
+    if (error.code === fatal) this.#emit({ kind: 'failed', error });
+    else this.#options.listener.brokerProblem(error);
+  }
+
+  async #quiesce(): Promise<void> {
+    this.#open = false;
+    await this.#consuming;
+    this.#open = true;
+  }
+
+  #dropFetched(partitions: readonly TopicPartition[]): void {
+    const dropped = new Set(partitions.map(partitionName));
+    this.#batch = this.#batch.filter((record) => !dropped.has(partitionName(record)));
+  }
+
+  #onRebalance(error: KafkaError | undefined, partitions: readonly TopicPartition[]): void {
+    const named = partitions.map(({ topic, partition }) => ({ topic, partition }));
+    const assigned = error?.code === assignPartitions;
+    if (this.#closing) {
+      this.#answer({ assigned, partitions: named });
+      return;
+    }
+    this.#unanswered = { assigned, partitions: named };
+    if (assigned) this.#emit({ kind: 'assigned', partitions: named });
+    else this.#emit({ kind: 'revoked', partitions: named, lost: this.#consumer.assignmentLost() });
+  }
+
+  /** Nobody prepares or finishes any more, but librdkafka waits for an answer before it leaves the group. */
+  #answer({ assigned, partitions }: Rebalance): void {
+    try {
+      if (assigned) this.#assign(partitions.map((partition) => ({ ...partition, offset: null })));
+      else this.#unassign(partitions);
+    } catch (thrown) {
+      this.#options.listener.brokerProblem(asKafkaError(thrown));
+    }
+  }
+
+  async committed(partitions: readonly TopicPartition[]): Promise<readonly PartitionOffset[]> {
+    if (partitions.length === 0) return [];
+    const found = await this.#untilAnswered('committed offsets', () =>
+      call<{ topic: string; partition: number; offset?: number | null }[]>((done) => {
+        this.#consumer.committed(partitions, requestTimeoutMs, done);
+      }),
+    );
+    return found.map(({ topic, partition, offset }) => ({
+      topic,
+      partition,
+      offset: typeof offset === 'number' && offset >= 0 ? offset : null,
+    }));
+  }
+
+  async accept(positions: readonly PartitionOffset[]): Promise<void> {
+    await this.#quiesce();
+    this.#dropFetched(positions);
+    if (this.#closing) return;
+    this.#unanswered = undefined;
+    for (const position of positions) this.#owned.set(partitionName(position), position.offset);
+    try {
+      this.#assign(positions);
+    } catch (thrown) {
+      // The membership ended in the meantime: the revocation is on its way.
+      this.#options.listener.brokerProblem(asKafkaError(thrown));
+    }
+    this.#consume();
+  }
+
+  #assign(positions: readonly PartitionOffset[]): void {
+    // Without an offset, librdkafka starts where auto.offset.reset says.
+    const partitions = positions.map(({ topic, partition, offset }) =>
+      offset === null ? { topic, partition } : { topic, partition, offset },
+    );
+    if (this.#consumer.rebalanceProtocol() === 'EAGER') this.#consumer.assign(partitions);
+    else this.#consumer.incrementalAssign(partitions);
+  }
+
+  release(partitions: readonly TopicPartition[]): void {
+    for (const partition of partitions) this.#owned.delete(partitionName(partition));
+    this.#dropFetched(partitions);
+    this.#unanswered = undefined;
+    try {
+      this.#unassign(partitions);
+    } catch (thrown) {
+      this.#options.listener.brokerProblem(asKafkaError(thrown));
+    }
+    this.#consume();
+  }
+
+  #unassign(partitions: readonly TopicPartition[]): void {
+    if (this.#consumer.rebalanceProtocol() === 'EAGER') this.#consumer.unassign();
+    else this.#consumer.incrementalUnassign(partitions);
+  }
+
+  async rewind(positions: readonly PartitionOffset[]): Promise<void> {
+    await this.#quiesce();
+    this.#dropFetched(positions);
+    for (const position of positions) {
+      // Without a start there was no record yet, and so nothing to go back from.
+      const offset = position.offset ?? this.#owned.get(partitionName(position)) ?? null;
+      if (offset !== null) await this.#seek({ ...position, offset });
+    }
+    this.#consume();
+  }
+
+  async #seek(position: TopicPartition & { readonly offset: number }): Promise<void> {
+    const name = partitionName(position);
+    for (;;) {
+      try {
+        await call((done) => this.#consumer.seek(position, requestTimeoutMs, done));
+        return;
+      } catch (thrown) {
+        // What is being taken away cannot be sought, and need not be: none of its records is delivered any more.
+        const revoked = this.#events.some(
+          (event) => event.kind === 'revoked' && event.partitions.some((tp) => partitionName(tp) === name),
+        );
+        if (revoked || this.#closing) return;
+        this.#options.listener.brokerProblem(named(`seek of ${name}`, asKafkaError(thrown)));
+        await pause(100);
+      }
+    }
+  }
+
+  watermarks({ topic, partition }: TopicPartition): { readonly low: number; readonly high: number } | null {
+    try {
+      const { lowOffset, highOffset } = this.#consumer.getWatermarkOffsets(topic, partition);
+      return highOffset >= 0 ? { low: Math.max(0, lowOffset), high: highOffset } : null;
+    } catch {
+      // Not fetched from yet.
+      return null;
+    }
+  }
+
+  async begin(): Promise<void> {
+    this.#refused.clear();
+    if (this.#exactlyOnce) await call((done) => this.#producer.beginTransaction(done));
+  }
+
+  send(record: OutgoingRecord): 'queued' | 'full' | 'too-large' {
+    const value = typeof record.value === 'string' ? Buffer.from(record.value) : record.value;
+    try {
+      this.#producer.produce(
+        record.topic,
+        record.partition,
+        value,
+        record.key,
+        record.timestamp,
+        undefined,
+        record.headers,
+      );
+      return 'queued';
+    } catch (thrown) {
+      const error = asKafkaError(thrown);
+      if (error.code === queueFull) return 'full';
+      if (error.code === tooLarge) return 'too-large';
+      throw error;
+    }
+  }
+
+  async sendable(): Promise<void> {
+    await pause(5);
+  }
+
+  async commit(offsets: readonly PartitionOffset[]): Promise<CommitOutcome> {
+    const positions = offsets.flatMap(({ topic, partition, offset }) =>
+      offset === null ? [] : [{ topic, partition, offset }],
+    );
+    // Shorter than the coordinator's own timeout: after that it would end the transaction for us.
+    const deadline = performance.now() + this.#options.config.transactionTimeoutMs * 0.8;
+    try {
+      if (this.#exactlyOnce) {
+        await this.#retried('sendOffsetsToTransaction', deadline, (timeoutMs, done) => {
+          this.#producer.sendOffsetsToTransaction(positions, this.#consumer, timeoutMs, done);
+        });
+        await this.#retried('commitTransaction', deadline, (timeoutMs, done) => {
+          this.#producer.commitTransaction(timeoutMs, done);
+        });
+      } else {
+        await this.#flush();
+        // Reports of failures are handed over by a callback of their own: let those that flush has made arrive first.
+        await new Promise(setImmediate);
+        const failure = this.#refused.entries().next().value;
+        if (failure) return this.#aborted(failure[1]);
+        await this.#retried('commit', deadline, (_timeoutMs, done) => {
+          this.#consumer.commitCb(positions, done);
+        });
+      }
+      return { kind: 'committed' };
+    } catch (thrown) {
+      const error = asKafkaError(thrown);
+      if (!this.#exactlyOnce) return this.#aborted(error);
+      if (error.isTxnRequiresAbort) {
+        const ended = await this.abort();
+        return ended.kind === 'aborted' ? this.#aborted(error) : ended;
+      }
+      return this.#unknown(error);
+    }
+  }
+
+  /** Waits until everything is acknowledged or refused: what is queued cannot be taken back, and must not be sent again beside it. */
+  async #flush(): Promise<void> {
+    for (;;) {
+      try {
+        await call((done) => this.#producer.flush(requestTimeoutMs, done));
+        return;
+      } catch (thrown) {
+        if (this.#closing) throw thrown;
+        this.#options.listener.commitRetry(named('flush', asKafkaError(thrown)));
+      }
+    }
+  }
+
+  async abort(): Promise<CommitOutcome> {
+    const aborted = this.#aborted(new Error('aborted'));
+    if (!this.#exactlyOnce) return aborted;
+    try {
+      await this.#retried(
+        'abortTransaction',
+        performance.now() + this.#options.config.transactionTimeoutMs,
+        (timeoutMs, done) => {
+          this.#producer.abortTransaction(timeoutMs, done);
+        },
+      );
+      return aborted;
+    } catch (thrown) {
+      return this.#unknown(asKafkaError(thrown));
+    }
+  }
+
+  #aborted(error: Error): CommitOutcome {
+    const cause = 'code' in error ? nameOf(error.code) : 'requested';
+    if (this.#refused.size === 0) return { kind: 'aborted', cause, error };
+    const topics = new Map(
+      [...this.#refused].map(([topic, refusal]) => [topic, { error: refusal, forGood: isRefusal(refusal) }]),
+    );
+    return { kind: 'aborted', cause, error, topics };
+  }
+
+  #unknown(error: KafkaError): CommitOutcome {
+    return { kind: 'unknown', cause: nameOf(error.code), fenced: isFenced(error), error };
+  }
+
+  /** The same call again while its error is retriable, until the deadline. */
+  async #retried(
+    operation: string,
+    deadline: number,
+    invoke: (timeoutMs: number, done: (error: KafkaError | null | undefined) => void) => void,
+  ): Promise<void> {
+    for (;;) {
+      const left = deadline - performance.now();
+      try {
+        await call<void>((done) => invoke(Math.max(1, Math.min(left, requestTimeoutMs)), done));
+        return;
+      } catch (thrown) {
+        const error = asKafkaError(thrown);
+        if (!error.isRetriable || performance.now() >= deadline) throw error;
+        this.#options.listener.commitRetry(named(operation, error));
+        await pause(50);
+      }
+    }
+  }
+
+  async reset(): Promise<void> {
+    const old = this.#producer;
+    this.#producer = this.#createProducer();
+    // It may be blocked in a call that never ends; nothing depends on it any more.
+    old.disconnect(() => undefined);
+    await this.#startProducer();
+  }
+
+  topic(name: string): TopicState | undefined {
+    return this.#topics.get(name);
+  }
+
+  ensureTopic(name: string, spec: TopicSpec | null): Promise<TopicState> {
+    return this.#topics.ensure(name, spec);
+  }
+
+  forgetTopic(name: string, error?: Error): void {
+    this.#topics.forget(name, error);
+  }
+
+  partitionCount(topic: string): Promise<number | null> {
+    return this.#untilAnswered(`lookup of topic ${topic}`, () => this.#topics.partitionCount(topic));
+  }
+
+  restore(
+    changelog: TopicPartition,
+    onEntry: ChangelogEntry,
+    onProgress: (progress: { entries: number; offset: number; end: number }) => void,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const { config, agent } = this.#options;
+    return this.#untilAnswered(
+      `restore of ${partitionName(changelog)}`,
+      () =>
+        restorePartition({ config, agent, changelog, onEntry, onProgress, signal, admin: () => this.#adminClient() }),
+      signal,
+    );
+  }
+
+  cancel(): void {
+    this.#closing = true;
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    this.#open = false;
+    await this.#consuming;
+    if (this.#unanswered) this.#answer(this.#unanswered);
+    if (this.#consumer.isConnected()) await call((done) => this.#consumer.disconnect(done));
+    if (this.#producer.isConnected()) await call((done) => this.#producer.disconnect(done));
+    this.#admin?.disconnect();
+  }
+
+  /**
+   * A client of its own: one made from the consumer gets no answer while a rebalance waits for ours, and one made from the
+   * producer would die with it in {@link reset}.
+   */
+  #adminClient(): AdminClient {
+    this.#admin ??= kafka.AdminClient.create(adminProperties(this.#options.config, this.#options.agent));
+    return this.#admin;
+  }
+
+  #createConsumer(): KafkaConsumer {
+    const { config, agent, listener } = this.#options;
+    const consumer = new kafka.KafkaConsumer(
+      {
+        ...consumerProperties(config, agent),
+        rebalance_cb: (error: KafkaError | undefined, partitions: readonly TopicPartition[]) =>
+          this.#onRebalance(error, partitions),
+      },
+      consumerTopicProperties(config),
+    );
+    consumer.on('event.error', (error: KafkaError) => {
+      if (error.code === fatal) this.#emit({ kind: 'failed', error });
+      else if (error.code === allBrokersDown) listener.clusterAway(error);
+      else listener.brokerProblem(error);
+    });
+    consumer.on('event.log', (entry: { severity: number; fac: string; message: string }) => listener.clientLog(entry));
+    return consumer;
+  }
+
+  #createProducer(): KafkaProducer {
+    const { config, agent, listener } = this.#options;
+    const producer = new kafka.Producer(producerProperties(config, agent), {});
+    producer.on('event.error', (error: KafkaError) => listener.brokerProblem(error));
+    producer.on('event.log', (entry: { severity: number; fac: string; message: string }) => listener.clientLog(entry));
+    producer.on('delivery-report', (error: KafkaError | null, report: { topic: string }) => {
+      if (producer !== this.#producer || !error || isPurge(error)) return;
+      this.#refused.set(report.topic, error);
+    });
+    return producer;
+  }
+
+  async #startProducer(): Promise<void> {
+    await this.#connect(this.#producer, 'producer');
+    this.#producer.setPollInBackground(true);
+    if (!this.#exactlyOnce) return;
+    await this.#untilAnswered(`initTransactions of ${transactionalId(this.#options.config)}`, () =>
+      call((done) => this.#producer.initTransactions(requestTimeoutMs, done)),
+    );
+  }
+
+  #connect(client: KafkaConsumer | KafkaProducer, name: string): Promise<unknown> {
+    return this.#untilAnswered(`connection of the ${name}`, () =>
+      call((done) => client.connect({ timeout: requestTimeoutMs }, done)),
+    );
+  }
+
+  /**
+   * Repeats a request that changes nothing until the cluster answers it.
+   * @throws KafkaError when waiting cannot help (credentials, rights), or when the session closes
+   */
+  async #untilAnswered<T>(operation: string, request: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await request();
+      } catch (thrown) {
+        const error = asKafkaError(thrown);
+        if (this.#closing || signal?.aborted === true || isHopeless(error) || isRefusal(error)) {
+          throw named(operation, error);
+        }
+        this.#options.listener.clusterAway(named(operation, error));
+        await pause(Math.min(2000, 100 * 2 ** Math.min(attempt, 5)));
+      }
+    }
+  }
+}
+
+function named(operation: string, error: KafkaError): KafkaError {
+  return Object.assign(new Error(`${operation}: ${error.message}`), { code: error.code });
+}
+
+const errorNames: ReadonlyMap<unknown, string> = new Map(
+  Object.entries(kafka.CODES.ERRORS).map(([name, code]) => [code, name]),
+);
+
+function nameOf(code: unknown): string {
+  return (
+    errorNames
+      .get(code)
+      ?.replace(/^ERR_+/, '')
+      .toLowerCase() ?? 'other'
+  );
+}

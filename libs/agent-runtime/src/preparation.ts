@@ -1,0 +1,116 @@
+/**
+ * What comes before the first record of a partition: the committed offsets and, for an agent with state, its changelog.
+ * It runs beside the loop, so that the partitions that are there already flow on.
+ */
+import type { ConfiguredAgent } from './agent.js';
+import { ConfigurationError, type RuntimeConfig } from './config.js';
+import type { Prepared } from './partitions.js';
+import { partitionName, type Session, type TopicPartition } from './session.js';
+import { changelogSpec, parseChangelogEntry, partitionMismatch } from './state/changelog.js';
+import { PartitionStore } from './state/partition-store.js';
+import type { Telemetry } from './telemetry.js';
+
+/** How far a restore has come: entries read, and the changelog's offsets. */
+export interface RestoreProgress {
+  readonly entries: number;
+  readonly offset: number;
+  readonly end: number;
+}
+
+export interface PreparationOptions {
+  readonly configured: Pick<ConfiguredAgent, 'inputTopic'>;
+  readonly config: Pick<RuntimeConfig, 'topicReplication'>;
+  /** undefined for an agent without state. */
+  readonly changelog: string | undefined;
+  readonly session: Session;
+  /** Told while something outside is not there. */
+  readonly onWait: (problem: string) => void;
+  readonly telemetry: Pick<
+    Telemetry,
+    'restoreStarted' | 'restoreProgress' | 'restoreFinished' | 'foreignChangelogRecord'
+  >;
+}
+
+const retryPauseMs = 500;
+
+export class Preparation {
+  readonly #options: PreparationOptions;
+  readonly #progress = new Map<string, RestoreProgress>();
+
+  constructor(options: PreparationOptions) {
+    this.#options = options;
+  }
+
+  /** Of a partition that is being restored. */
+  progress(partition: TopicPartition): RestoreProgress | undefined {
+    return this.#progress.get(partitionName(partition));
+  }
+
+  /**
+   * The offsets first: they are answered only when no transaction that could move them is open, and so the changelog that is
+   * read after them holds all that they cover.
+   * @throws ConfigurationError when the changelog does not fit its input; Error when `signal` is aborted
+   */
+  async prepare(partitions: readonly TopicPartition[], signal: AbortSignal): Promise<Prepared> {
+    const { session, changelog } = this.#options;
+    const positions = await session.committed(partitions);
+    const stores = new Map<string, PartitionStore>();
+    if (changelog !== undefined && partitions.length > 0) {
+      await this.#provisionChangelog(changelog, signal);
+      for (const partition of partitions)
+        stores.set(partitionName(partition), await this.#restore(changelog, partition, signal));
+    }
+    return { positions, stores };
+  }
+
+  /** Created whatever KAFNUS_TOPICS_CREATE says: without it nothing can be kept. */
+  async #provisionChangelog(changelog: string, signal: AbortSignal): Promise<void> {
+    const { session, configured, config } = this.#options;
+    const expected = await session.partitionCount(configured.inputTopic);
+    if (expected === null) throw new Error(`the input topic ${configured.inputTopic} is gone`);
+    for (;;) {
+      signal.throwIfAborted();
+      const state = await session.ensureTopic(changelog, changelogSpec(expected, config.topicReplication));
+      if (state.kind === 'unwritable') throw state.error;
+      if (state.kind === 'writable') {
+        if (state.partitions === expected) return;
+        throw new ConfigurationError([partitionMismatch(changelog, state.partitions, configured.inputTopic, expected)]);
+      }
+      this.#options.onWait(`waiting for the changelog: ${state.error.message}`);
+      await new Promise((resolve) => {
+        setTimeout(resolve, retryPauseMs);
+      });
+    }
+  }
+
+  async #restore(
+    changelog: string,
+    { topic, partition }: TopicPartition,
+    signal: AbortSignal,
+  ): Promise<PartitionStore> {
+    const { session, telemetry } = this.#options;
+    const store = new PartitionStore();
+    const name = partitionName({ topic, partition });
+    const started = performance.now();
+    telemetry.restoreStarted({ topic, partition });
+    try {
+      const entries = await session.restore(
+        { topic: changelog, partition },
+        (key, value) => {
+          const entry = parseChangelogEntry(key, value);
+          if (entry) store.restore(entry.key, entry.value);
+          else telemetry.foreignChangelogRecord({ topic: changelog, partition, key: key.toString() });
+        },
+        (progress) => {
+          this.#progress.set(name, progress);
+          telemetry.restoreProgress({ topic, partition, ...progress });
+        },
+        signal,
+      );
+      telemetry.restoreFinished({ topic, partition, entries, seconds: (performance.now() - started) / 1000 });
+      return store;
+    } finally {
+      this.#progress.delete(name);
+    }
+  }
+}

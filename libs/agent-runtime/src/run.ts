@@ -1,0 +1,512 @@
+/**
+ * The loop: poll, step, commit. The whole delivery guarantee is on this page.
+ *
+ *     next() --> records ---> decide each, in order ---> outputs, puts and dead letters into the open transaction
+ *                assigned --> prepare (committed offsets, state) beside the loop, then accept
+ *                revoked ---> commit what is open; when the partitions are lost, abort it; then release
+ *                woken, idle  a commit or a preparation has ended, or it is time to commit
+ *
+ * One transaction is open or being committed at any time. While one is being committed, the next records are decided
+ * already and their outputs held:
+ *
+ *     session    |-- open A ----|== commit A ==|-- open B (held, then more) --|== commit B ==|
+ *     loop       | decide a1 a2 | decide b1 b2 |  send b1 b2, decide b3       |
+ *     state      | puts a1 a2   | puts b1 b2   |  a1 a2 are committed         |
+ *
+ * If A is aborted, b1 and b2 go too: they were decided on A's state. Everything since the last commit is undone (state,
+ * counters, held outputs), and every partition goes back to its first uncommitted offset. Only a step moves an offset, and
+ * only a commit makes that final: nothing is skipped because of an exception.
+ *
+ * If the outcome of A is unknown, the next producer under the same transactional id ends A one way or the other; then the
+ * committed offsets are read again and the state is built anew, because nobody else knows what A has become.
+ *
+ * A consumer group fences generations, not partitions: a commit that passes the coordinator's check may still carry offsets
+ * of a partition that is being taken away. Hence partitions are released only when nothing of theirs is in flight.
+ */
+import type { Agent, ConfiguredAgent, InputRecord, OutputRecord, Step } from './agent.js';
+import type { RuntimeConfig } from './config.js';
+import { deadLetter, deadLetterWithoutValue } from './dead-letter.js';
+import { Ledger, LedgerBatch } from './ledger.js';
+import { Lifecycle } from './lifecycle.js';
+import { maxValueBytes, OutputTopics } from './output-topics.js';
+import { Partitions, type OwnedPartition, type Prepared } from './partitions.js';
+import { Preparation } from './preparation.js';
+import type { CommitOutcome, OutgoingRecord, Session, SessionEvent, TopicPartition } from './session.js';
+import { changelogRecord, changelogTopic } from './state/changelog.js';
+import { noState } from './state/partition-store.js';
+import type { PartitionStatus } from './status.js';
+import type { Telemetry } from './telemetry.js';
+
+/** A transaction is committed at this size, however young it is. */
+const maxTransactionRecords = 10_000;
+/** Two of the same within this time: another process has our identity, and one of us must go. */
+const fencedTwiceMs = 60_000;
+const idleMs = 1000;
+const waitMs = 500;
+
+export interface RunOptions {
+  readonly agent: Pick<Agent<never>, 'name' | 'store'>;
+  readonly configured: ConfiguredAgent;
+  readonly config: RuntimeConfig;
+  readonly session: Session;
+  readonly telemetry: Telemetry;
+}
+
+/** The records that were decided since the commit before: what one transaction will make final. */
+class Batch {
+  readonly counts = new LedgerBatch();
+  readonly since = performance.now();
+  outputs = 0;
+}
+
+/** One agent at work. {@link run} resolves when it has stopped, and rejects when the process must end with an error. */
+export class AgentLoop {
+  readonly lifecycle = new Lifecycle();
+  readonly ledger: Ledger;
+  readonly #options: RunOptions;
+  readonly #session: Session;
+  readonly #changelog: string | undefined;
+  readonly #partitions = new Partitions();
+  readonly #topics: OutputTopics;
+  readonly #preparation: Preparation;
+
+  /** Whether the session has an open transaction. */
+  #open = false;
+  /** What was decided since the last commit began. */
+  #batch: Batch | undefined;
+  /** Outputs of `#batch` that wait: for the end of the commit in flight, or for room in the producer's queue. */
+  #held: OutgoingRecord[] = [];
+  #committing: { readonly batch: Batch; readonly settled: Promise<void>; outcome?: CommitOutcome } | undefined;
+  /** The input had no more when it was last asked. */
+  #drained = false;
+
+  #preparing:
+    | { readonly partitions: readonly TopicPartition[]; readonly abort: AbortController; readonly done: Promise<void> }
+    | undefined;
+  #prepared: Prepared | undefined;
+
+  #stopping = false;
+  #failure: Error | undefined;
+  #problem: string | null = null;
+  #probing = false;
+  #joined = false;
+  #lastFenced = Number.NEGATIVE_INFINITY;
+  #lastCommit: Date | null = null;
+  #lastProgress = performance.now();
+
+  constructor(options: RunOptions) {
+    const { agent, config, session } = options;
+    this.#options = options;
+    this.#session = session;
+    this.#changelog = agent.store === undefined ? undefined : changelogTopic(config.groupId, agent.store);
+    this.#topics = new OutputTopics(options);
+    const onWait = (problem: string): void => {
+      this.#problem = problem;
+    };
+    this.#preparation = new Preparation({ ...options, changelog: this.#changelog, onWait });
+    this.ledger = new Ledger(config.maxTenantLabels);
+  }
+
+  /** Runs until {@link stop}. @throws Error when only a new process can go on; the message says why */
+  async run(): Promise<void> {
+    try {
+      await this.#start();
+      while (!this.#stopping) {
+        await this.#handle(await this.#session.next(this.#patience(), this.#wantsRecords()));
+        await this.#settle();
+        await this.#acceptPrepared();
+        if (this.#commitIsDue()) await this.#startCommit();
+      }
+      this.lifecycle.to('stopping');
+      await this.#commitAll();
+      await this.#session.close();
+      this.lifecycle.to('stopped');
+    } catch (error) {
+      this.lifecycle.to('failed');
+      throw error;
+    }
+  }
+
+  async #start(): Promise<void> {
+    try {
+      await this.#session.start();
+      if (!this.#stopping) this.lifecycle.to('running');
+    } catch (error) {
+      if (!this.#stopping) throw error;
+    }
+  }
+
+  /** Asks the loop to finish: it commits or aborts what is open, leaves the group and returns. */
+  stop(): void {
+    this.#stopping = true;
+    this.#preparing?.abort.abort();
+    if (this.lifecycle.state === 'starting') this.#session.cancel();
+    else this.#session.wake();
+  }
+
+  async #handle(event: SessionEvent): Promise<void> {
+    switch (event.kind) {
+      case 'records':
+        this.#drained = event.records.length < this.#options.config.batchSize;
+        await this.#process(event.records);
+        return;
+      case 'assigned':
+        this.#joined = true;
+        this.#prepare(event.partitions);
+        return;
+      case 'revoked':
+        await this.#revoke(event.partitions, event.lost);
+        return;
+      case 'failed':
+        throw event.error;
+      case 'idle':
+        this.#drained = true;
+        return;
+      case 'woken':
+        return;
+    }
+  }
+
+  // --- records -------------------------------------------------------------------------------------------------------
+
+  #wantsRecords(): boolean {
+    // Behind a commit in flight at most one more batch is decided: memory stays bounded while a broker is slow.
+    return this.#committing === undefined || (this.#batch?.counts.records ?? 0) < this.#options.config.batchSize;
+  }
+
+  async #process(records: readonly InputRecord[]): Promise<void> {
+    const batch = await this.#begin();
+    for (const record of records) {
+      const owned = this.#partitions.find(record.topic, record.partition);
+      if (owned === undefined || (owned.next !== null && record.offset < owned.next)) continue;
+      owned.first ??= record.offset;
+      let step = this.#options.configured.decide(record, owned.store ?? noState);
+      if (!this.#topics.ready(step)) {
+        const provisioned = await this.#topics.provision(step);
+        if (provisioned.kind === 'wait') {
+          await this.#backOff(provisioned.problem);
+          return;
+        }
+        step = provisioned.step;
+      }
+      if (!this.#apply(record, step, owned, batch)) await this.#sendHeld();
+      owned.next = record.offset + 1;
+    }
+  }
+
+  /** Puts what a step says into the transaction. @returns false when the queue is full, and {@link #sendHeld} must come next */
+  #apply(record: InputRecord, step: Step, owned: OwnedPartition, batch: Batch): boolean {
+    batch.counts.count(step, record);
+    if (step.kind === 'skip') return true;
+    let room = true;
+    if (step.kind === 'emit') {
+      for (const output of step.outputs) room = this.#send(this.#addressed(output), batch) && room;
+      if (step.puts !== undefined && this.#changelog !== undefined) {
+        for (const put of step.puts) {
+          owned.store?.put(put);
+          room = this.#send(changelogRecord(this.#changelog, record.partition, put, record.timestamp), batch) && room;
+        }
+      }
+    }
+    const [first, ...rest] = (step.kind === 'reject' ? step.rejections : step.reports) ?? [];
+    if (first) {
+      const letter = deadLetter(this.#options.configured.deadLetterTopic, record, [first, ...rest]);
+      const fits = (record.value?.length ?? 0) <= maxValueBytes;
+      room = this.#send(fits ? letter : deadLetterWithoutValue(letter, record), batch) && room;
+      if (step.kind === 'reject') this.#options.telemetry.recordRejected(record, step);
+    }
+    return room;
+  }
+
+  #addressed({ topic, partitionHash, key, value, headers, timestamp }: OutputRecord): OutgoingRecord {
+    const state = this.#session.topic(topic);
+    const partition =
+      partitionHash === undefined || state?.kind !== 'writable' ? null : partitionHash % state.partitions;
+    return { topic, partition, key, value, headers, timestamp };
+  }
+
+  #send(record: OutgoingRecord, batch: Batch): boolean {
+    batch.outputs += 1;
+    if (this.#committing !== undefined) {
+      this.#held.push(record);
+      return true;
+    }
+    if (this.#held.length === 0 && this.#session.send(record) === 'queued') return true;
+    this.#held.push(record);
+    return false;
+  }
+
+  async #sendHeld(): Promise<void> {
+    for (const record of this.#held) {
+      while (this.#session.send(record) !== 'queued') await this.#session.sendable();
+    }
+    this.#held = [];
+  }
+
+  /** The batch for the next records, and a transaction for it as soon as none is being committed. */
+  async #begin(): Promise<Batch> {
+    this.#batch ??= new Batch();
+    if (!this.#open && this.#committing === undefined) {
+      await this.#session.begin();
+      this.#open = true;
+    }
+    return this.#batch;
+  }
+
+  /** Something outside is not there: nothing stays open meanwhile, and the same records are read again. */
+  async #backOff(problem: string): Promise<void> {
+    await this.#finishCommit();
+    await this.#abandon();
+    this.#problem = problem;
+    await new Promise((resolve) => {
+      setTimeout(resolve, waitMs);
+    });
+  }
+
+  // --- commit --------------------------------------------------------------------------------------------------------
+
+  /** How long to wait for the next event, in milliseconds. */
+  #patience(): number {
+    if (!this.#hasWork() || this.#committing !== undefined) return idleMs;
+    return Math.max(
+      0,
+      this.#age() < this.#options.config.commitIntervalMs ? this.#options.config.commitIntervalMs - this.#age() : 0,
+    );
+  }
+
+  #hasWork(): boolean {
+    return this.#batch !== undefined && this.#batch.counts.records > 0;
+  }
+
+  #age(): number {
+    return this.#batch === undefined ? 0 : performance.now() - this.#batch.since;
+  }
+
+  #commitIsDue(): boolean {
+    if (this.#committing !== undefined || !this.#hasWork()) return false;
+    return (
+      this.#drained ||
+      this.#age() >= this.#options.config.commitIntervalMs ||
+      (this.#batch?.counts.records ?? 0) >= maxTransactionRecords
+    );
+  }
+
+  async #startCommit(): Promise<void> {
+    const batch = await this.#begin();
+    await this.#sendHeld();
+    const offsets = this.#partitions.startCommit();
+    this.#batch = undefined;
+    this.#open = false;
+    const started = performance.now();
+    const settled = this.#session.commit(offsets).then((outcome) => {
+      if (this.#committing) this.#committing.outcome = outcome;
+      if (outcome.kind === 'committed') this.#committed(batch, performance.now() - started);
+      this.#session.wake();
+    });
+    this.#committing = { batch, settled };
+  }
+
+  /** What became final. It runs as soon as the outcome is there, and touches nothing that a step reads. */
+  #committed({ counts, outputs, since }: Batch, durationMs: number): void {
+    this.#partitions.committed();
+    counts.commitInto(this.ledger);
+    this.#problem = null;
+    this.#lastCommit = new Date();
+    this.#lastProgress = performance.now();
+    const batchMs = performance.now() - since;
+    this.#options.telemetry.transactionCommitted({ records: counts.records, outputs, durationMs, batchMs }, counts);
+  }
+
+  /** Acts on the outcome of the commit in flight, if it is there. */
+  async #settle(): Promise<void> {
+    const outcome = this.#committing?.outcome;
+    if (outcome === undefined) return;
+    this.#committing = undefined;
+    if (outcome.kind !== 'committed') await this.#undo(outcome);
+    else if (this.#batch !== undefined) {
+      await this.#begin();
+      await this.#sendHeld();
+    }
+  }
+
+  /** Waits for the commit in flight, if there is one, and acts on its outcome. */
+  async #finishCommit(): Promise<void> {
+    await this.#committing?.settled;
+    await this.#settle();
+  }
+
+  /** Leaves nothing uncommitted, one way or the other. */
+  async #commitAll(): Promise<void> {
+    await this.#finishCommit();
+    if (!this.#hasWork()) return;
+    await this.#startCommit();
+    await this.#finishCommit();
+  }
+
+  /** Ends the open transaction without a commit, and goes back to the committed offsets. */
+  async #abandon(): Promise<void> {
+    if (this.#open) await this.#undo(await this.#session.abort());
+  }
+
+  /** Everything since the last commit is as if it had never been. */
+  async #undo(outcome: CommitOutcome): Promise<void> {
+    if (outcome.kind === 'committed') return;
+    this.#options.telemetry.transactionAborted(outcome.cause, { error: outcome.error.message });
+    this.#open = false;
+    this.#held = [];
+    this.#batch = undefined;
+    this.#partitions.undo();
+    if (outcome.kind === 'unknown') {
+      await this.#recover(outcome);
+      return;
+    }
+    for (const [topic, { error, forGood }] of outcome.topics ?? [])
+      this.#session.forgetTopic(topic, forGood ? error : undefined);
+    await this.#session.rewind(this.#partitions.rewindPositions());
+  }
+
+  /** A new producer; offsets and state read again. */
+  async #recover({ cause, fenced, error }: CommitOutcome & { kind: 'unknown' }): Promise<void> {
+    // The successor under our transactional id ends the transaction.
+    if (this.#stopping) return;
+    const { telemetry } = this.#options;
+    if (fenced) this.#fenced();
+    this.#problem = `recovering: ${error.message}`;
+    this.lifecycle.to('recovering');
+    telemetry.recovering(cause, error);
+    await this.#session.reset();
+    const partitions = [...this.#partitions].map(({ topic, partition }) => ({ topic, partition }));
+    this.#partitions.own(await this.#preparation.prepare(partitions, new AbortController().signal));
+    await this.#session.rewind(this.#partitions.rewindPositions());
+    this.#problem = null;
+    this.lifecycle.to('running');
+  }
+
+  /** Two processes with one identity fence each other in turn: the one that is fenced twice gives way. */
+  #fenced(): void {
+    const { telemetry, config } = this.#options;
+    telemetry.fenced();
+    const now = performance.now();
+    if (now - this.#lastFenced < fencedTwiceMs) {
+      throw new Error(
+        `fenced twice within a minute: another process runs with the instance id "${config.instanceId}" in group "${config.groupId}". ` +
+          'Give each process an id of its own (KAFNUS_INSTANCE_ID)',
+      );
+    }
+    this.#lastFenced = now;
+  }
+
+  // --- partitions ----------------------------------------------------------------------------------------------------
+
+  /** Reads offsets and state beside the loop; the partitions that are there flow on. */
+  #prepare(partitions: readonly TopicPartition[]): void {
+    const abort = new AbortController();
+    const done = this.#preparation.prepare(partitions, abort.signal).then(
+      (prepared) => {
+        this.#prepared = prepared;
+        this.#session.wake();
+      },
+      (error: unknown) => {
+        if (!abort.signal.aborted) this.#failure = error instanceof Error ? error : new Error(String(error));
+        this.#session.wake();
+      },
+    );
+    this.#preparing = { partitions, abort, done };
+    this.#options.telemetry.partitionsAssigned(partitions);
+  }
+
+  async #acceptPrepared(): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    const prepared = this.#prepared;
+    if (prepared === undefined) return;
+    this.#prepared = undefined;
+    this.#preparing = undefined;
+    await this.#session.accept(prepared.positions);
+    this.#partitions.own(prepared);
+    this.#problem = null;
+    this.#lastProgress = performance.now();
+  }
+
+  async #revoke(partitions: readonly TopicPartition[], lost: boolean): Promise<void> {
+    const { telemetry } = this.#options;
+    if (this.#preparing) {
+      // Taken away before they were ready: nothing of them was processed.
+      this.#preparing.abort.abort();
+      await this.#preparing.done;
+      this.#preparing = undefined;
+      this.#prepared = undefined;
+    }
+    if (lost) telemetry.partitionsLost(partitions);
+    else telemetry.partitionsRevoked(partitions);
+    // About a commit that is under way the coordinator decides: it knows the generation that it was sent in.
+    await this.#finishCommit();
+    if (lost) await this.#abandon();
+    else await this.#commitAll();
+    this.#partitions.disown(partitions);
+    this.#session.release(partitions);
+  }
+
+  // --- status --------------------------------------------------------------------------------------------------------
+
+  /** The partitions of this process, those being prepared included. */
+  partitions(): readonly PartitionStatus[] {
+    const running = [...this.#partitions].map((owned): PartitionStatus => {
+      const { topic, partition, committed, next, first } = owned;
+      const known = this.#session.watermarks(owned);
+      const end = known?.high ?? null;
+      const lag = known === null ? null : Math.max(0, known.high - (committed ?? first ?? known.low));
+      return { topic, partition, state: 'running', position: next, committed, end, lag };
+    });
+    const restoring = (this.#preparing?.partitions ?? []).map((partition): PartitionStatus => {
+      const restore = this.#preparation.progress(partition);
+      const base = { ...partition, state: 'restoring', position: null, committed: null, end: null, lag: null } as const;
+      return restore === undefined ? base : { ...base, restore };
+    });
+    return [...running, ...restoring];
+  }
+
+  /** What keeps the agent from working, in words for an operator. */
+  get problem(): string | null {
+    return this.#problem;
+  }
+
+  get lastCommit(): Date | null {
+    return this.#lastCommit;
+  }
+
+  /** Whether the group has answered: from then on, no partition may also mean that none is due. */
+  get joined(): boolean {
+    return this.#joined;
+  }
+
+  /** Entries of the keyed state; null for an agent that keeps none. */
+  get stateEntries(): number | null {
+    if (this.#changelog === undefined) return null;
+    let entries = 0;
+    for (const { store } of this.#partitions) entries += store?.size ?? 0;
+    return entries;
+  }
+
+  /** Milliseconds for which there was something to do and nothing was committed. */
+  get stuckMs(): number {
+    if (this.partitions().every(({ lag }) => lag === null || lag === 0)) this.#lastProgress = performance.now();
+    return performance.now() - this.#lastProgress;
+  }
+
+  /** The cluster does not answer: not ready, until it answers again. The client reconnects by itself. */
+  clusterAway(error: Error): void {
+    this.#problem = `the cluster does not answer: ${error.message}`;
+    if (this.#probing || this.#stopping) return;
+    this.#probing = true;
+    this.#session.partitionCount(this.#options.configured.inputTopic).then(
+      () => {
+        this.#probing = false;
+        this.#problem = null;
+        this.#options.telemetry.brokerBack();
+      },
+      () => {
+        this.#probing = false;
+      },
+    );
+  }
+}

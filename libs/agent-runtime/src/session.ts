@@ -1,0 +1,159 @@
+/**
+ * The port between the loop (run.ts) and a log such as Kafka: what the delivery guarantee needs, and nothing else. It has
+ * two implementations, held to the same behaviour by one conformance suite: the Kafka session and the in-memory one of the
+ * testkit.
+ *
+ * Everything that happens reaches the loop as an event of {@link Session.next}, one at a time: records, assignments and
+ * revocations can never run into each other, and no lock is needed.
+ */
+import type { InputRecord, RecordHeader } from './agent.js';
+
+/** A partition of a topic. */
+export interface TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+/** A partition and the offset to go on from; null when there is none: the start that `auto.offset.reset` says. */
+export interface PartitionOffset extends TopicPartition {
+  readonly offset: number | null;
+}
+
+/** `topic-partition`: the form of Kafka's own logs and a key for maps. */
+export function partitionName({ topic, partition }: TopicPartition): string {
+  return `${topic}-${partition}`;
+}
+
+/** What {@link Session.next} tells the loop. */
+export type SessionEvent =
+  /** Records of accepted partitions only: in order for each partition, from the offset that it was accepted at or rewound to. */
+  | { readonly kind: 'records'; readonly records: readonly InputRecord[] }
+  /** The group gives these partitions to this process: prepare them, then answer with {@link Session.accept}. */
+  | { readonly kind: 'assigned'; readonly partitions: readonly TopicPartition[] }
+  /**
+   * The group takes these partitions away: finish, then answer with {@link Session.release}. `lost` means that they may
+   * already belong to another process: nothing of theirs may be committed.
+   */
+  | { readonly kind: 'revoked'; readonly partitions: readonly TopicPartition[]; readonly lost: boolean }
+  /** {@link Session.wake} was called. */
+  | { readonly kind: 'woken' }
+  /** Nothing happened for the time waited. */
+  | { readonly kind: 'idle' }
+  /** The session is over; the process must end. */
+  | { readonly kind: 'failed'; readonly error: Error };
+
+/** Why a topic did not take a record. `forGood`: waiting does not help (a right, a policy), as against a topic that was deleted. */
+export interface TopicRefusal {
+  readonly error: Error;
+  readonly forGood: boolean;
+}
+
+/** How a transaction ended. */
+export type CommitOutcome =
+  | { readonly kind: 'committed' }
+  /** Surely not committed, and aborted already. `topics`: the topics that refused records, where that was the cause. */
+  | {
+      readonly kind: 'aborted';
+      readonly cause: string;
+      readonly error: Error;
+      readonly topics?: ReadonlyMap<string, TopicRefusal>;
+    }
+  /** Nobody knows, or this producer was fenced: only {@link Session.reset} leads on. */
+  | { readonly kind: 'unknown'; readonly cause: string; readonly fenced: boolean; readonly error: Error };
+
+/** Whether records can be written to a topic. */
+export type TopicState =
+  | { readonly kind: 'writable'; readonly partitions: number }
+  /** The cluster says no (not authorised, invalid name, against its policy): waiting does not help. */
+  | { readonly kind: 'unwritable'; readonly error: Error }
+  /** The cluster did not answer: ask again. */
+  | { readonly kind: 'unavailable'; readonly error: Error };
+
+/** How a topic is to be created when it is missing; null where the topic must exist. */
+export interface TopicSpec {
+  /** -1: the broker's default. */
+  readonly partitions: number;
+  /** -1: the broker's default. */
+  readonly replicationFactor: number;
+  /** Topic configuration, such as `cleanup.policy`. */
+  readonly config: Readonly<Record<string, string>>;
+}
+
+/** What {@link Session.send} writes: like an OutputRecord, with the partition decided. */
+export interface OutgoingRecord {
+  readonly topic: string;
+  /** null: by the key, as a Java producer would choose. */
+  readonly partition: number | null;
+  readonly key: string | Buffer | null;
+  readonly value: string | Buffer | null;
+  readonly headers: readonly RecordHeader[];
+  readonly timestamp: number;
+}
+
+/** One entry of a changelog: a null value is a tombstone. */
+export type ChangelogEntry = (key: Buffer, value: Buffer | null) => void;
+
+/** A session: one member of the consumer group with one (transactional) producer. */
+export interface Session {
+  /** Connects and joins the group; resolves when the producer may write (its predecessor is fenced). */
+  start(): Promise<void>;
+
+  /**
+   * Waits for the next event, at most `timeoutMs`. Records are held back while `wantRecords` is false.
+   * Assignments and revocations come before records that arrived earlier.
+   */
+  next(timeoutMs: number, wantRecords: boolean): Promise<SessionEvent>;
+  /** Makes a waiting {@link next} return. */
+  wake(): void;
+
+  /** The committed offsets, once they are stable: no transaction that could still change them is open (KIP-447). */
+  committed(partitions: readonly TopicPartition[]): Promise<readonly PartitionOffset[]>;
+  /** Takes the partitions of an `assigned` event, from these offsets on. */
+  accept(positions: readonly PartitionOffset[]): Promise<void>;
+  /** Gives the partitions of a `revoked` event back: the last thing that is done with them. */
+  release(partitions: readonly TopicPartition[]): void;
+  /**
+   * Goes back: the next records of these partitions start at these offsets, whatever was fetched before; without an offset,
+   * where the partition started when it was accepted.
+   */
+  rewind(positions: readonly PartitionOffset[]): Promise<void>;
+  /** The first offset and the end (high watermark) of a partition as far as they are known, without asking anyone. */
+  watermarks(partition: TopicPartition): { readonly low: number; readonly high: number } | null;
+
+  /** Opens a transaction; a no-op for at-least-once. */
+  begin(): Promise<void>;
+  /** Queues a record; false when the queue is full: wait with {@link sendable}, then send the same record again. */
+  send(record: OutgoingRecord): 'queued' | 'full' | 'too-large';
+  sendable(): Promise<void>;
+  /** Commits what was sent since {@link begin} and the offsets (the next ones to be read) with it. Never throws. */
+  commit(offsets: readonly PartitionOffset[]): Promise<CommitOutcome>;
+  /** Aborts what was sent since {@link begin}. Never throws. */
+  abort(): Promise<CommitOutcome>;
+  /** A new producer under the same identity: fences the old one and ends its transaction. Retries until the cluster answers. */
+  reset(): Promise<void>;
+
+  /** The state of a topic as far as it is known and fresh: cheap, asked for every record. */
+  topic(name: string): TopicState | undefined;
+  /** Looks the topic up, and creates it when it is missing and `spec` says how. */
+  ensureTopic(name: string, spec: TopicSpec | null): Promise<TopicState>;
+  /** Forgets what is known of a topic; with an error, takes it for unwritable for a while. */
+  forgetTopic(name: string, error?: Error): void;
+  /** Partitions of a topic; null when it does not exist. */
+  partitionCount(topic: string): Promise<number | null>;
+
+  /**
+   * Reads a changelog partition from its beginning to the end that it has now, committed records only, in order.
+   * @returns the number of entries read
+   */
+  restore(
+    changelog: TopicPartition,
+    onEntry: ChangelogEntry,
+    onProgress: (progress: { entries: number; offset: number; end: number }) => void,
+    signal: AbortSignal,
+  ): Promise<number>;
+
+  /** Ends the retries of requests that wait for the cluster: they reject. */
+  cancel(): void;
+  /** Leaves the group and disconnects. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,43 @@
+/**
+ * The changelog: a compacted topic with as many partitions as the input, in which every change of the state is written in
+ * the transaction of the record that made it. Partition n of it holds the state of partition n of the input.
+ *
+ * A record's key is the state's key and its value the number as text, so that `kcat` can read it.
+ */
+import type { StatePut } from '../agent.js';
+import type { OutgoingRecord, TopicSpec } from '../session.js';
+
+/** `<group>-<store>-changelog`, as Kafka Streams would call it. */
+export function changelogTopic(groupId: string, store: string): string {
+  return `${groupId}-${store}-changelog`;
+}
+
+/** How the changelog of an input with so many partitions is created. */
+export function changelogSpec(partitions: number, replicationFactor: number): TopicSpec {
+  return { partitions, replicationFactor, config: { 'cleanup.policy': 'compact' } };
+}
+
+/** What to do about a changelog that does not fit its input. */
+export function partitionMismatch(changelog: string, found: number, input: string, expected: number): string {
+  return (
+    `the changelog topic ${changelog} has ${found} partitions, but its input ${input} has ${expected}: the state of an entity ` +
+    `would be looked for in another partition than it was written to. Stop the agent and follow "Adding partitions" in ` +
+    `docs/operations.md: recreate the changelog with ${expected} partitions and rebuild it from the input`
+  );
+}
+
+/** The record of a change. Its timestamp is that of the input record, so that replay writes the same bytes. */
+export function changelogRecord(topic: string, partition: number, put: StatePut, timestamp: number): OutgoingRecord {
+  return { topic, partition, key: put.key, value: String(put.value), headers: [], timestamp };
+}
+
+/** A change read back; undefined when the bytes are not a changelog record of this suite. A null value deletes. */
+export function parseChangelogEntry(
+  key: Buffer | null,
+  value: Buffer | null,
+): { key: string; value: number | null } | undefined {
+  if (key === null) return undefined;
+  if (value === null) return { key: key.toString(), value: null };
+  const number = value.length === 0 ? Number.NaN : Number(value.toString('latin1'));
+  return Number.isFinite(number) ? { key: key.toString(), value: number } : undefined;
+}

@@ -1,0 +1,20 @@
+/** The name under which tenants beyond the bound are counted together. */
+export const OTHER_TENANTS = '_other';
+
+/**
+ * Bounds the tenants that get counters of their own: names come from outside, and every new one would be a new time
+ * series in Prometheus and memory that is never given back. The first `limit` names keep theirs for the life of the
+ * process; the rest share {@link OTHER_TENANTS}, so that sums stay right.
+ */
+export class TenantLabels {
+  readonly #known = new Set<string>();
+
+  constructor(readonly limit: number) {}
+
+  labelOf(tenant: string): string {
+    if (this.#known.has(tenant)) return tenant;
+    if (this.#known.size >= this.limit) return OTHER_TENANTS;
+    this.#known.add(tenant);
+    return tenant;
+  }
+}
