@@ -1,0 +1,75 @@
+package kafnus.testkit;
+
+import java.io.File;
+import java.io.FileInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.Properties;
+import kafka.server.KafkaConfig;
+import kafka.server.KafkaRaftServer;
+import kafka.tools.StorageTool;
+import org.apache.kafka.common.utils.Time;
+
+/**
+ * One Kafka broker and controller that lives no longer than the process that started it.
+ *
+ * <p>Arguments: server.properties, cluster id, scratch folder. It formats its storage when that is new, prints the line
+ * {@code ready} once it serves clients, and stops on SIGTERM. Standard input is the leash: nothing is ever written to it,
+ * and the system closes it when the parent dies, however the parent dies. Then nobody will read the data any more: the
+ * scratch folder is deleted.
+ */
+public final class LeashedBroker {
+  public static void main(String[] args) throws IOException {
+    String config = args[0];
+    String clusterId = args[1];
+    File scratch = new File(args[2]);
+
+    Thread leash = new Thread(() -> awaitParentsDeath(scratch), "leash");
+    leash.setDaemon(true);
+    leash.start();
+
+    int formatted = StorageTool.execute(
+        new String[] {"format", "--ignore-formatted", "--cluster-id", clusterId, "--config", config}, System.err);
+    if (formatted != 0) {
+      System.exit(formatted);
+    }
+
+    Properties properties = new Properties();
+    try (InputStream in = new FileInputStream(config)) {
+      properties.load(in);
+    }
+    KafkaRaftServer server = new KafkaRaftServer(KafkaConfig.fromProps(properties, false), Time.SYSTEM);
+    Runtime.getRuntime().addShutdownHook(new Thread(server::shutdown, "shutdown"));
+    try {
+      server.startup();
+    } catch (Throwable failure) {
+      failure.printStackTrace();
+      Runtime.getRuntime().halt(1);
+    }
+    System.out.println("ready");
+    server.awaitShutdown();
+  }
+
+  private static void awaitParentsDeath(File scratch) {
+    try {
+      while (System.in.read() >= 0) {
+        // Nobody writes: anything that comes is ignored.
+      }
+    } catch (IOException closed) {
+      // The same as the end of the stream.
+    }
+    delete(scratch);
+    Runtime.getRuntime().halt(1);
+  }
+
+  /** Best effort: the other brokers of the cluster delete the same folder while they still write to it. */
+  private static void delete(File file) {
+    File[] children = file.listFiles();
+    if (children != null) {
+      for (File child : children) {
+        delete(child);
+      }
+    }
+    file.delete();
+  }
+}

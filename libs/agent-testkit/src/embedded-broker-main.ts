@@ -1,0 +1,37 @@
+import { parseArgs } from 'node:util';
+import { startEmbeddedBroker } from './embedded-broker.js';
+import { positiveInteger } from './arguments.js';
+import { untilStopped } from './until-stopped.js';
+
+const HELP = `Usage: node embedded-broker-main.js [options] [topic ...]
+
+Runs librdkafka's mock Kafka until SIGTERM. Prints one line when it is up: {"bootstrapServers": "host:port,..."}.
+The topics named are created; others are when a producer first uses them. Good for a demo, proves nothing about
+exactly-once.
+
+  --brokers N  how many brokers (default 1)
+  --leash      end also when standard input ends
+  --help
+`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    brokers: { type: 'string', default: '1' },
+    leash: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+if (values.help) {
+  process.stdout.write(HELP);
+} else {
+  const broker = await startEmbeddedBroker({
+    brokers: positiveInteger('--brokers', values.brokers),
+    topics: positionals,
+  });
+  process.stdout.write(`${JSON.stringify({ bootstrapServers: broker.bootstrapServers })}\n`);
+  await untilStopped(values);
+  await broker.stop();
+  process.exit(0);
+}

@@ -1,0 +1,102 @@
+import { RdKafka } from '@confluentinc/kafka-javascript';
+
+/** librdkafka settings, by name. */
+export type ClientSettings = Readonly<Record<string, string | number | boolean>>;
+
+/** Where a helper connects to: bootstrap servers, or librdkafka settings when it must log in. */
+export type KafkaAddress = string | (ClientSettings & { readonly 'bootstrap.servers': string });
+
+/** How long a helper waits for one answer of a broker, in ms. */
+export const ANSWER_TIMEOUT = 10_000;
+
+/** A consumer or a producer, as far as both are the same. */
+export type AnyClient = RdKafka.Client<'event.error'>;
+
+/** Turns one call of the client's callback API into a promise. */
+export function call<T>(
+  start: (done: (error: { readonly message: string } | null | undefined, result: T) => void) => void,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    start((error, result) => {
+      if (error) reject(error instanceof Error ? error : new Error(error.message, { cause: error }));
+      else resolve(result);
+    });
+  });
+}
+
+/** Runs `work` with a consumer that belongs to no group, and disconnects it. */
+export async function withConsumer<T>(
+  address: KafkaAddress,
+  settings: ClientSettings,
+  work: (consumer: RdKafka.KafkaConsumer) => Promise<T>,
+): Promise<T> {
+  const consumer = new RdKafka.KafkaConsumer({
+    'group.id': 'kafnus-testkit',
+    'enable.auto.commit': false,
+    ...clientSettings(address),
+    ...settings,
+  });
+  return connected(consumer, address, () => work(consumer));
+}
+
+/** Runs `work` with a producer, and disconnects it. */
+export async function withProducer<T>(
+  address: KafkaAddress,
+  settings: ClientSettings,
+  work: (producer: RdKafka.Producer) => Promise<T>,
+): Promise<T> {
+  const producer = new RdKafka.Producer({ ...clientSettings(address), ...settings });
+  return connected(producer, address, () => work(producer));
+}
+
+/** The partitions of each topic, as 0, 1, 2, ...; a topic that does not exist has none. */
+export async function partitionCounts(client: AnyClient, topics: readonly string[]): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  for (const topic of topics) {
+    // Without allTopics: false the client asks for all topics, whatever `topic` says.
+    const metadata = await call<RdKafka.Metadata>((done) =>
+      client.getMetadata({ topic, allTopics: false, timeout: ANSWER_TIMEOUT }, done),
+    );
+    counts.set(topic, metadata.topics.find(({ name }) => name === topic)?.partitions.length ?? 0);
+  }
+  return counts;
+}
+
+/**
+ * Every partition of every topic.
+ * @throws Error naming the topic that does not exist
+ */
+export async function allPartitions(
+  client: AnyClient,
+  topics: readonly string[],
+): Promise<{ topic: string; partition: number }[]> {
+  const counts = await partitionCounts(client, topics);
+  return [...counts].flatMap(([topic, count]) => {
+    if (count === 0) throw new Error(`There is no topic ${topic}`);
+    return Array.from({ length: count }, (_, partition) => ({ topic, partition }));
+  });
+}
+
+async function connected<T>(client: AnyClient, address: KafkaAddress, work: () => Promise<T>): Promise<T> {
+  // The first complaint says what is wrong; the last one is always that all brokers are down.
+  let complaint = '';
+  client.on('event.error', (error) => (complaint ||= `: ${error.message}`));
+  try {
+    await call((done) => client.connect({ timeout: ANSWER_TIMEOUT, allTopics: false }, done));
+  } catch (error) {
+    client.disconnect(() => undefined);
+    const servers = typeof address === 'string' ? address : address['bootstrap.servers'];
+    throw new Error(`No Kafka answers at ${servers}${complaint}`, { cause: error });
+  }
+  try {
+    return await work();
+  } finally {
+    await call((done) => client.disconnect(done));
+  }
+}
+
+function clientSettings(address: KafkaAddress): ClientSettings {
+  const given = typeof address === 'string' ? { 'bootstrap.servers': address } : address;
+  // A broker that a test has just killed is back within seconds: do not wait long before the next attempt.
+  return { log_level: 2, 'reconnect.backoff.max.ms': 500, ...given };
+}

@@ -1,0 +1,100 @@
+import { RdKafka } from '@confluentinc/kafka-javascript';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ANSWER_TIMEOUT, allPartitions, call, withConsumer, type KafkaAddress } from './kafka-client.js';
+
+/** A topic to be created. */
+export interface TopicPlan {
+  readonly topic: string;
+  readonly partitions: number;
+  /** Default: the broker's own. */
+  readonly replicationFactor?: number;
+  readonly config?: Readonly<Record<string, string>>;
+}
+
+export type Isolation = 'read_committed' | 'read_uncommitted';
+
+/**
+ * Creates topics and waits until their partitions have leaders. librdkafka's mock cluster cannot do it: see
+ * {@link startEmbeddedBroker}.
+ * @throws Error naming the topic when it exists already or the broker refuses it
+ */
+export async function createTopics(address: KafkaAddress, topics: readonly TopicPlan[]): Promise<void> {
+  await withConsumer(address, {}, async (client) => {
+    const admin = RdKafka.AdminClient.createFrom(client);
+    try {
+      await Promise.all(
+        topics.map(({ topic, partitions, replicationFactor = -1, config = {} }) =>
+          call<void>((done) =>
+            admin.createTopic(
+              { topic, num_partitions: partitions, replication_factor: replicationFactor, config: { ...config } },
+              ANSWER_TIMEOUT,
+              (error) => done(error && { message: `Topic ${topic} cannot be created: ${error.message}` }, undefined),
+            ),
+          ),
+        ),
+      );
+    } finally {
+      admin.disconnect();
+    }
+    for (const { topic, partitions } of topics) await awaitLeaders(client, topic, partitions);
+  });
+}
+
+/** The committed offsets of a consumer group, by partition; a partition without one is left out. */
+export async function committedOffsets(
+  address: KafkaAddress,
+  group: string,
+  topic: string,
+): Promise<Map<number, number>> {
+  return withConsumer(address, { 'group.id': group }, async (consumer) => {
+    const partitions = await allPartitions(consumer, [topic]);
+    const committed = await call<RdKafka.TopicPartitionOffsetAndMetadata[]>((done) =>
+      consumer.committed(partitions, ANSWER_TIMEOUT, done),
+    );
+    // The declared type hides that the client leaves the offset out when there is none.
+    const found = committed.filter((entry: Partial<RdKafka.TopicPartitionOffset>) => entry.offset !== undefined);
+    return new Map(found.map(({ partition, offset }) => [partition, offset]));
+  });
+}
+
+/**
+ * The end of each partition: the offset that the next record will get, or with read_committed the first offset that is
+ * not stable yet. Transaction markers take offsets too.
+ */
+export async function endOffsets(
+  address: KafkaAddress,
+  topic: string,
+  isolation: Isolation = 'read_uncommitted',
+): Promise<number[]> {
+  return withConsumer(address, {}, async (consumer) => {
+    const partitions = await allPartitions(consumer, [topic]);
+    const admin = RdKafka.AdminClient.createFrom(consumer);
+    const isolationLevel =
+      RdKafka.IsolationLevel[isolation === 'read_committed' ? 'READ_COMMITTED' : 'READ_UNCOMMITTED'];
+    try {
+      const ends = await call<RdKafka.ListOffsetsResult[]>((done) =>
+        admin.listOffsets(
+          partitions.map((partition) => ({ ...partition, offset: RdKafka.OffsetSpec.LATEST })),
+          { timeout: ANSWER_TIMEOUT, isolationLevel },
+          done,
+        ),
+      );
+      return ends.sort((a, b) => a.partition - b.partition).map(({ offset }) => offset);
+    } finally {
+      admin.disconnect();
+    }
+  });
+}
+
+async function awaitLeaders(client: RdKafka.KafkaConsumer, topic: string, partitions: number): Promise<void> {
+  for (const since = Date.now(); ; await sleep(50)) {
+    const metadata = await call<RdKafka.Metadata>((done) =>
+      client.getMetadata({ topic, allTopics: false, timeout: ANSWER_TIMEOUT }, done),
+    );
+    const known = metadata.topics.find(({ name }) => name === topic)?.partitions ?? [];
+    if (known.filter(({ leader }) => leader >= 0).length >= partitions) return;
+    if (Date.now() - since > ANSWER_TIMEOUT) {
+      throw new Error(`Topic ${topic} has no leaders for all of its partitions after ${ANSWER_TIMEOUT} ms`);
+    }
+  }
+}
