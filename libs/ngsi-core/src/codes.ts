@@ -1,0 +1,45 @@
+/**
+ * The closed vocabulary of outcomes: why a record or a part of it was refused, and why one was left out on purpose. The
+ * texts are the reference page; the codes are the `reason` label of the metrics.
+ */
+
+/** Why a record, or one entity of it, is refused (SPEC 2, 3, 6): it goes to the dead-letter topic unchanged. */
+export const rejectCodes = {
+  'value-missing': 'The record has no value (a tombstone): a raw topic carries notifications only.',
+  'not-utf8': 'The value is not UTF-8 text.',
+  'not-json': 'The value is not JSON.',
+  'not-a-notification': 'The JSON is not an NGSIv2 notification: no object, or without an array `data`.',
+  'timestamp-invalid': 'The record has no timestamp, or one that no calendar has: recvtime cannot be told.',
+  'service-invalid':
+    'The fiware-service is no legal service name (`[a-z0-9_]`, 1 to 50 characters), or its topic would be another one’s.',
+  'servicepath-missing': 'The data model names the schema for the service path, and the service path is the root.',
+  'table-missing': 'The data model names the table for the entity type, and nothing of the type can be part of a name.',
+  'entity-invalid': 'An element of `data` is not an object.',
+  'entity-id-invalid': 'An entity has no `id`, or one that is not a non-empty string.',
+  'entity-type-invalid': 'The `type` of an entity is not a string.',
+  'timeinstant-missing': 'The entity has no TimeInstant, which is part of the key (setting missingTimeInstant).',
+  'timeinstant-invalid': 'The TimeInstant is not text, or not a date where one is needed.',
+} as const;
+
+/** Why a single attribute could not be converted (SPEC 6): its column is null, and the record is reported. */
+export const attributeCodes = {
+  'date-invalid': 'The value of a DateTime attribute is no ISO 8601 date.',
+  'geometry-invalid': 'The value of a geo attribute is no sound geometry.',
+  'number-invalid': 'The number is beyond the range of a double.',
+  'nesting-too-deep': 'The value is nested too deeply to be written as JSON text.',
+  'attribute-not-normalized':
+    'The attribute is not of the form {"type", "value", "metadata"} (keyValues notifications are not).',
+  'name-clash': 'The lower-cased attribute name is a base column, or repeats another attribute’s: the first one wins.',
+} as const;
+
+/** Why a record, or one entity of it, is left out on purpose: counted, not dead-lettered. */
+export const skipReasons = {
+  empty: 'The notification has no entities (`data: []`).',
+  stale: 'lastdata: a newer version, by TimeInstant, of the entity was emitted before.',
+  delete: 'historic and mutable: the deletion of an entity is not a version of it.',
+  'tenant-not-allowed': 'The service is not in the allow list (setting tenants).',
+} as const;
+
+export type RejectCode = keyof typeof rejectCodes;
+export type AttributeCode = keyof typeof attributeCodes;
+export type SkipReason = keyof typeof skipReasons;

@@ -1,0 +1,221 @@
+/**
+ * Entities to Kafka Connect JSON (schema and payload), as text and by hand: most of a record is its schema, and most
+ * entities of a tenant have the same one.
+ */
+import { cellConverter, columnTypes, type Cell, type CellProblem, type ColumnType, type Sink } from './attribute.js';
+import { parseInstant, zonedText } from './instant.js';
+import type { Entity } from './notification.js';
+import { BoundedMap, shown } from './text.js';
+
+/** A value, and what of the entity is not in it. */
+export interface Row {
+  readonly value: string;
+  readonly problems: readonly CellProblem[];
+}
+
+/** Writes the keys and values of one agent. Instants are given as {@link RecordWriter.instantText} made them. */
+export interface RecordWriter {
+  /**
+   * The text of a TimeInstant for this sink; undefined when the sink needs a date and it is none. Kafnus's sinks get it as
+   * received.
+   */
+  instantText(received: string): string | undefined;
+  /** @param instant the second part of the key; undefined when the entity id is all of it */
+  key(entity: Entity, instant: string | undefined): string;
+  /**
+   * @param instant the value of the column timeinstant; undefined when the entity has none. An entity that has no
+   *   such attribute though there is a value for it (record-timestamp) gets it as its first attribute.
+   */
+  row(entity: Entity, instant: string | undefined, servicepath: string, recvtime: string): Row;
+}
+
+/** All that entities with the same attributes, of the same types, have in common. */
+interface Shape {
+  /** What it is the shape of: attribute names, column types, and which of the values are null. */
+  readonly names: readonly string[];
+  readonly types: readonly ColumnType[];
+  readonly nulls: readonly boolean[];
+  readonly schema: string;
+  /** For each attribute `,"name":`, and undefined for one that is no column, or a leading one. */
+  readonly labels: readonly (string | undefined)[];
+  /** Columns that come before the base columns: see {@link isArrayIndex}. */
+  readonly leading: readonly { readonly place: number; readonly label: string }[];
+  /** The attributes, by their place, that are no column because another one has its name. */
+  readonly clashes: readonly number[];
+}
+
+/** Lower-cased names that no attribute may take. */
+const BASE_COLUMNS: readonly string[] = ['entityid', 'entitytype', 'fiwareservicepath', 'recvtime'];
+/** Orion's note about the notification, not about the entity (SPEC 3). */
+const NO_COLUMN = 'alterationtype';
+const NO_PROBLEMS: readonly CellProblem[] = [];
+/**
+ * How many shapes are remembered: of so many entity types, for each the most recent ones (attributes come and go, and are
+ * null or not). A larger schema is made anew each time.
+ */
+const ENTITY_TYPES = 1000;
+const SHAPES_OF_A_TYPE = 16;
+const LARGEST_SCHEMA = 20_000;
+
+/** @param sink whose record format */
+export function recordWriter(sink: Sink): RecordWriter {
+  const types = columnTypes[sink];
+  const toCell = cellConverter(types);
+  const noInstant: Cell = { type: types.instant, json: 'null' };
+  const idField = field('entityid', types.string.schema, false);
+  const keyById = `{"schema":${struct([idField])},"payload":{"entityid":`;
+  const keyByIdAndInstant = `{"schema":${struct([idField, field('timeinstant', types.instant.schema, false)])},"payload":{"entityid":`;
+
+  const newShape = (names: readonly string[], cells: readonly Cell[]): Shape => {
+    const taken = new Set(BASE_COLUMNS);
+    const fields = [
+      idField,
+      field('entitytype', types.string.schema, false),
+      field('fiwareservicepath', types.string.schema, false),
+    ];
+    const leadingFields: string[] = [];
+    const leading: { place: number; label: string }[] = [];
+    const labels: (string | undefined)[] = [];
+    const clashes: number[] = [];
+    cells.forEach((cell, place) => {
+      const column = (names[place] ?? '').toLowerCase();
+      if (column === NO_COLUMN) {
+        labels.push(undefined);
+      } else if (taken.has(column)) {
+        labels.push(undefined);
+        clashes.push(place);
+      } else {
+        taken.add(column);
+        const text = field(column, cell.type.schema, cell.json === 'null');
+        if (isArrayIndex(column)) {
+          labels.push(undefined);
+          leading.push({ place, label: `${JSON.stringify(column)}:` });
+          leadingFields.push(text);
+        } else {
+          labels.push(`,${JSON.stringify(column)}:`);
+          fields.push(text);
+        }
+      }
+    });
+    fields.push(field('recvtime', types.instant.schema, false));
+    return {
+      names,
+      types: cells.map((cell) => cell.type),
+      nulls: cells.map((cell) => cell.json === 'null'),
+      schema: struct([...leadingFields, ...fields]),
+      labels,
+      leading,
+      clashes,
+    };
+  };
+
+  const shapes = new BoundedMap<Shape[]>(ENTITY_TYPES);
+  const shapeOf = (entityType: string, names: readonly string[], cells: readonly Cell[]): Shape => {
+    let recent = shapes.get(entityType);
+    const known = recent?.find((candidate) => isShapeOf(candidate, names, cells));
+    if (known !== undefined) return known;
+    const shape = newShape(names, cells);
+    if (shape.schema.length > LARGEST_SCHEMA) return shape;
+    if (recent === undefined) shapes.set(entityType, (recent = []));
+    if (recent.unshift(shape) > SHAPES_OF_A_TYPE) recent.pop();
+    return shape;
+  };
+
+  return {
+    instantText(received) {
+      if (sink === 'kafnus') return received;
+      const instant = parseInstant(received);
+      return instant && zonedText(received, instant);
+    },
+
+    key(entity, instant) {
+      const id = JSON.stringify(entity.id);
+      return instant === undefined
+        ? `${keyById}${id}}}`
+        : `${keyByIdAndInstant}${id},"timeinstant":${JSON.stringify(instant)}}}`;
+    },
+
+    row(entity, instant, servicepath, recvtime) {
+      const { members, timeInstantName } = entity;
+      const names: string[] = [];
+      const cells: Cell[] = [];
+      const instantCell = instant === undefined ? noInstant : { type: types.instant, json: JSON.stringify(instant) };
+      let flawed = false;
+      if (timeInstantName === undefined && instant !== undefined) {
+        names.push('timeinstant');
+        cells.push(instantCell);
+      }
+      for (const name in members) {
+        if (name === 'id' || name === 'type') continue;
+        const cell = name === timeInstantName ? instantCell : toCell(members[name]);
+        names.push(name);
+        cells.push(cell);
+        if (cell.problem !== undefined) flawed = true;
+      }
+      const shape = shapeOf(entity.type, names, cells);
+
+      let value = `{"schema":${shape.schema},"payload":{`;
+      for (const { place, label } of shape.leading) value += `${label}${cells[place]?.json ?? 'null'},`;
+      value += `"entityid":${JSON.stringify(entity.id)},"entitytype":${JSON.stringify(entity.type)},"fiwareservicepath":${JSON.stringify(servicepath)}`;
+      for (let place = 0; place < cells.length; place++) {
+        const label = shape.labels[place];
+        const cell = cells[place];
+        if (label !== undefined && cell !== undefined) value += label + cell.json;
+      }
+      value += `,"recvtime":"${recvtime}"}}`;
+      const problems = flawed || shape.clashes.length > 0 ? problemsOf(names, cells, shape) : NO_PROBLEMS;
+      return { value, problems };
+    },
+  };
+}
+
+function isShapeOf(shape: Shape, names: readonly string[], cells: readonly Cell[]): boolean {
+  if (names.length !== shape.names.length) return false;
+  for (let place = 0; place < names.length; place++) {
+    const cell = cells[place];
+    if (names[place] !== shape.names[place] || cell?.type !== shape.types[place]) return false;
+    if ((cell?.json === 'null') !== shape.nulls[place]) return false;
+  }
+  return true;
+}
+
+/** What the reports say, in the order of the attributes. */
+function problemsOf(names: readonly string[], cells: readonly Cell[], shape: Shape): readonly CellProblem[] {
+  const problems: CellProblem[] = [];
+  const clashes = new Set(shape.clashes);
+  cells.forEach(({ problem }, place) => {
+    const name = names[place] ?? '';
+    if (clashes.has(place)) {
+      const column = name.toLowerCase();
+      const owner = BASE_COLUMNS.includes(column) ? 'is that of a base column' : 'is that of an attribute before it';
+      problems.push({
+        code: 'name-clash',
+        message: `attribute ${shown(name)}: its column name ${shown(column)} ${owner}`,
+      });
+    } else if (problem !== undefined && name.toLowerCase() !== NO_COLUMN) {
+      problems.push({ code: problem.code, message: `attribute ${shown(name)}: ${problem.message}` });
+    }
+  });
+  return problems;
+}
+
+/**
+ * Whether a name is one that JavaScript puts before all other members of an object, in ascending order, wherever it stood in
+ * the JSON text: `0`, `7`, `123`. SPEC 3 asks for the entity's own order, which is lost for these; Kafnus 1.5 writes them
+ * before the base columns as well, and so do we.
+ */
+function isArrayIndex(name: string): boolean {
+  const first = name.charCodeAt(0);
+  if (!(first >= 0x30 && first <= 0x39)) return false;
+  const index = Number(name);
+  return Number.isInteger(index) && index < 4_294_967_295 && String(index) === name;
+}
+
+/** SPEC 3: field, type, name, fields, optional. */
+function field(name: string, schema: string, optional: boolean): string {
+  return `{"field":${JSON.stringify(name)},${schema},"optional":${optional}}`;
+}
+
+function struct(fields: readonly string[]): string {
+  return `{"type":"struct","fields":[${fields.join(',')}],"optional":false}`;
+}

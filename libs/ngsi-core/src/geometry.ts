@@ -1,0 +1,295 @@
+/**
+ * NGSIv2 `geo:*` values and GeoJSON (RFC 7946) to ISO WKB in EPSG:4326, x = longitude, y = latitude. What is written is
+ * sound: finite numbers in range, closed rings, enough points, one dimension throughout.
+ */
+
+/** The NGSIv2 attribute types that have a geometry, as they are written: they are case-sensitive, as Orion's are. */
+export type GeoType = 'geo:point' | 'geo:line' | 'geo:box' | 'geo:polygon' | 'geo:json';
+
+/** A geometry, or why there is none. */
+export type GeometryResult =
+  { readonly kind: 'geometry'; readonly wkb: string } | { readonly kind: 'unsound'; readonly problem: string };
+
+/** Deeper collections than this are refused: PostGIS has a limit, too, and the stack is finite. */
+const DEEPEST_COLLECTION = 16;
+
+/** ISO WKB geometry types; with Z they are 1000 more. */
+const WKB_TYPE = {
+  Point: 1,
+  LineString: 2,
+  Polygon: 3,
+  MultiPoint: 4,
+  MultiLineString: 5,
+  MultiPolygon: 6,
+  GeometryCollection: 7,
+} as const;
+
+/**
+ * The WKB of an attribute's value, in base64.
+ *
+ * SPEC 3 is silent on these: an empty Polygon, Multi* or GeometryCollection is the empty geometry of its kind, while a Point
+ * or LineString has a least number of positions (RFC 7946 3.1). A geo:box is a polygon, counter-clockwise. A Feature, and a
+ * FeatureCollection of exactly one, stands for its geometry, as in Orion; a GeometryCollection inside one does not, as in
+ * Kafnus. Other members (`crs`, `bbox`) are ignored, as RFC 7946 says.
+ */
+export function toWkb(type: GeoType, value: unknown): GeometryResult {
+  const writer = new WkbWriter();
+  const problem = type === 'geo:json' ? writeGeoJson(writer, value) : writeSimple(writer, type, value);
+  return problem === undefined ? { kind: 'geometry', wkb: writer.base64() } : { kind: 'unsound', problem };
+}
+
+/** Writes, and returns what is wrong, if anything. */
+type Problem = string | undefined;
+
+type Json = Readonly<Record<string, unknown>>;
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+// ---- geo:point, geo:line, geo:box, geo:polygon: "latitude, longitude" (NGSIv2, "Geospatial properties of entities")
+
+const NUMBER = String.raw`([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)`;
+const LAT_LON = new RegExp(String.raw`^\s*${NUMBER}\s*,\s*${NUMBER}\s*$`);
+
+function writeSimple(writer: WkbWriter, type: Exclude<GeoType, 'geo:json'>, value: unknown): Problem {
+  if (type === 'geo:point') {
+    writer.header(WKB_TYPE.Point, false);
+    return writeLatLon(writer, value);
+  }
+  if (!Array.isArray(value)) return `${type} must be an array of "latitude, longitude"`;
+  const corners: readonly unknown[] = value;
+  switch (type) {
+    case 'geo:line':
+      if (corners.length < 2) return `a line needs 2 points, not ${corners.length}`;
+      writer.header(WKB_TYPE.LineString, false);
+      break;
+    case 'geo:polygon':
+      if (corners.length < 4) return `a polygon needs 4 points, the last equal to the first, not ${corners.length}`;
+      writer.header(WKB_TYPE.Polygon, false);
+      writer.count(1);
+      break;
+    case 'geo:box':
+      return writeBox(writer, corners);
+  }
+  const start = writer.count(corners.length);
+  for (const corner of corners) {
+    const problem = writeLatLon(writer, corner);
+    if (problem !== undefined) return problem;
+  }
+  return type === 'geo:polygon' && !writer.isClosed(start, 16)
+    ? 'the last point of a polygon must equal the first'
+    : undefined;
+}
+
+function writeLatLon(writer: WkbWriter, value: unknown): Problem {
+  const match = typeof value === 'string' ? LAT_LON.exec(value) : null;
+  if (!match) return 'a point must be the text "latitude, longitude"';
+  return writer.position(Number(match[2]), Number(match[1]));
+}
+
+function writeBox(writer: WkbWriter, corners: readonly unknown[]): Problem {
+  if (corners.length !== 2) return `a box has 2 corners, not ${corners.length}`;
+  const [first, second] = corners.map((corner) => (typeof corner === 'string' ? LAT_LON.exec(corner) : null));
+  if (!first || !second) return 'a corner must be the text "latitude, longitude"';
+  const south = Math.min(Number(first[1]), Number(second[1]));
+  const north = Math.max(Number(first[1]), Number(second[1]));
+  const west = Math.min(Number(first[2]), Number(second[2]));
+  const east = Math.max(Number(first[2]), Number(second[2]));
+  if (south === north || west === east) return 'the corners of a box must differ in latitude and longitude';
+  writer.header(WKB_TYPE.Polygon, false);
+  writer.count(1);
+  writer.count(5);
+  return (
+    writer.position(west, south) ??
+    writer.position(east, south) ??
+    writer.position(east, north) ??
+    writer.position(west, north) ??
+    writer.position(west, south)
+  );
+}
+
+// ---- geo:json
+
+function writeGeoJson(writer: WkbWriter, value: unknown): Problem {
+  let geometry = value;
+  if (isObject(value) && value['type'] === 'FeatureCollection') {
+    const features: unknown = value['features'];
+    if (!Array.isArray(features) || features.length !== 1) return 'a FeatureCollection must have exactly one Feature';
+    geometry = features[0];
+  }
+  if (isObject(geometry) && geometry['type'] === 'Feature') {
+    geometry = geometry['geometry'];
+    if (isObject(geometry) && geometry['type'] === 'GeometryCollection') return 'a Feature of a GeometryCollection';
+  } else if (geometry !== value) {
+    return 'a FeatureCollection must have exactly one Feature';
+  }
+  return writeGeometry(writer, geometry, hasZ(geometry, 0), 0);
+}
+
+/** Whether the first position has an altitude: all others must do as it does, PostGIS does not mix dimensions. */
+function hasZ(geometry: unknown, depth: number): boolean {
+  if (!isObject(geometry) || depth > DEEPEST_COLLECTION) return false;
+  let inner: unknown = geometry['coordinates'];
+  if (geometry['type'] === 'GeometryCollection' && Array.isArray(geometry['geometries'])) {
+    // The first member that has a position at all.
+    for (const member of geometry['geometries'] as readonly unknown[]) {
+      if (isObject(member) && !isEmpty(member)) return hasZ(member, depth + 1);
+    }
+    return false;
+  }
+  for (let level = 0; level < 4 && Array.isArray(inner); level++) {
+    const array: readonly unknown[] = inner;
+    if (typeof array[0] === 'number') return array.length > 2;
+    inner = array[0];
+  }
+  return false;
+}
+
+function isEmpty(geometry: Json): boolean {
+  const members = geometry['type'] === 'GeometryCollection' ? geometry['geometries'] : geometry['coordinates'];
+  return Array.isArray(members) && members.length === 0;
+}
+
+function writeGeometry(writer: WkbWriter, geometry: unknown, z: boolean, depth: number): Problem {
+  if (!isObject(geometry)) return 'not a GeoJSON object';
+  const type = geometry['type'];
+  if (type === 'GeometryCollection') {
+    if (depth >= DEEPEST_COLLECTION) return `GeometryCollections are nested more than ${DEEPEST_COLLECTION} deep`;
+    const members = geometry['geometries'];
+    if (!Array.isArray(members)) return 'a GeometryCollection needs an array "geometries"';
+    writer.header(WKB_TYPE.GeometryCollection, z);
+    return writeEach(writer, members, (member) => writeGeometry(writer, member, z, depth + 1));
+  }
+  const coordinates = geometry['coordinates'];
+  if (!Array.isArray(coordinates)) return `no array "coordinates"`;
+  switch (type) {
+    case 'Point':
+      return writePoint(writer, coordinates, z);
+    case 'LineString':
+      return writeLine(writer, coordinates, z);
+    case 'Polygon':
+      return writePolygon(writer, coordinates, z);
+    case 'MultiPoint':
+      writer.header(WKB_TYPE.MultiPoint, z);
+      return writeEach(writer, coordinates, (member) => writePoint(writer, member, z));
+    case 'MultiLineString':
+      writer.header(WKB_TYPE.MultiLineString, z);
+      return writeEach(writer, coordinates, (member) => writeLine(writer, member, z));
+    case 'MultiPolygon':
+      writer.header(WKB_TYPE.MultiPolygon, z);
+      return writeEach(writer, coordinates, (member) => writePolygon(writer, member, z));
+    default:
+      return 'not one of the geometry types of GeoJSON (Point, LineString, Polygon, Multi..., GeometryCollection)';
+  }
+}
+
+function writeEach(writer: WkbWriter, members: readonly unknown[], write: (member: unknown) => Problem): Problem {
+  writer.count(members.length);
+  for (const member of members) {
+    const problem = write(member);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+function writePoint(writer: WkbWriter, position: unknown, z: boolean): Problem {
+  writer.header(WKB_TYPE.Point, z);
+  return writePosition(writer, position, z);
+}
+
+function writeLine(writer: WkbWriter, positions: unknown, z: boolean): Problem {
+  if (!Array.isArray(positions)) return 'a line must be an array of positions';
+  if (positions.length < 2) return `a line needs 2 positions, not ${positions.length}`;
+  writer.header(WKB_TYPE.LineString, z);
+  return writeEach(writer, positions, (position) => writePosition(writer, position, z));
+}
+
+function writePolygon(writer: WkbWriter, rings: unknown, z: boolean): Problem {
+  if (!Array.isArray(rings)) return 'a polygon must be an array of rings';
+  writer.header(WKB_TYPE.Polygon, z);
+  return writeEach(writer, rings, (ring) => {
+    if (!Array.isArray(ring)) return 'a ring must be an array of positions';
+    if (ring.length < 4) return `a ring needs 4 positions, the last equal to the first, not ${ring.length}`;
+    const start = writer.count(ring.length);
+    for (const position of ring as readonly unknown[]) {
+      const problem = writePosition(writer, position, z);
+      if (problem !== undefined) return problem;
+    }
+    return writer.isClosed(start, z ? 24 : 16) ? undefined : 'the last position of a ring must equal the first';
+  });
+}
+
+function writePosition(writer: WkbWriter, position: unknown, z: boolean): Problem {
+  if (!Array.isArray(position)) return 'a position must be an array of numbers';
+  const [x, y, altitude] = position as readonly unknown[];
+  if (position.length !== (z ? 3 : 2)) {
+    return position.length === 2 || position.length === 3
+      ? 'some positions have an altitude and some have none'
+      : `a position has 2 or 3 numbers, not ${position.length}`;
+  }
+  if (typeof x !== 'number' || typeof y !== 'number') return 'a position must be an array of numbers';
+  if (!z) return writer.position(x, y);
+  return typeof altitude === 'number' ? writer.position(x, y, altitude) : 'a position must be an array of numbers';
+}
+
+/** Where geometries are written: one buffer for all, since decisions are made one at a time. */
+let scratch = Buffer.alloc(1024);
+/** A buffer that one big geometry made bigger is not kept. */
+const LARGEST_KEPT = 256 * 1024;
+
+class WkbWriter {
+  private length = 0;
+
+  constructor() {
+    if (scratch.length > LARGEST_KEPT) scratch = Buffer.alloc(1024);
+  }
+
+  /** Byte order and type of a geometry. */
+  header(type: number, z: boolean): void {
+    this.reserve(5);
+    scratch[this.length] = 1;
+    scratch.writeUInt32LE(z ? type + 1000 : type, this.length + 1);
+    this.length += 5;
+  }
+
+  /** The number of members that follow. @returns where they start */
+  count(members: number): number {
+    this.reserve(4);
+    this.length = scratch.writeUInt32LE(members, this.length);
+    return this.length;
+  }
+
+  position(x: number, y: number, altitude?: number): Problem {
+    if (!(x >= -180 && x <= 180)) return `longitude ${x} is not within -180 and 180`;
+    if (!(y >= -90 && y <= 90)) return `latitude ${y} is not within -90 and 90`;
+    this.reserve(24);
+    this.length = scratch.writeDoubleLE(x, this.length);
+    this.length = scratch.writeDoubleLE(y, this.length);
+    if (altitude !== undefined) {
+      if (!Number.isFinite(altitude)) return `altitude ${altitude} is no number`;
+      this.length = scratch.writeDoubleLE(altitude, this.length);
+    }
+    return undefined;
+  }
+
+  /** Whether the position just written has the bytes of the one at `start`. (0 and -0 count as equal.) */
+  isClosed(start: number, size: number): boolean {
+    const end = this.length - size;
+    for (let at = 0; at < size; at += 8) {
+      if (scratch.readDoubleLE(start + at) !== scratch.readDoubleLE(end + at)) return false;
+    }
+    return true;
+  }
+
+  base64(): string {
+    return scratch.toString('base64', 0, this.length);
+  }
+
+  private reserve(bytes: number): void {
+    if (this.length + bytes <= scratch.length) return;
+    const larger = Buffer.alloc(scratch.length * 2);
+    scratch.copy(larger, 0, 0, this.length);
+    scratch = larger;
+  }
+}

@@ -1,0 +1,273 @@
+/**
+ * From a raw record to the decisions about its entities, and back to one decision: all that historic, lastdata and mutable
+ * have in common. What they differ in is an {@link EntityRule}.
+ */
+import type { RejectCode, SkipReason } from './codes.js';
+import { recordWriter, type RecordWriter } from './connect-record.js';
+import { serviceProblem, topicNames, type AgentName } from './naming.js';
+import { parseNotification, readEntity, type Entity } from './notification.js';
+import { router, type Route, type Router, type Scope } from './route.js';
+import { allowedTenants, namingOptions, type NgsiConfig } from './settings.js';
+import {
+  refusal,
+  type ConnectRecord,
+  type Decision,
+  type Memory,
+  type MemoryPut,
+  type RawRecord,
+  type Refusal,
+} from './step.js';
+import { fiwareHeaders } from './tenant.js';
+import { shown } from './text.js';
+
+/** What is fixed for an agent. */
+export interface AgentProfile {
+  readonly name: AgentName;
+  /** Ends its table names, and is the header `suffix`. */
+  readonly suffix: string;
+  /** Whether the key is the entity id and the TimeInstant, or the entity id alone. */
+  readonly keyedByTimeInstant: boolean;
+}
+
+/** What an agent decides about one entity. */
+export type EntityOutcome =
+  | {
+      readonly kind: 'emit';
+      readonly output: ConnectRecord;
+      /** What of the entity is not in the output. */
+      readonly reports: readonly Refusal[];
+      readonly put?: MemoryPut;
+    }
+  | { readonly kind: 'skip'; readonly reason: SkipReason }
+  | { readonly kind: 'refuse'; readonly refusals: readonly Refusal[] };
+
+/** The decision of an agent about one entity; pure. */
+export type EntityRule = (subject: Subject, memory: Memory) => EntityOutcome;
+
+export function skip(reason: SkipReason): EntityOutcome {
+  return { kind: 'skip', reason };
+}
+
+export function refuse(code: RejectCode, message: string): EntityOutcome {
+  return { kind: 'refuse', refusals: [refusal(code, message)] };
+}
+
+const NO_REPORTS: readonly Refusal[] = [];
+
+/** Settings that are read once. */
+interface Context {
+  readonly profile: AgentProfile;
+  readonly writer: RecordWriter;
+  readonly router: Router;
+  readonly refuseFlawed: boolean;
+}
+
+/** One entity in the record that brought it: what a rule decides about, and what it can make of it. */
+export class Subject {
+  constructor(
+    private readonly context: Context,
+    private readonly scope: Scope,
+    private readonly correlator: string | undefined,
+    private readonly timestamp: number,
+    /** The raw record's timestamp in ISO 8601. */
+    readonly recvtime: string,
+    readonly entity: Entity,
+  ) {}
+
+  /** As Orion tells entities apart: by service, service path, type and id. */
+  identity(): string {
+    return JSON.stringify([this.scope.service, this.scope.servicepath, this.entity.type, this.entity.id]);
+  }
+
+  /**
+   * Emits the entity's row.
+   * @param timeInstant as received; undefined when there is none
+   */
+  row(timeInstant: string | undefined): EntityOutcome {
+    const { profile, writer, refuseFlawed } = this.context;
+    const instant = timeInstant === undefined ? undefined : writer.instantText(timeInstant);
+    if (timeInstant !== undefined && instant === undefined) return this.noDate(timeInstant);
+    const route = this.route();
+    if (route.kind === 'refused') return { kind: 'refuse', refusals: [route.refusal] };
+    const row = writer.row(this.entity, instant, this.scope.servicepath, this.recvtime);
+    const reports =
+      row.problems.length === 0
+        ? NO_REPORTS
+        : row.problems.map(({ code, message }) => refusal(code, `Entity ${shown(this.entity.id)}, ${message}`));
+    if (refuseFlawed && reports.length > 0) return { kind: 'refuse', refusals: reports };
+    const key = writer.key(this.entity, profile.keyedByTimeInstant ? instant : undefined);
+    return { kind: 'emit', output: this.output(route, key, row.value), reports };
+  }
+
+  /** Emits a tombstone: the key and headers of the row, without a value. */
+  tombstone(): EntityOutcome {
+    const route = this.route();
+    if (route.kind === 'refused') return { kind: 'refuse', refusals: [route.refusal] };
+    return {
+      kind: 'emit',
+      output: this.output(route, this.context.writer.key(this.entity, undefined), null),
+      reports: [],
+    };
+  }
+
+  /**
+   * Refuses a TimeInstant that is no date, or not even text.
+   * @param timeInstant the value, or the attribute where that is not an object
+   */
+  noDate(timeInstant: unknown): EntityOutcome {
+    return refuse(
+      'timeinstant-invalid',
+      `The TimeInstant of entity ${shown(this.entity.id)} must be {"type": "DateTime", "value": "<ISO 8601 date>"}, but what it has is ${shown(timeInstant)}`,
+    );
+  }
+
+  private route(): ReturnType<Router['route']> {
+    return this.context.router.route(this.scope, this.entity, this.correlator);
+  }
+
+  private output(route: Route, key: string, value: string | null): ConnectRecord {
+    const { topic, headers, partitionHash } = route;
+    return { topic, partitionHash, key, value, headers, timestamp: this.timestamp };
+  }
+}
+
+/** An agent with its settings applied, in the shape of the runtime's ConfiguredAgent. */
+export interface NgsiAgent {
+  readonly inputTopic: string;
+  readonly deadLetterTopic: string;
+  readonly decide: (record: RawRecord, memory: Memory) => Decision;
+}
+
+/**
+ * Makes an agent of a rule.
+ * @throws Error naming the setting when the settings do not fit together
+ */
+export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: EntityRule): NgsiAgent {
+  const names = topicNames(namingOptions(profile.name, config));
+  const problemOf = (service: string): string | undefined => serviceProblem(names, service);
+  const allowed = allowedTenants(config.tenants, problemOf);
+  const defaultService = config.defaultService.toLowerCase();
+  const problem = problemOf(defaultService);
+  if (problem !== undefined) throw new Error(`defaultService (KAFNUS_DEFAULT_SERVICE): ${problem}`);
+  const context: Context = {
+    profile,
+    writer: recordWriter(config.sink),
+    router: router({
+      names,
+      agent: profile.name,
+      suffix: profile.suffix,
+      dataModel: config.dataModel,
+      defaults: { service: defaultService, servicepath: config.defaultServicepath.toLowerCase() },
+    }),
+    refuseFlawed: config.attributeErrors === 'reject',
+  };
+
+  const decide = (record: RawRecord, memory: Memory): Decision => {
+    // Headers first: the tenant names the outcome, even of what is no notification. Without any, the message is asked.
+    let notification = record.headers.length === 0 ? parseNotification(record.value) : undefined;
+    if (notification?.kind === 'refused') return reject(defaultService, [notification.refusal]);
+    const headers = fiwareHeaders(record.headers, notification?.message);
+    const scope = context.router.scope(headers);
+    if (scope.kind === 'refused') return reject(scope.tenant, [scope.refusal]);
+    const tenant = scope.service;
+    if (allowed !== undefined && !allowed.has(tenant)) return { kind: 'skip', tenant, reason: 'tenant-not-allowed' };
+    notification ??= parseNotification(record.value);
+    if (notification.kind === 'refused') return reject(tenant, [notification.refusal]);
+    const recvtime = isoTime(record.timestamp);
+    if (recvtime === undefined) {
+      const message = `The timestamp of the record is ${record.timestamp}, which is no time since 1970 in milliseconds`;
+      return reject(tenant, [refusal('timestamp-invalid', message)]);
+    }
+    const step = new StepBuilder(tenant, memory);
+    for (const element of notification.data) {
+      const entity = readEntity(element);
+      step.add(
+        entity.kind === 'refused'
+          ? { kind: 'refuse', refusals: [entity.refusal] }
+          : rule(new Subject(context, scope, headers.correlator, record.timestamp, recvtime, entity), step),
+      );
+    }
+    return step.build();
+  };
+
+  return { inputTopic: names.input, deadLetterTopic: names.deadLetter, decide };
+}
+
+/**
+ * Makes one decision of those about the entities: what is sound is emitted, what is refused is reported with it. It is also
+ * the memory that the rule sees: an entity that comes twice in one notification meets its own first version.
+ */
+class StepBuilder implements Memory {
+  private readonly outputs: ConnectRecord[] = [];
+  private readonly puts: MemoryPut[] = [];
+  private readonly refusals: Refusal[] = [];
+  private readonly skipped: SkipReason[] = [];
+  private recent: Map<string, number> | undefined;
+
+  constructor(
+    private readonly tenant: string,
+    private readonly memory: Memory,
+  ) {}
+
+  get(key: string): number | undefined {
+    return this.recent?.get(key) ?? this.memory.get(key);
+  }
+
+  add(outcome: EntityOutcome): void {
+    switch (outcome.kind) {
+      case 'emit':
+        this.outputs.push(outcome.output);
+        for (const report of outcome.reports) this.refusals.push(report);
+        if (outcome.put !== undefined) {
+          this.puts.push(outcome.put);
+          this.recent ??= new Map<string, number>();
+          this.recent.set(outcome.put.key, outcome.put.value);
+        }
+        break;
+      case 'skip':
+        this.skipped.push(outcome.reason);
+        break;
+      case 'refuse':
+        for (const refused of outcome.refusals) this.refusals.push(refused);
+        break;
+    }
+  }
+
+  build(): Decision {
+    const { tenant, outputs, puts, refusals, skipped } = this;
+    if (outputs.length === 0) {
+      return refusals.length > 0 ? reject(tenant, refusals) : { kind: 'skip', tenant, reason: skipped[0] ?? 'empty' };
+    }
+    return {
+      kind: 'emit',
+      tenant,
+      outputs,
+      ...(puts.length > 0 && { puts }),
+      ...(refusals.length > 0 && { reports: refusals }),
+      ...(skipped.length > 0 && { skipped }),
+    };
+  }
+}
+
+function reject(tenant: string, refusals: readonly Refusal[]): Decision {
+  const [first, ...rest] = refusals;
+  if (first === undefined) throw new Error('a rejection without a reason');
+  return { kind: 'reject', tenant, rejections: [first, ...rest] };
+}
+
+/** The text of the second that was asked for last, up to its point: the records of a batch are mostly of the same one. */
+let lastSecond = 0;
+let lastSecondText = '1970-01-01T00:00:00.';
+
+/** ISO 8601 with milliseconds and Z; undefined for what is no time (-1 is Kafka's "no timestamp"). */
+function isoTime(timestamp: number): string | undefined {
+  if (!(timestamp >= 0 && timestamp <= 8.64e15)) return undefined;
+  const whole = Math.floor(timestamp);
+  const second = Math.floor(whole / 1000);
+  if (second !== lastSecond) {
+    lastSecond = second;
+    lastSecondText = new Date(second * 1000).toISOString().slice(0, -4);
+  }
+  const millis = whole % 1000;
+  return `${lastSecondText}${millis < 100 ? (millis < 10 ? '00' : '0') : ''}${millis}Z`;
+}

@@ -1,0 +1,147 @@
+/**
+ * Bytes to an NGSIv2 notification, and its elements to entities. Anything may be in a raw topic: whatever is not what
+ * SPEC 2 says ends as a named refusal.
+ */
+import type { RejectCode } from './codes.js';
+import { refusal, type Refusal } from './step.js';
+import { shown } from './text.js';
+
+/** A JSON object, as JSON.parse makes them: `__proto__` and `constructor` are ordinary members. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+export interface Notification {
+  readonly kind: 'notification';
+  /** The whole message. */
+  readonly message: JsonObject;
+  /** Its `data`: what is in it is still to be checked. */
+  readonly data: readonly unknown[];
+}
+
+export interface Refused {
+  readonly kind: 'refused';
+  readonly refusal: Refusal;
+}
+
+/** One entity of a notification. */
+export interface Entity {
+  readonly kind: 'entity';
+  readonly id: string;
+  /** `Thing` when the notification has none, as NGSIv2 says. */
+  readonly type: string;
+  /** All members of the entity, `id` and `type` included. */
+  readonly members: JsonObject;
+  /** The name of the member that is the TimeInstant: the first one whose lower-cased name is `timeinstant`. */
+  readonly timeInstantName: string | undefined;
+  readonly timeInstant: TimeInstant;
+  /**
+   * `announced` when the member `alterationType`, spelled exactly so, says entityDelete; `spelled-otherwise` when the member
+   * is spelled in another case.
+   */
+  readonly deletion: 'announced' | 'spelled-otherwise' | undefined;
+}
+
+/** The TimeInstant, as received: no agent takes one that is not text, not every agent needs one that is a date. */
+export type TimeInstant =
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'not-text'; readonly value: unknown };
+
+/** Reads the value of a raw record. */
+export function parseNotification(value: Buffer | null): Notification | Refused {
+  if (value === null) {
+    return unreadable('value-missing', 'The record has no value. A raw topic carries notifications, not tombstones.');
+  }
+  const text = value.toString('utf8');
+  // Only text with a replacement character can have been other than UTF-8, so only that needs the slow check.
+  if (text.includes('\ufffd') && !isUtf8(value)) {
+    return unreadable('not-utf8', `The value is not UTF-8: ${shown(text)}`);
+  }
+  let message: unknown;
+  try {
+    message = JSON.parse(text);
+  } catch (error) {
+    const hint = text.charCodeAt(0) === 0xfeff ? 'it begins with a byte order mark' : String(error);
+    return unreadable('not-json', `The value is not JSON (${hint}): ${shown(text)}`);
+  }
+  if (!isObject(message)) {
+    return refused('not-a-notification', `A notification is a JSON object with an array "data", not ${shown(message)}`);
+  }
+  const data = message['data'];
+  if (Array.isArray(data)) return { kind: 'notification', message, data };
+  return refused(
+    'not-a-notification',
+    data === undefined
+      ? 'The JSON object has no "data". NGSIv2 notifications are {"subscriptionId": "...", "data": [entity, ...]}'
+      : `"data" must be an array of entities, not ${shown(data)}`,
+  );
+}
+
+const MISSING: TimeInstant = { kind: 'missing' };
+
+/** Reads one element of `data`. */
+export function readEntity(element: unknown): Entity | Refused {
+  if (!isObject(element)) return refused('entity-invalid', `An entity must be a JSON object, not ${shown(element)}`);
+  const { id, type } = element;
+  if (typeof id !== 'string' || id === '') {
+    return refused('entity-id-invalid', `The "id" of an entity must be text that is not empty, not ${shown(id)}`);
+  }
+  if (typeof type !== 'string' && type !== undefined && type !== null) {
+    return refused('entity-type-invalid', `The "type" of entity ${shown(id)} must be text, not ${shown(type)}`);
+  }
+  let timeInstantName: string | undefined;
+  let deletion: Entity['deletion'];
+  for (const name in element) {
+    // Lower-casing every name of every entity would cost more than looking at its length.
+    if (name.length === 11) {
+      if (timeInstantName === undefined && name.toLowerCase() === 'timeinstant') timeInstantName = name;
+    } else if (name.length === 14 && deletion !== 'announced' && name.toLowerCase() === 'alterationtype') {
+      if (saysDelete(element[name])) deletion = name === 'alterationType' ? 'announced' : 'spelled-otherwise';
+    }
+  }
+  return {
+    kind: 'entity',
+    id,
+    type: type ?? 'Thing',
+    members: element,
+    timeInstantName,
+    timeInstant: timeInstantName === undefined ? MISSING : readTimeInstant(element[timeInstantName]),
+    deletion,
+  };
+}
+
+function readTimeInstant(attribute: unknown): TimeInstant {
+  if (attribute === null) return MISSING;
+  if (!isObject(attribute)) return { kind: 'not-text', value: attribute };
+  const value = attribute['value'];
+  if (value === undefined || value === null) return MISSING;
+  return typeof value === 'string' ? { kind: 'text', text: value } : { kind: 'not-text', value };
+}
+
+function saysDelete(attribute: unknown): boolean {
+  const value = isObject(attribute) ? attribute['value'] : undefined;
+  return typeof value === 'string' && value.toLowerCase() === 'entitydelete';
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function isUtf8(bytes: Uint8Array): boolean {
+  try {
+    utf8.decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function refused(code: RejectCode, message: string): Refused {
+  return { kind: 'refused', refusal: refusal(code, message) };
+}
+
+/** A refusal of what Kafka Connect would call the value converter. */
+function unreadable(code: RejectCode, message: string): Refused {
+  return { kind: 'refused', refusal: { code, message, stage: 'VALUE_CONVERTER' } };
+}

@@ -1,0 +1,207 @@
+/**
+ * Where a row goes: topic, routing headers, target table and partition (SPEC 3).
+ */
+import { outputTopic, serviceProblem, type AgentName, type TopicNames } from './naming.js';
+import type { Entity } from './notification.js';
+import { refusal, type Header, type Refusal } from './step.js';
+import { sanitise, tenantOf, type FiwareHeaders, type Tenant } from './tenant.js';
+import { BoundedMap, memo, shown } from './text.js';
+
+/** How tables are named, in the order of SPEC 3; the first is the default. */
+export const dataModels = [
+  'dm-by-entity-type-database',
+  'dm-by-entity-type-database-schema',
+  'dm-by-fixed-entity-type-database-schema',
+  'dm-postgis-errors',
+] as const;
+export type DataModel = (typeof dataModels)[number];
+
+/** The `tenant` of records that name no legal service: one label for all of them, since labels are kept for ever. */
+export const INVALID_TENANT = '_invalid';
+
+export interface RouteOptions {
+  readonly names: TopicNames;
+  readonly agent: AgentName;
+  /** Ends the table names and is the header `suffix`: empty, `_lastdata` or `_mutable`. */
+  readonly suffix: string;
+  /** For records that name no data model, or one that is not known. */
+  readonly dataModel: DataModel;
+  /** For records that name no service or service path. */
+  readonly defaults: Tenant;
+}
+
+/** All that the records of one service, service path and data model have in common. */
+export interface Scope extends Tenant {
+  readonly kind: 'scope';
+  readonly topic: string;
+  readonly headers: readonly [Header, Header, Header];
+  readonly table: TableNaming;
+}
+
+/** No record may go where these headers point. */
+export interface RefusedScope {
+  readonly kind: 'refused';
+  /** For the metrics: the service, or {@link INVALID_TENANT}. */
+  readonly tenant: string;
+  readonly refusal: Refusal;
+}
+
+/** `schema.table` around the sanitised entity type. */
+interface TableNaming {
+  readonly head: string;
+  readonly tail: string;
+  /** Whether the entity type is all of the table's name. */
+  readonly typeOnly: boolean;
+  /** Whether the entity type is in the name at all. */
+  readonly typed: boolean;
+}
+
+/** The topic, headers and partition of one entity's record. */
+export interface Route {
+  readonly kind: 'route';
+  readonly topic: string;
+  readonly headers: readonly Header[];
+  readonly partitionHash: number;
+}
+
+export interface RefusedRoute {
+  readonly kind: 'refused';
+  readonly refusal: Refusal;
+}
+
+export interface Router {
+  scope(headers: FiwareHeaders): Scope | RefusedScope;
+  route(scope: Scope, entity: Entity, correlator: string | undefined): Route | RefusedRoute;
+}
+
+/** The router of one agent. */
+export function router(options: RouteOptions): Router {
+  const { names, agent, suffix } = options;
+  const suffixHeader: Header = { suffix };
+  const problemOf = memo<{ readonly problem: string | undefined }>(10_000, (service) => ({
+    problem: serviceProblem(names, service),
+  }));
+  const typeHeader = memo<{ readonly entityType: string }>(1000, (type) => ({ entityType: sanitise(type) }));
+  const scopes = new BoundedMap<Scope>(1000);
+
+  const newScope = (received: FiwareHeaders): Scope | RefusedScope => {
+    const { service, servicepath } = tenantOf(received, options.defaults);
+    const { problem } = problemOf(service);
+    if (problem !== undefined) {
+      return { kind: 'refused', tenant: INVALID_TENANT, refusal: refusal('service-invalid', problem) };
+    }
+    const schemaPath = sanitise(servicepath);
+    const model = knownModel(received.datamodel) ?? options.dataModel;
+    const table = tableNaming(model, service, schemaPath, suffix);
+    if (table === undefined) {
+      const message = `The data model ${model} needs a service path, and that of the record is ${shown(servicepath)}`;
+      return { kind: 'refused', tenant: service, refusal: refusal('servicepath-missing', message) };
+    }
+    return {
+      kind: 'scope',
+      service,
+      servicepath,
+      topic: outputTopic(names, agent, service),
+      headers: [
+        { 'fiware-service': service },
+        { 'fiware-servicepath': schemaPath },
+        { 'fiware-datamodel': received.datamodel ?? '' },
+      ],
+      table,
+    };
+  };
+
+  return {
+    scope(received) {
+      const { service = '', servicepath = '', datamodel = '' } = received;
+      // The lengths keep "a" + "bc" and "ab" + "c" apart.
+      const key = `${service.length} ${servicepath.length} ${service}${servicepath}${datamodel}`;
+      const known = scopes.get(key);
+      if (known !== undefined) return known;
+      const scope = newScope(received);
+      if (scope.kind === 'scope') scopes.set(key, scope);
+      return scope;
+    },
+    route(scope, entity, correlator) {
+      const type = typeHeader(entity.type);
+      const { head, tail, typed, typeOnly } = scope.table;
+      if (typeOnly && type.entityType === '') {
+        const message = `The table is named for the entity type alone, and type ${shown(entity.type)} leaves nothing of it`;
+        return { kind: 'refused', refusal: refusal('table-missing', message) };
+      }
+      const headers: Header[] = [
+        scope.headers[0],
+        scope.headers[1],
+        scope.headers[2],
+        type,
+        { entityId: sanitise(entity.id) },
+        suffixHeader,
+        { target_table: typed ? head + type.entityType + tail : head },
+      ];
+      if (correlator !== undefined) headers.push({ 'fiware-correlator': correlator });
+      return { kind: 'route', topic: scope.topic, headers, partitionHash: partitionHash(entity.id) };
+    },
+  };
+}
+
+/** A data model as a person may have written it in a header; unknown ones are not ours to refuse (SPEC 3). */
+function knownModel(received: string | undefined): DataModel | undefined {
+  if (!received) return undefined;
+  const wanted = received.trim().toLowerCase();
+  return dataModels.find((model) => model === wanted);
+}
+
+/** undefined when the model needs a service path and there is none. */
+function tableNaming(model: DataModel, service: string, path: string, suffix: string): TableNaming | undefined {
+  switch (model) {
+    case 'dm-by-entity-type-database':
+      return { head: `${service}.${path}_`, tail: suffix, typed: true, typeOnly: false };
+    case 'dm-by-entity-type-database-schema':
+      return path === '' ? undefined : { head: `${path}.${path}_`, tail: suffix, typed: true, typeOnly: false };
+    case 'dm-by-fixed-entity-type-database-schema':
+      return path === '' ? undefined : { head: `${path}.`, tail: suffix, typed: true, typeOnly: true };
+    case 'dm-postgis-errors':
+      return { head: `${service}.${service}_error_log`, tail: '', typed: false, typeOnly: false };
+  }
+}
+
+/** What a Java producer with this text as its key takes modulo the partitions: `toPositive(murmur2(utf8))`. */
+export function partitionHash(text: string): number {
+  return murmur2(text) & 0x7fffffff;
+}
+
+const encoder = new TextEncoder();
+const scratch = new Uint8Array(1024);
+
+/** Kafka's `org.apache.kafka.common.utils.Utils.murmur2` of the text's UTF-8 bytes: a signed 32-bit number. */
+export function murmur2(text: string): number {
+  // A UTF-16 unit takes three bytes at most.
+  if (text.length * 3 <= scratch.length) return murmur2Bytes(scratch, encoder.encodeInto(text, scratch).written);
+  const bytes = encoder.encode(text);
+  return murmur2Bytes(bytes, bytes.length);
+}
+
+function murmur2Bytes(data: Uint8Array, length: number): number {
+  const m = 0x5bd1e995;
+  let h = 0x9747b28c ^ length;
+  const whole = length & ~3;
+  for (let i = 0; i < whole; i += 4) {
+    let k = byte(data, i) | (byte(data, i + 1) << 8) | (byte(data, i + 2) << 16) | (byte(data, i + 3) << 24);
+    k = Math.imul(k, m);
+    k ^= k >>> 24;
+    k = Math.imul(k, m);
+    h = Math.imul(h, m) ^ k;
+  }
+  const rest = length - whole;
+  if (rest > 2) h ^= byte(data, whole + 2) << 16;
+  if (rest > 1) h ^= byte(data, whole + 1) << 8;
+  if (rest > 0) h = Math.imul(h ^ byte(data, whole), m);
+  h ^= h >>> 13;
+  h = Math.imul(h, m);
+  h ^= h >>> 15;
+  return h;
+}
+
+function byte(data: Uint8Array, at: number): number {
+  return data[at] ?? 0;
+}

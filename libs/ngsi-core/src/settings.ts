@@ -1,0 +1,172 @@
+/**
+ * The settings that the agents share: plain data in convict's terms, so that this library depends on nothing, and what the
+ * values look like once they are read.
+ */
+import type { Sink } from './attribute.js';
+import type { AgentName, NamingOptions } from './naming.js';
+import { dataModels, type DataModel } from './route.js';
+import { shown } from './text.js';
+
+/** The values of {@link namingSettings}. */
+export interface NamingConfig {
+  readonly naming: 'default' | 'kafnus';
+  readonly topicPrefix: string;
+  readonly topicSuffix: string;
+  readonly inputTopic: string;
+  readonly outputTopic: string;
+  readonly deadLetterTopic: string;
+}
+
+/** The settings that decide topic names: all agents have them. */
+export const namingSettings = {
+  naming: {
+    doc: 'Which topic names are the default: those of this suite, or those of Kafnus 1.5 (historic writes to {service}_historic).',
+    format: ['default', 'kafnus'],
+    default: 'default',
+    env: 'KAFNUS_NAMING',
+    arg: 'naming',
+  },
+  topicPrefix: {
+    doc: 'Goes before every topic name, as {prefix}.',
+    format: 'String',
+    default: '',
+    env: 'KAFNUS_TOPIC_PREFIX',
+    arg: 'topic-prefix',
+  },
+  topicSuffix: {
+    doc: 'Goes after every output topic name, as {suffix}.',
+    format: 'String',
+    default: '',
+    env: 'KAFNUS_TOPIC_SUFFIX',
+    arg: 'topic-suffix',
+  },
+  inputTopic: {
+    doc: 'The raw topic that is read; {prefix} may be used. Empty: {prefix}raw_<agent>.',
+    format: 'String',
+    default: '',
+    env: 'KAFNUS_INPUT_TOPIC',
+    arg: 'input-topic',
+  },
+  outputTopic: {
+    doc: 'The template of the output topics, with {service} ({db} for errors), {prefix} and {suffix}. Empty: by naming.',
+    format: 'String',
+    default: '',
+    env: 'KAFNUS_OUTPUT_TOPIC',
+    arg: 'output-topic',
+  },
+  deadLetterTopic: {
+    doc: 'Where rejected records and reports go; {prefix} may be used. Empty: {prefix}raw_errors ({prefix}raw_errors_dead for errors).',
+    format: 'String',
+    default: '',
+    env: 'KAFNUS_DEAD_LETTER_TOPIC',
+    arg: 'dead-letter-topic',
+  },
+} as const;
+
+/** The values of {@link ngsiSettings}. */
+export interface NgsiConfig extends NamingConfig {
+  readonly sink: Sink;
+  readonly dataModel: DataModel;
+  readonly attributeErrors: 'report' | 'reject';
+  /** Comma-separated. */
+  readonly tenants: string;
+  readonly defaultService: string;
+  readonly defaultServicepath: string;
+}
+
+/** The settings of the agents that turn notifications into rows: historic, lastdata and mutable. */
+export const ngsiSettings = {
+  ...namingSettings,
+  sink: {
+    doc: 'Whose record format is written: that of Kafnus Connect’s sinks, or of the stock Debezium JDBC sink.',
+    format: ['kafnus', 'debezium'],
+    default: 'kafnus',
+    env: 'KAFNUS_SINK',
+    arg: 'sink',
+  },
+  dataModel: {
+    doc: 'How tables are named for records without a fiware-datamodel header, or with one that is not known.',
+    format: dataModels,
+    default: dataModels[0],
+    env: 'KAFNUS_DATAMODEL',
+    arg: 'data-model',
+  },
+  attributeErrors: {
+    doc: 'When an attribute cannot be converted: report writes the row with a null and dead-letters the record as well; reject writes no row.',
+    format: ['report', 'reject'],
+    default: 'report',
+    env: 'KAFNUS_ATTRIBUTE_ERRORS',
+    arg: 'attribute-errors',
+  },
+  tenants: {
+    doc: 'The services whose records are processed, separated by commas; records of others are skipped. Empty: all.',
+    format: 'String',
+    default: '',
+    env: 'KAFNUS_TENANTS',
+    arg: 'tenants',
+  },
+  defaultService: {
+    doc: 'The service of records that name none.',
+    format: 'String',
+    default: 'default',
+    env: 'KAFNUS_DEFAULT_SERVICE',
+    arg: 'default-service',
+  },
+  defaultServicepath: {
+    doc: 'The service path of records that name none.',
+    format: 'String',
+    default: '/',
+    env: 'KAFNUS_DEFAULT_SERVICEPATH',
+    arg: 'default-servicepath',
+  },
+} as const;
+
+/** The values of {@link versionSettings}. */
+export interface VersionConfig extends NgsiConfig {
+  readonly missingTimeInstant: 'reject' | 'record-timestamp';
+}
+
+/** The settings of the agents that keep versions: historic and mutable. */
+export const versionSettings = {
+  ...ngsiSettings,
+  missingTimeInstant: {
+    doc: 'What becomes of an entity without TimeInstant: reject, or record-timestamp, which takes the raw record’s timestamp for it.',
+    format: ['reject', 'record-timestamp'],
+    default: 'reject',
+    env: 'KAFNUS_MISSING_TIME_INSTANT',
+    arg: 'missing-time-instant',
+  },
+} as const;
+
+/** The naming options that an agent's settings mean. */
+export function namingOptions(agent: AgentName, config: NamingConfig): NamingOptions {
+  return {
+    naming: config.naming,
+    prefix: config.topicPrefix,
+    suffix: config.topicSuffix,
+    agent,
+    inputTopic: config.inputTopic,
+    outputTopic: config.outputTopic,
+    deadLetterTopic: config.deadLetterTopic,
+  };
+}
+
+/**
+ * The allow list of services, or undefined when all are allowed.
+ * @param problemOf why a service name may not be used
+ * @throws Error naming the setting when it holds what can be no service
+ */
+export function allowedTenants(
+  tenants: string,
+  problemOf: (service: string) => string | undefined,
+): ReadonlySet<string> | undefined {
+  const services = tenants
+    .split(',')
+    .map((service) => service.trim().toLowerCase())
+    .filter((service) => service !== '');
+  for (const service of services) {
+    const problem = problemOf(service);
+    if (problem !== undefined) throw new Error(`tenants (KAFNUS_TENANTS) is ${shown(tenants)}: ${problem}`);
+  }
+  return services.length === 0 ? undefined : new Set(services);
+}

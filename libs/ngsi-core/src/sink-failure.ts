@@ -1,0 +1,162 @@
+/**
+ * A sink failure (a dead letter of Kafka Connect, or of the agents themselves) to one structured log record for the tenant
+ * it concerns: SPEC 7 as a pure function. Whatever a dead letter holds, it is logged; it is refused only when the tenant's
+ * name could be no service.
+ */
+import type { Sink } from './attribute.js';
+import { outputTopic, serviceProblem, type TopicNames } from './naming.js';
+import { parseNotification } from './notification.js';
+import { INVALID_TENANT, partitionHash } from './route.js';
+import { databaseOf, DEFAULT_SERVICE } from './sink-failure-database.js';
+import { exceptionText, postgresError } from './sink-failure-error.js';
+import { CONTEXT_PREFIX, failureHeaders, type FailureHeaders } from './sink-failure-headers.js';
+import { maskCredentials } from './sink-failure-mask.js';
+import { failedQuery } from './sink-failure-query.js';
+import { findInsert } from './sink-failure-sql.js';
+import { targetTable } from './sink-failure-table.js';
+import { clip } from './sink-failure-text.js';
+import type { ConnectRecord, Decision, Header, RawRecord } from './step.js';
+import { fiwareHeaders } from './tenant.js';
+import { memo } from './text.js';
+
+/** SPEC 7: what is kept of a text; the mark of a cut comes on top. */
+const ERROR_LIMIT = 4_000;
+const QUERY_LIMIT = 8_000;
+const REMEMBERED_SERVICES = 10_000;
+
+/** Why the errors agent refuses a dead letter. */
+export const errorsRejectCodes = {
+  'service-invalid':
+    'The failure belongs to a tenant whose name is no legal service name (`[a-z0-9_]`, 1 to 50 characters), or whose topic would be another one’s.',
+} as const;
+
+export type ErrorsRejectCode = keyof typeof errorsRejectCodes;
+
+export interface FailureLogOptions {
+  readonly names: TopicNames;
+  /** `debezium`: the timestamp carries the type that the Debezium JDBC sink wants (SPEC 3). */
+  readonly sink: Sink;
+  /** The services to log for; undefined: all. */
+  readonly tenants: ReadonlySet<string> | undefined;
+}
+
+/** Makes the decision of the errors agent for its settings. */
+export function failureLogger(options: FailureLogOptions): (record: RawRecord) => Decision {
+  const { names, tenants } = options;
+  const writeRecord = logRecordWriter(options);
+  const problemOf = memo(REMEMBERED_SERVICES, (service) => ({ text: serviceProblem(names, service) }));
+
+  return (record) => {
+    const failure = readFailure(names, record);
+    const { db } = failure;
+    const problem = problemOf(db).text;
+    if (problem !== undefined) {
+      const message = `Cannot log a sink failure: ${problem}`;
+      const code: ErrorsRejectCode = 'service-invalid';
+      return { kind: 'reject', tenant: INVALID_TENANT, rejections: [{ code, message, stage: 'TRANSFORMATION' }] };
+    }
+    if (tenants && !tenants.has(db)) return { kind: 'skip', tenant: db, reason: 'tenant-not-allowed' };
+    return { kind: 'emit', tenant: db, outputs: [writeRecord(failure, record.timestamp)] };
+  };
+}
+
+/** What is logged of a failure: masked, not yet cut. */
+export interface Failure {
+  /** Whose failure it is, not yet checked like a service name. */
+  readonly db: string;
+  readonly error: string;
+  readonly query: string | undefined;
+}
+
+/** Reads a dead letter. */
+export function readFailure(names: TopicNames, record: RawRecord): Failure {
+  const headers = failureHeaders(record.headers);
+  if (isOwnFailure(names, headers)) return ownFailure(headers, record);
+
+  const text = exceptionText(headers);
+  const insert = findInsert(text);
+  const db = databaseOf(names, headers.topic, headers.service, insert?.schema);
+  return {
+    db,
+    error: maskCredentials(postgresError(text, insert) ?? text),
+    query: failedQuery(text, insert, record.value, (payload) => targetTable(headers, db, payload)),
+  };
+}
+
+/** What the agents put where Kafka Connect puts a Java class: the dead letters of an input topic of any name are known by it. */
+const OWN_EXCEPTION = 'kafnus.rejected.';
+
+function isOwnFailure(names: TopicNames, { topic, exceptionClass }: FailureHeaders): boolean {
+  return exceptionClass?.startsWith(OWN_EXCEPTION) === true || (topic !== undefined && names.inputs.has(topic));
+}
+
+/**
+ * A reject or report of an agent (SPEC 6). Its message quotes what the tenant sent, so nothing in it is taken for SQL or for
+ * an error of PostgreSQL; and a notification that became no record has no query.
+ */
+function ownFailure(headers: FailureHeaders, record: RawRecord): Failure {
+  const service = headers.service ?? serviceInMessage(record);
+  return {
+    db: service?.toLowerCase() ?? DEFAULT_SERVICE,
+    error: maskCredentials(exceptionText(headers)),
+    query: undefined,
+  };
+}
+
+/** A notification that came without headers names its service itself (SPEC 2); its dead letter has Connect's headers only. */
+function serviceInMessage(record: RawRecord): string | undefined {
+  const bare = record.headers.every((header) => Object.keys(header).every((name) => name.startsWith(CONTEXT_PREFIX)));
+  if (!bare) return undefined;
+  const notification = parseNotification(record.value);
+  return notification.kind === 'notification' ? fiwareHeaders([], notification.message).service : undefined;
+}
+
+/** Writes what was read as a Connect record. */
+function logRecordWriter({ names, sink }: FailureLogOptions): (failure: Failure, timestamp: number) => ConnectRecord {
+  const schema = JSON.stringify({
+    type: 'struct',
+    fields: [
+      {
+        field: 'timestamp',
+        type: 'string',
+        ...(sink === 'debezium' && { name: 'io.debezium.time.ZonedTimestamp' }),
+        optional: false,
+      },
+      { field: 'error', type: 'string', optional: false },
+      { field: 'query', type: 'string', optional: true },
+    ],
+    optional: false,
+  });
+  return ({ db, error, query }, timestamp) => {
+    const payload = {
+      timestamp: isoTimestamp(timestamp),
+      error: clip(error, ERROR_LIMIT),
+      query: query === undefined ? null : clip(query, QUERY_LIMIT),
+    };
+    return {
+      topic: outputTopic(names, 'errors', db),
+      partitionHash: partitionHash(db),
+      key: null,
+      value: `{"schema":${schema},"payload":${JSON.stringify(payload)}}`,
+      headers: logHeaders(db),
+      timestamp,
+    };
+  };
+}
+
+/** The model dm-postgis-errors: schema db, table `<db>_error_log` (SPEC 3 and 7). */
+function logHeaders(db: string): Header[] {
+  return [
+    { 'fiware-service': db },
+    { 'fiware-servicepath': db },
+    { 'fiware-datamodel': 'dm-postgis-errors' },
+    { entityType: '_error_log' },
+    { target_table: `${db}.${db}_error_log` },
+  ];
+}
+
+/** The beginning of time for a record without a (possible) timestamp: a failure is worth logging all the same. */
+function isoTimestamp(timestamp: number): string {
+  const possible = timestamp >= 0 && timestamp <= 8.64e15;
+  return new Date(possible ? timestamp : 0).toISOString();
+}

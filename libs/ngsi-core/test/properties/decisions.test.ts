@@ -1,0 +1,216 @@
+/** Whatever arrives, there is a decision, and what goes out is sound. */
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { attributeCodes, rejectCodes, skipReasons } from '../../src/codes.js';
+import { ngsiAgent } from '../../src/ngsi-agent.js';
+import type { Header, Memory, RawRecord } from '../../src/step.js';
+import { versions } from '../../src/versions.js';
+import { connectProblems } from '../connect-json.js';
+
+const settings = {
+  naming: 'default',
+  topicPrefix: '',
+  topicSuffix: '',
+  inputTopic: '',
+  outputTopic: '',
+  deadLetterTopic: '',
+  dataModel: 'dm-by-entity-type-database',
+  attributeErrors: 'report',
+  tenants: '',
+  defaultService: 'default',
+  defaultServicepath: '/',
+  missingTimeInstant: 'record-timestamp',
+} as const;
+const agents = (['kafnus', 'debezium'] as const).map((sink) =>
+  ngsiAgent({ name: 'historic', suffix: '', keyedByTimeInstant: true }, { ...settings, sink }, versions(settings)),
+);
+const memory: Memory = new Map<string, number>();
+const codes = new Set([...Object.keys(rejectCodes), ...Object.keys(attributeCodes)]);
+
+/** Decides twice, and holds the decision against all that must be true of any. */
+function expectSound(record: RawRecord): void {
+  for (const { decide } of agents) {
+    const decision = decide(record, memory);
+    expect(decide(record, memory)).toEqual(decision);
+    switch (decision.kind) {
+      case 'emit':
+        expect(decision.outputs.length).toBeGreaterThan(0);
+        for (const { key, value, topic, headers, partitionHash, timestamp } of decision.outputs) {
+          expect(connectProblems(key ?? '')).toEqual([]);
+          expect(connectProblems(value ?? '')).toEqual([]);
+          expect(topic).toMatch(/^[a-z0-9_]{1,50}$/);
+          expect(timestamp).toBe(record.timestamp);
+          expect(partitionHash).toBe(partitionHash & 0x7fffffff);
+          for (const header of headers) expect(Object.values(header)).toEqual([expect.any(String)]);
+        }
+        for (const { code } of decision.reports ?? []) expect(codes).toContain(code);
+        break;
+      case 'reject':
+        for (const { code, message } of decision.rejections) {
+          expect(codes).toContain(code);
+          expect(message.length).toBeLessThan(1000);
+        }
+        break;
+      case 'skip':
+        expect(Object.keys(skipReasons)).toContain(decision.reason);
+        break;
+    }
+  }
+}
+
+const headerName = fc.oneof(
+  fc.constantFrom('fiware-service', 'Fiware-Service', 'fiware-servicepath', 'fiware-datamodel', 'fiware-correlator'),
+  fc.string(),
+);
+const headerText = fc.oneof(
+  fc.constantFrom('svc', '/p', 'dm-by-fixed-entity-type-database-schema', ''),
+  fc.string({ unit: 'binary' }),
+);
+const headers: fc.Arbitrary<Header[]> = fc.array(
+  fc
+    .tuple(headerName, headerText, fc.boolean())
+    .map(([name, text, bytes]) => ({ [name]: bytes ? Buffer.from(text) : text })),
+  { maxLength: 4 },
+);
+const timestamp = fc.oneof(fc.constant(1_700_000_000_000), fc.integer({ min: 0 }), fc.double());
+
+const dateText = fc.oneof(
+  fc.date({ noInvalidDate: true }).map((date) => date.toISOString()),
+  fc.constantFrom('2025-01-02', '2025-01-02T03:04', '2025-W10-2', 'never', ''),
+);
+const position = fc.array(fc.double({ min: -200, max: 200 }), { maxLength: 4 });
+const geoJson = fc.record({
+  type: fc.constantFrom(
+    'Point',
+    'LineString',
+    'Polygon',
+    'MultiPoint',
+    'MultiPolygon',
+    'GeometryCollection',
+    'Feature',
+  ),
+  coordinates: fc.oneof(position, fc.array(position), fc.array(fc.array(position)), fc.jsonValue()),
+});
+const declared = fc.constantFrom(
+  'Number',
+  'Text',
+  'DateTime',
+  'Boolean',
+  'json',
+  'geo:point',
+  'geo:line',
+  'geo:box',
+  'geo:polygon',
+  'geo:json',
+  5,
+);
+const value = fc.oneof(fc.jsonValue(), dateText, geoJson, fc.constant('40.4,-3.7'), fc.constantFrom(1e21, -0, 5e-324));
+const attribute = fc.oneof(
+  fc.record({ type: declared, value, metadata: fc.constant({}) }, { requiredKeys: [] }),
+  fc.jsonValue(),
+);
+const attributeName = fc.oneof(
+  fc.constantFrom(
+    'TimeInstant',
+    'timeinstant',
+    'alterationType',
+    'recvtime',
+    'EntityId',
+    '__proto__',
+    'constructor',
+    'İ',
+    '7',
+    'a',
+    'A',
+  ),
+  fc.string({ unit: 'binary' }),
+);
+const entity = fc
+  .tuple(
+    fc.oneof(fc.string({ unit: 'binary' }), fc.jsonValue()),
+    fc.option(fc.string()),
+    fc.array(fc.tuple(attributeName, attribute)),
+  )
+  .map(([id, type, attributes]) => {
+    const members: Record<string, unknown> = { id, type };
+    // As JSON.parse does it: __proto__ is an ordinary member.
+    for (const [name, member] of attributes) {
+      Object.defineProperty(members, name, { value: member, enumerable: true, configurable: true, writable: true });
+    }
+    return members;
+  });
+
+describe('a sound decision', () => {
+  test('about any bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), headers, timestamp, (bytes, received, time) => {
+        expectSound({ value: Buffer.from(bytes), headers: received, timestamp: time });
+      }),
+    );
+  });
+
+  test('about any JSON', () => {
+    fc.assert(
+      fc.property(fc.json(), headers, timestamp, (json, received, time) => {
+        expectSound({ value: Buffer.from(json), headers: received, timestamp: time });
+      }),
+    );
+  });
+
+  test('about any entities', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.oneof({ weight: 5, arbitrary: entity }, fc.jsonValue()), { maxLength: 4 }),
+        headers,
+        timestamp,
+        (data, received, time) => {
+          expectSound({ value: Buffer.from(JSON.stringify({ data })), headers: received, timestamp: time });
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  test('about a record without a value', () => {
+    expectSound({ value: null, headers: [], timestamp: 0 });
+  });
+});
+
+test('nothing an entity has is lost: each attribute is a column, or reported, or Orion’s note', () => {
+  fc.assert(
+    fc.property(
+      fc.dictionary(fc.string({ unit: 'binary', minLength: 1 }), fc.record({ value: fc.integer() })),
+      (attributes) => {
+        const { id: _id, type: _type, ...own } = attributes;
+        const decision = agents[0]?.decide(
+          {
+            value: Buffer.from(
+              JSON.stringify({ data: [{ ...own, id: 'E1', type: 'T', TimeInstant: { value: '2025' } }] }),
+            ),
+            headers: [],
+            timestamp: 0,
+          },
+          memory,
+        );
+        if (decision?.kind !== 'emit') throw new Error('nothing was emitted');
+        const { payload } = JSON.parse(decision.outputs[0]?.value ?? '') as { payload: Record<string, unknown> };
+        const notes = Object.keys(own).filter((name) => ['timeinstant', 'alterationtype'].includes(name.toLowerCase()));
+        expect(notes).toEqual([]);
+        const columns = Object.keys(payload).length - 5;
+        expect(columns + (decision.reports ?? []).length).toBe(Object.keys(own).length);
+      },
+    ),
+  );
+});
+
+test('a hundred thousand attributes take no longer than they must', () => {
+  const members = Array.from({ length: 100_000 }, (_, place) => `"a${place}":{}`).join(',');
+  const start = performance.now();
+  expectSoundOnce(`{"data":[{"id":"E1",${members}}]}`);
+  expect(performance.now() - start).toBeLessThan(10_000);
+});
+
+function expectSoundOnce(json: string): void {
+  const decision = agents[0]?.decide({ value: Buffer.from(json), headers: [], timestamp: 0 }, memory);
+  expect(decision?.kind).toBe('emit');
+}

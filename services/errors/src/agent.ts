@@ -1,0 +1,23 @@
+import type { Agent } from '@kafnus/agent-runtime';
+import { allowedTenants, failureLogger, namingOptions, serviceProblem, topicNames } from '@kafnus/ngsi-core';
+
+import { settings, type Config } from './config.js';
+
+/**
+ * The errors agent (SPEC 7): reads the dead letters of Kafka Connect's sinks and of the other agents, and writes one
+ * structured log record for the tenant each one concerns. A dead letter whose tenant could be no service is rejected to a
+ * dead-letter topic of its own, never to the agent's input.
+ */
+export const agent: Agent<Config> = {
+  name: 'errors',
+  settings,
+  configure(config) {
+    const names = topicNames(namingOptions('errors', config));
+    const tenants = allowedTenants(config.tenants, (service) => serviceProblem(names, service));
+    return {
+      inputTopic: names.input,
+      deadLetterTopic: names.deadLetter,
+      decide: failureLogger({ names, sink: config.sink, tenants }),
+    };
+  },
+};
