@@ -6,7 +6,7 @@ import type { ConfiguredAgent } from './agent.js';
 import { ConfigurationError, type RuntimeConfig } from './config.js';
 import type { Prepared } from './partitions.js';
 import { partitionName, type Session, type TopicPartition } from './session.js';
-import { changelogSpec, parseChangelogEntry, partitionMismatch } from './state/changelog.js';
+import { changelogSpec, parseChangelogValue, partitionMismatch } from './state/changelog.js';
 import { PartitionStore } from './state/partition-store.js';
 import type { Telemetry } from './telemetry.js';
 
@@ -97,8 +97,8 @@ export class Preparation {
       const entries = await session.restore(
         { topic: changelog, partition },
         (key, value) => {
-          const entry = parseChangelogEntry(key, value);
-          if (entry) store.restore(entry.key, entry.value);
+          const number = parseChangelogValue(value);
+          if (number !== undefined) store.restore(key, number);
           else telemetry.foreignChangelogRecord({ topic: changelog, partition, key: key.toString() });
         },
         (progress) => {

@@ -99,8 +99,9 @@ export interface Session {
   start(): Promise<void>;
 
   /**
-   * Waits for the next event, at most `timeoutMs`. Records are held back while `wantRecords` is false.
-   * Assignments and revocations come before records that arrived earlier.
+   * Waits for the next event, at most `timeoutMs`. Assignments and revocations come before records that arrived earlier.
+   * Records are held back while `wantRecords` is false; an assignment or revocation behind them may then wait for them. The
+   * next assignment or revocation comes only after the answer to the one before; only what is `lost` may come at any time.
    */
   next(timeoutMs: number, wantRecords: boolean): Promise<SessionEvent>;
   /** Makes a waiting {@link next} return. */

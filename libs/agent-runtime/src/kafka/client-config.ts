@@ -45,15 +45,23 @@ function checked(kind: 'consumer' | 'producer', given: Properties): Properties {
 }
 
 /** A file's path, or the PEM text itself. */
-function pemOrFile(name: 'ca' | 'certificate' | 'key', value: string): Properties {
+function pemOrFile(name: 'ca' | 'certificate' | 'key', value: string): Readonly<Record<string, string>> {
   if (value === '') return {};
   return value.startsWith('-----BEGIN') ? { [`ssl.${name}.pem`]: value } : { [`ssl.${name}.location`]: value };
 }
 
 function common(config: RuntimeConfig, agent: string): Properties {
+  return connectionProperties(config, `kafnus-${agent}-${config.instanceId}`);
+}
+
+/** How any client of the suite connects and logs in; tools use it as well. */
+export function connectionProperties(
+  config: RuntimeConfig,
+  clientId: string,
+): Readonly<Record<string, string | number | boolean>> {
   return {
     'bootstrap.servers': config.kafkaBrokers,
-    'client.id': `kafnus-${agent}-${config.instanceId}`,
+    'client.id': clientId,
     'security.protocol': config.kafkaSecurityProtocol,
     ...(config.kafkaSaslMechanism === '' ? {} : { 'sasl.mechanism': config.kafkaSaslMechanism }),
     ...(config.kafkaSaslUsername === '' ? {} : { 'sasl.username': config.kafkaSaslUsername }),
@@ -136,6 +144,9 @@ export function producerProperties(config: RuntimeConfig, agent: string): Proper
     'linger.ms': 5,
     'queue.buffering.max.kbytes': 65_536,
     'queue.buffering.max.messages': 100_000,
+    // A topic was there when it was looked up: a producer that does not find it has waited long enough after this time, and
+    // must not block the commit (the default is 30 s).
+    'topic.metadata.propagation.max.ms': 3000,
     // What fits into a raw topic of default size fits into its dead letter, context headers included.
     'message.max.bytes': 1_048_000,
     ...checked('producer', config.kafkaProducer),

@@ -41,6 +41,9 @@ const refusals = codesOf([
 /** The messages of an aborted transaction are purged: a consequence, never a cause. */
 const purges = codesOf(['ERR__PURGE_QUEUE', 'ERR__PURGE_INFLIGHT']);
 
+/** The transaction can take nothing more: an error that was not told yet has ended it, or the producer. */
+const ended = codesOf(['ERR__STATE', 'ERR__FATAL', 'ERR__FENCED']);
+
 /** No credential or right will come by itself while we retry: the start fails and says so. */
 const hopeless = codesOf([
   'ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
@@ -78,6 +81,7 @@ export function asKafkaError(thrown: unknown): KafkaError {
 }
 
 export const isFenced = (error: KafkaError): boolean => fencing.has(error.code);
+export const hasEnded = (error: KafkaError): boolean => ended.has(error.code);
 export const isRefusal = (error: KafkaError): boolean => refusals.has(error.code);
 export const isPurge = (error: KafkaError): boolean => purges.has(error.code);
 export const isHopeless = (error: KafkaError): boolean => hopeless.has(error.code);

@@ -56,12 +56,14 @@ import {
   asKafkaError,
   assignPartitions,
   fatal,
+  hasEnded,
   isFenced,
   isHopeless,
   isPurge,
   isRefusal,
   queueFull,
   tooLarge,
+  unknownTopic,
 } from './errors.js';
 import { restorePartition } from './restore.js';
 import { Topics } from './topics.js';
@@ -368,7 +370,10 @@ export class KafkaSession implements Session {
       const error = asKafkaError(thrown);
       if (error.code === queueFull) return 'full';
       if (error.code === tooLarge) return 'too-large';
-      throw error;
+      // The commit will say so: an outcome is handled in one place.
+      if (unknownTopic.has(error.code)) this.#refused.set(record.topic, error);
+      else if (!hasEnded(error)) throw error;
+      return 'queued';
     }
   }
 
@@ -383,6 +388,8 @@ export class KafkaSession implements Session {
     // Shorter than the coordinator's own timeout: after that it would end the transaction for us.
     const deadline = performance.now() + this.#options.config.transactionTimeoutMs * 0.8;
     try {
+      const refused = this.#refused.values().next().value;
+      if (this.#exactlyOnce && refused) return await this.#abortBecause(refused);
       if (this.#exactlyOnce) {
         await this.#retried('sendOffsetsToTransaction', deadline, (timeoutMs, done) => {
           this.#producer.sendOffsetsToTransaction(positions, this.#consumer, timeoutMs, done);
@@ -404,12 +411,13 @@ export class KafkaSession implements Session {
     } catch (thrown) {
       const error = asKafkaError(thrown);
       if (!this.#exactlyOnce) return this.#aborted(error);
-      if (error.isTxnRequiresAbort) {
-        const ended = await this.abort();
-        return ended.kind === 'aborted' ? this.#aborted(error) : ended;
-      }
-      return this.#unknown(error);
+      return error.isTxnRequiresAbort ? this.#abortBecause(error) : this.#unknown(error);
     }
+  }
+
+  async #abortBecause(error: KafkaError): Promise<CommitOutcome> {
+    const ended = await this.abort();
+    return ended.kind === 'aborted' ? this.#aborted(error) : ended;
   }
 
   /** Waits until everything is acknowledged or refused: what is queued cannot be taken back, and must not be sent again beside it. */

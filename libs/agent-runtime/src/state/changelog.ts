@@ -31,13 +31,9 @@ export function changelogRecord(topic: string, partition: number, put: StatePut,
   return { topic, partition, key: put.key, value: String(put.value), headers: [], timestamp };
 }
 
-/** A change read back; undefined when the bytes are not a changelog record of this suite. A null value deletes. */
-export function parseChangelogEntry(
-  key: Buffer | null,
-  value: Buffer | null,
-): { key: string; value: number | null } | undefined {
-  if (key === null) return undefined;
-  if (value === null) return { key: key.toString(), value: null };
+/** The value of a change that is read back: null deletes, undefined is no record of this suite. */
+export function parseChangelogValue(value: Buffer | null): number | null | undefined {
+  if (value === null) return null;
   const number = value.length === 0 ? Number.NaN : Number(value.toString('latin1'));
-  return Number.isFinite(number) ? { key: key.toString(), value: number } : undefined;
+  return Number.isFinite(number) ? number : undefined;
 }

@@ -11,59 +11,87 @@
  *     committed(mark)  ->  [ d e ]     undo()  ->  [ ]  with e, d, c, b, a put back in this order
  */
 import type { StatePut, StateReader } from '../agent.js';
+import { KeyTable } from './key-table.js';
 
-interface Note {
-  readonly key: string;
-  readonly previous: number | undefined;
-}
+/** A key that is in the table and has no value: never put for good, or deleted. */
+const absent = Number.NaN;
 
 export class PartitionStore implements StateReader {
-  readonly #entries = new Map<string, number>();
-  #notes: Note[] = [];
+  readonly #keys = new KeyTable();
+  #values = new Float64Array(512).fill(absent);
+  #size = 0;
+  /** The undo log: the numbers of the keys, and the values that they had. */
+  #notedKeys: number[] = [];
+  #notedValues: number[] = [];
+  #scratch = Buffer.allocUnsafeSlow(1024);
 
+  /** Keys that have a value. */
   get size(): number {
-    return this.#entries.size;
+    return this.#size;
   }
 
   get(key: string): number | undefined {
-    return this.#entries.get(key);
+    const index = this.#keys.find(this.#scratch, this.#encode(key));
+    const value = index < 0 ? absent : (this.#values[index] ?? absent);
+    return Number.isNaN(value) ? undefined : value;
   }
 
-  /** A change by a step: visible at once, undone unless it is committed. */
+  /** A change by a step: visible at once, undone unless it is committed. @throws RangeError for a value that is no number */
   put({ key, value }: StatePut): void {
-    this.#notes.push({ key, previous: this.#entries.get(key) });
-    this.#entries.set(key, value);
+    if (Number.isNaN(value)) throw new RangeError(`NaN cannot be kept as the state of ${key}`);
+    const index = this.#keys.add(this.#scratch, this.#encode(key));
+    this.#notedKeys.push(index);
+    this.#notedValues.push(this.#values[index] ?? absent);
+    this.#set(index, value);
   }
 
-  /** A change that is committed already: from the changelog. */
-  restore(key: string, value: number | null): void {
-    if (value === null) this.#entries.delete(key);
-    else this.#entries.set(key, value);
+  /** A change that is committed already, from the changelog; null deletes. */
+  restore(key: Buffer, value: number | null): void {
+    this.#set(this.#keys.add(key, key.length), value ?? absent);
   }
 
   /** The number of uncommitted changes: what {@link committed} takes. */
   mark(): number {
-    return this.#notes.length;
+    return this.#notedKeys.length;
   }
 
   /** The first `mark` changes are committed. */
   committed(mark: number): void {
-    this.#notes = mark === this.#notes.length ? [] : this.#notes.slice(mark);
+    this.#notedKeys = mark === this.#notedKeys.length ? [] : this.#notedKeys.slice(mark);
+    this.#notedValues = this.#notedKeys.length === 0 ? [] : this.#notedValues.slice(mark);
   }
 
   /** Takes back all that is not committed. */
   undo(): void {
-    for (let index = this.#notes.length - 1; index >= 0; index -= 1) {
-      const note = this.#notes[index];
-      if (note === undefined) continue;
-      if (note.previous === undefined) this.#entries.delete(note.key);
-      else this.#entries.set(note.key, note.previous);
+    for (let note = this.#notedKeys.length - 1; note >= 0; note -= 1) {
+      this.#set(this.#notedKeys[note] ?? 0, this.#notedValues[note] ?? absent);
     }
-    this.#notes = [];
+    this.#notedKeys = [];
+    this.#notedValues = [];
   }
 
-  entries(): IterableIterator<[string, number]> {
-    return this.#entries.entries();
+  *entries(): IterableIterator<[string, number]> {
+    for (let index = 0; index < this.#keys.size; index += 1) {
+      const value = this.#values[index] ?? absent;
+      if (!Number.isNaN(value)) yield [this.#keys.key(index), value];
+    }
+  }
+
+  #set(index: number, value: number): void {
+    if (index >= this.#values.length) {
+      const larger = new Float64Array(this.#values.length * 2).fill(absent, this.#values.length);
+      larger.set(this.#values);
+      this.#values = larger;
+    }
+    const before = this.#values[index] ?? absent;
+    this.#values[index] = value;
+    this.#size += Number(Number.isNaN(before)) - Number(Number.isNaN(value));
+  }
+
+  /** Writes the key into the scratch buffer. @returns its length in bytes */
+  #encode(key: string): number {
+    if (key.length * 3 > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(key.length * 3);
+    return this.#scratch.write(key);
   }
 }
 
