@@ -8,6 +8,7 @@ export {
   runtimeSettings,
   type RuntimeConfig,
 } from './config.js';
+export { jsonErrorOffset, lineAndColumn } from './config/json-position.js';
 export { deadLetter } from './dead-letter.js';
 export { Ledger, LedgerBatch } from './ledger.js';
 export * from './lifecycle.js';

@@ -27,7 +27,7 @@ export interface RestoreOptions {
   readonly admin: () => AdminClient;
 }
 
-const batchSize = 10_000;
+const batchSize = 1000;
 const requestTimeoutMs = 10_000;
 
 /** @returns the entries read. @throws KafkaError; and Error when `signal` is aborted */
@@ -73,15 +73,21 @@ async function readTo(
   consumer.setDefaultConsumeTimeout(100);
   consumer.setDefaultIsTimeoutOnlyForFirstMessage(true);
   consumer.assign([{ ...changelog, offset: 0 }]);
+  const read = (): Promise<ClientMessage[]> => call((done) => consumer.consume(batchSize, done));
+  let ahead = read();
   while (reached < end) {
-    const messages = await call<ClientMessage[]>((done) => consumer.consume(batchSize, done));
-    signal.throwIfAborted();
-    for (const message of messages) {
-      if (message.key !== null) onEntry(message.key, message.value);
-      reached = Math.max(reached, message.offset + 1);
+    const messages = await ahead;
+    // The next batch is collected by another thread while this one is put into the store.
+    ahead = read();
+    if (signal.aborted) break;
+    for (const { key, value, offset } of messages) {
+      if (key !== null) onEntry(key, value);
+      reached = Math.max(reached, offset + 1);
     }
     entries += messages.length;
     if (messages.length > 0) onProgress({ entries, offset: reached, end });
   }
+  await ahead;
+  signal.throwIfAborted();
   return entries;
 }
