@@ -19,6 +19,8 @@ export interface AgentProcessOptions {
   readonly args?: readonly string[];
   /** Runs this instead of the service's main module. */
   readonly script?: string;
+  /** Options of Node itself, such as `--import`. */
+  readonly execArgv?: readonly string[];
 }
 
 /** How a process ended. */
@@ -40,7 +42,7 @@ export class AgentProcess {
     if (!existsSync(script)) throw new Error(`${script} is missing: build first (make build)`);
     this.logFile = join(mkdtempSync(join(tmpdir(), 'kafnus-agent-')), 'log');
     const log = createWriteStream(this.logFile);
-    this.child = spawn(process.execPath, [script, ...(options.args ?? [])], {
+    this.child = spawn(process.execPath, [...(options.execArgv ?? []), script, ...(options.args ?? [])], {
       env: {
         PATH: process.env['PATH'],
         KAFNUS_KAFKA_BROKERS: options.brokers,
@@ -67,6 +69,30 @@ export class AgentProcess {
   /** What it has logged so far: for messages of failed tests. */
   get log(): string {
     return existsSync(this.logFile) ? readFileSync(this.logFile, 'utf8') : '';
+  }
+
+  /** How it ended; undefined while it runs. */
+  get end(): ProcessEnd | undefined {
+    return this.#end;
+  }
+
+  /** Freezes it (SIGSTOP): it keeps its connections and does nothing. */
+  pause(): void {
+    this.child.kill('SIGSTOP');
+  }
+
+  /** Ends {@link pause}. */
+  resume(): void {
+    this.child.kill('SIGCONT');
+  }
+
+  /** Waits until its log holds the text, also when it has ended. @throws Error after `timeoutMs` */
+  async untilLogged(text: string, timeoutMs = 60_000): Promise<void> {
+    const deadline = Date.now() + timeoutMs;
+    while (!this.log.includes(text)) {
+      if (Date.now() > deadline) throw new Error(`'${text}' was not logged within ${timeoutMs} ms:\n${this.log.slice(-3000)}`);
+      await sleep(50);
+    }
   }
 
   /** One answer of the HTTP interface. @throws Error when there is none */

@@ -1,0 +1,19 @@
+import { whyNoLocalKafka } from './kafka-distribution.js';
+
+/** The part of a test framework's `describe` that is used here. */
+export interface Describe {
+  (name: string, suite: () => void): void;
+  readonly skip: (name: string, suite: () => void) => void;
+}
+
+/**
+ * A `describe` for suites that need Java: on a machine without it they are skipped, and their name says why; under
+ * CI=true they run and fail, for a build that has tested nothing must not be green.
+ */
+export function withKafka(describe: Describe): (name: string, suite: () => void) => void {
+  return (name, suite) => {
+    const reason = whyNoLocalKafka();
+    if (reason === undefined || process.env['CI'] === 'true') describe(name, suite);
+    else describe.skip(`${name} [skipped: ${reason}]`, suite);
+  };
+}
