@@ -3,14 +3,19 @@
  * Kafka Connect tells where a record failed and why (`DeadLetterQueueReporter`), so that one reader serves both.
  */
 import type { InputRecord, RecordHeader, Rejection } from './agent.js';
+import { recordBytes } from './record-size.js';
 import type { OutgoingRecord } from './session.js';
 
 /** Kafka Connect puts a Java class here; ours names the code: `kafnus.rejected.<code>`. */
 const exceptionClassPrefix = 'kafnus.rejected.';
 
+/** The message of a record with thousands of bad attributes must not be what makes its dead letter too large. */
+const maxReasonLength = 10_000;
+
 function reason(rejections: readonly Rejection[]): string {
   const messages = rejections.map(({ message }) => message);
-  return messages.length === 1 ? (messages[0] ?? '') : `${messages.length} problems: ${messages.join('; ')}`;
+  const text = messages.length === 1 ? (messages[0] ?? '') : `${messages.length} problems: ${messages.join('; ')}`;
+  return text.length > maxReasonLength ? `${text.slice(0, maxReasonLength)}...` : text;
 }
 
 function context(record: InputRecord, rejections: readonly [Rejection, ...Rejection[]]): RecordHeader[] {
@@ -50,16 +55,20 @@ export function deadLetter(
   };
 }
 
-/** For a record that is too large even for the dead-letter topic: everything but the value, and where that is to be found. */
-export function deadLetterWithoutValue(letter: OutgoingRecord, record: InputRecord): OutgoingRecord {
-  const size = record.value?.length ?? 0;
-  const where = `${record.topic}-${record.partition} at offset ${record.offset}`;
-  return {
-    ...letter,
-    value: null,
-    headers: [
-      ...letter.headers,
-      { 'kafnus.value.omitted': `${size} bytes, too large for ${letter.topic}: read them from ${where}` },
-    ],
+/**
+ * As much of a dead letter as fits: without its value when it must be so, and without key and headers of its own when these
+ * alone are too large. A header says where the record is to be found.
+ * @param maxBytes as `recordBytes` counts
+ */
+export function fittingDeadLetter(letter: OutgoingRecord, record: InputRecord, maxBytes: number): OutgoingRecord {
+  if (recordBytes(letter) <= maxBytes) return letter;
+  const omitted = (what: string): RecordHeader => {
+    const size = record.value?.length ?? 0;
+    const where = `${record.topic}-${record.partition} at offset ${record.offset}`;
+    return { 'kafnus.value.omitted': `${size} bytes${what}, too large for ${letter.topic}: read them from ${where}` };
   };
+  const withoutValue = { ...letter, value: null, headers: [...letter.headers, omitted('')] };
+  if (recordBytes(withoutValue) <= maxBytes) return withoutValue;
+  const context = letter.headers.slice(record.headers.length);
+  return { ...letter, key: null, value: null, headers: [...context, omitted(', and key and headers')] };
 }

@@ -4,17 +4,15 @@
  */
 import type { ConfiguredAgent, OutputRecord, Rejection, Step } from './agent.js';
 import type { RuntimeConfig } from './config.js';
+import { maxRecordBytes, mayExceed, recordBytes } from './record-size.js';
 import type { Session, TopicSpec, TopicState } from './session.js';
 import type { Telemetry } from './telemetry.js';
-
-/** The most bytes of an output's value: what a broker of default configuration takes, with room for key and headers. */
-export const maxValueBytes = 1_000_000;
 
 export interface OutputTopicsOptions {
   readonly configured: Pick<ConfiguredAgent, 'deadLetterTopic'>;
   readonly config: Pick<
     RuntimeConfig,
-    'topicsCreate' | 'topicPartitions' | 'topicReplication' | 'topicConfig' | 'topicTimeoutMs'
+    'kafkaProducer' | 'topicsCreate' | 'topicPartitions' | 'topicReplication' | 'topicConfig' | 'topicTimeoutMs'
   >;
   readonly session: Session;
   readonly telemetry: Pick<Telemetry, 'topicUnwritable'>;
@@ -28,6 +26,7 @@ export class OutputTopics {
   readonly #options: OutputTopicsOptions;
   readonly #session: Session;
   readonly #spec: TopicSpec | null;
+  readonly #maxBytes: number;
   /** Since when a topic that nobody here creates is waited for. */
   readonly #waitingSince = new Map<string, number>();
 
@@ -36,6 +35,7 @@ export class OutputTopics {
     const config = Object.fromEntries(Object.entries(topicConfig).map(([name, value]) => [name, String(value)]));
     this.#options = options;
     this.#session = options.session;
+    this.#maxBytes = maxRecordBytes(options.config);
     this.#spec = topicsCreate ? { partitions: topicPartitions, replicationFactor: topicReplication, config } : null;
   }
 
@@ -43,10 +43,8 @@ export class OutputTopics {
   ready(step: Step): boolean {
     if (step.kind === 'skip') return true;
     if (step.kind === 'emit') {
-      for (const { topic, value } of step.outputs) {
-        if (this.#session.topic(topic)?.kind !== 'writable') return false;
-        // A UTF-16 unit has at most three bytes: only what could be too large is measured.
-        if (value !== null && value.length > maxValueBytes / 3) return false;
+      for (const output of step.outputs) {
+        if (this.#session.topic(output.topic)?.kind !== 'writable' || mayExceed(output, this.#maxBytes)) return false;
       }
       if (step.reports === undefined || step.reports.length === 0) return true;
     }
@@ -66,7 +64,9 @@ export class OutputTopics {
       (applied.kind === 'emit' && applied.reports !== undefined && applied.reports.length > 0)
     ) {
       // Nothing may be lost, so there is nowhere to go on to without it, however long it takes.
-      const state = await this.#session.ensureTopic(this.#options.configured.deadLetterTopic, this.#spec);
+      const { deadLetterTopic } = this.#options.configured;
+      const known = this.#session.topic(deadLetterTopic);
+      const state = known?.kind === 'writable' ? known : await this.#session.ensureTopic(deadLetterTopic, this.#spec);
       if (state.kind !== 'writable')
         return { kind: 'wait', problem: `dead letters cannot be written: ${state.error.message}` };
     }
@@ -75,14 +75,15 @@ export class OutputTopics {
 
   /** Why the outputs cannot be written: for good, or (a text) for now. */
   async #refusal(outputs: readonly OutputRecord[]): Promise<Rejection | string | undefined> {
-    for (const { topic, value } of outputs) {
+    for (const output of outputs) {
+      const { topic } = output;
       const state = this.#session.topic(topic) ?? (await this.#lookUp(topic));
       if (state.kind === 'unwritable')
         return { code: 'topic-unwritable', stage: 'KAFKA_PRODUCE', message: state.error.message };
       if (state.kind === 'unavailable') return `waiting for ${topic}: ${state.error.message}`;
-      const size = value === null ? 0 : Buffer.byteLength(value);
-      if (size > maxValueBytes) {
-        const message = `the record for ${topic} would have ${size} bytes, and ${maxValueBytes} are sent at most: publish smaller attributes`;
+      const size = recordBytes(output);
+      if (size > this.#maxBytes) {
+        const message = `the record for ${topic} would have ${size} bytes, and ${this.#maxBytes} are sent at most: publish smaller attributes`;
         return { code: 'record-too-large', stage: 'KAFKA_PRODUCE', message };
       }
     }

@@ -25,12 +25,13 @@
  */
 import type { Agent, ConfiguredAgent, InputRecord, OutputRecord, Step } from './agent.js';
 import type { RuntimeConfig } from './config.js';
-import { deadLetter, deadLetterWithoutValue } from './dead-letter.js';
+import { deadLetter, fittingDeadLetter } from './dead-letter.js';
 import { Ledger, LedgerBatch } from './ledger.js';
 import { Lifecycle } from './lifecycle.js';
-import { maxValueBytes, OutputTopics } from './output-topics.js';
+import { OutputTopics } from './output-topics.js';
 import { Partitions, type OwnedPartition, type Prepared } from './partitions.js';
 import { Preparation } from './preparation.js';
+import { maxRecordBytes } from './record-size.js';
 import type { CommitOutcome, OutgoingRecord, Session, SessionEvent, TopicPartition } from './session.js';
 import { changelogRecord, changelogTopic } from './state/changelog.js';
 import { noState } from './state/partition-store.js';
@@ -211,8 +212,7 @@ export class AgentLoop {
     const [first, ...rest] = (step.kind === 'reject' ? step.rejections : step.reports) ?? [];
     if (first) {
       const letter = deadLetter(this.#options.configured.deadLetterTopic, record, [first, ...rest]);
-      const fits = (record.value?.length ?? 0) <= maxValueBytes;
-      room = this.#send(fits ? letter : deadLetterWithoutValue(letter, record), batch) && room;
+      room = this.#send(fittingDeadLetter(letter, record, maxRecordBytes(this.#options.config)), batch) && room;
       if (step.kind === 'reject') this.#options.telemetry.recordRejected(record, step);
     }
     return room;
@@ -238,7 +238,11 @@ export class AgentLoop {
 
   async #sendHeld(): Promise<void> {
     for (const record of this.#held) {
-      while (this.#session.send(record) !== 'queued') await this.#session.sendable();
+      for (let result = this.#session.send(record); result !== 'queued'; result = this.#session.send(record)) {
+        // It was measured before: to wait for room would be to wait for ever.
+        if (result === 'too-large') throw new Error(`a record for ${record.topic} is larger than the producer takes`);
+        await this.#session.sendable();
+      }
     }
     this.#held = [];
   }

@@ -3,6 +3,7 @@
  * delivery guarantee rests on always ours.
  */
 import { ConfigurationError, type RuntimeConfig } from '../config.js';
+import { defaultMaxBytes } from '../record-size.js';
 
 export type Properties = Readonly<Record<string, unknown>>;
 
@@ -70,6 +71,8 @@ export function connectionProperties(
     ...pemOrFile('certificate', config.kafkaSslCertificate),
     ...pemOrFile('key', config.kafkaSslKey),
     'socket.keepalive.enable': true,
+    // A transaction is a chain of small requests: Nagle's algorithm makes each wait for a delayed acknowledgement (40 ms).
+    'socket.nagle.disable': true,
     // After an outage of minutes the agent is back within seconds.
     'reconnect.backoff.max.ms': 2000,
     // A topic that is created after the agent started, or that gained partitions, is noticed within this.
@@ -151,7 +154,7 @@ export function producerProperties(config: RuntimeConfig, agent: string): Proper
     // must not block the commit (the default is 30 s).
     'topic.metadata.propagation.max.ms': 3000,
     // What fits into a raw topic of default size fits into its dead letter, context headers included.
-    'message.max.bytes': 1_048_000,
+    'message.max.bytes': defaultMaxBytes,
     ...checked('producer', config.kafkaProducer),
     partitioner: 'murmur2_random',
     'enable.idempotence': true,

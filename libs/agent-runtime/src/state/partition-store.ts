@@ -31,7 +31,8 @@ export class PartitionStore implements StateReader {
   }
 
   get(key: string): number | undefined {
-    const index = this.#keys.find(this.#scratch, this.#encode(key));
+    const length = this.#encode(key);
+    const index = this.#keys.find(this.#scratch, length);
     const value = index < 0 ? absent : (this.#values[index] ?? absent);
     return Number.isNaN(value) ? undefined : value;
   }
@@ -39,7 +40,8 @@ export class PartitionStore implements StateReader {
   /** A change by a step: visible at once, undone unless it is committed. @throws RangeError for a value that is no number */
   put({ key, value }: StatePut): void {
     if (Number.isNaN(value)) throw new RangeError(`NaN cannot be kept as the state of ${key}`);
-    const index = this.#keys.add(this.#scratch, this.#encode(key));
+    const length = this.#encode(key);
+    const index = this.#keys.add(this.#scratch, length);
     this.#notedKeys.push(index);
     this.#notedValues.push(this.#values[index] ?? absent);
     this.#set(index, value);
@@ -88,7 +90,7 @@ export class PartitionStore implements StateReader {
     this.#size += Number(Number.isNaN(before)) - Number(Number.isNaN(value));
   }
 
-  /** Writes the key into the scratch buffer. @returns its length in bytes */
+  /** Writes the key into the scratch buffer, which may be another one then. @returns its length in bytes */
   #encode(key: string): number {
     if (key.length * 3 > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(key.length * 3);
     return this.#scratch.write(key);

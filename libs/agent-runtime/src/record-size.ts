@@ -1,0 +1,45 @@
+/**
+ * How large a record is on the wire. What the producer would refuse has to be known before anything of its step is sent:
+ * nothing that is in a transaction can be taken back alone.
+ */
+import type { RuntimeConfig } from './config.js';
+import type { OutgoingRecord } from './session.js';
+
+type Content = Pick<OutgoingRecord, 'key' | 'value' | 'headers'>;
+
+/** librdkafka's `message.max.bytes` unless it is set: what a broker of default configuration takes (1,048,588), and a margin. */
+export const defaultMaxBytes = 1_048_000;
+
+/** Lengths, offset, timestamp and attributes of a record, and the lengths of a header: as large as they can get. */
+const recordOverhead = 70;
+const headerOverhead = 20;
+/** UTF-8 bytes of a UTF-16 unit, at most. */
+const bytesPerUnit = 3;
+
+/** The most bytes of a record that the producer takes. */
+export function maxRecordBytes({ kafkaProducer }: Pick<RuntimeConfig, 'kafkaProducer'>): number {
+  const given = Number(kafkaProducer['message.max.bytes'] ?? kafkaProducer['max.message.bytes']);
+  return given > 0 ? given : defaultMaxBytes;
+}
+
+/** The bytes that a record takes at most. */
+export function recordBytes(record: Content): number {
+  return measure(record, (content) => (typeof content === 'string' ? Buffer.byteLength(content) : content.length));
+}
+
+/** Whether a record could take more than so many bytes. Quick, for it is asked for every record: texts are not encoded. */
+export function mayExceed(record: Content, bytes: number): boolean {
+  return measure(record, unitsOf) * bytesPerUnit > bytes;
+}
+
+function unitsOf(content: string | Buffer): number {
+  return content.length;
+}
+
+function measure({ key, value, headers }: Content, sizeOf: (content: string | Buffer) => number): number {
+  let size = recordOverhead + (key === null ? 0 : sizeOf(key)) + (value === null ? 0 : sizeOf(value));
+  for (const header of headers) {
+    for (const name in header) size += headerOverhead + sizeOf(name) + sizeOf(header[name] ?? '');
+  }
+  return size;
+}
