@@ -1,6 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { KafkaSession, loadConfig, type RuntimeConfig } from '@kafnus/agent-runtime';
-import { createTopics, describeSessionConformance, produceAll, readAll, startLocalKafka, withKafka } from '@kafnus/agent-testkit';
+import {
+  createTopics,
+  describeSessionConformance,
+  produceAll,
+  readAll,
+  startLocalKafka,
+  withKafka,
+  type HarnessSession,
+  type LocalKafka,
+} from '@kafnus/agent-testkit';
+import { defaultMaxBytes, recordBytes } from '../../libs/agent-runtime/src/record-size.js';
 
 function configOf(env: Record<string, string>): RuntimeConfig {
   const outcome = loadConfig({ name: 'conformance', settings: {} }, { argv: [], env });
@@ -8,43 +18,71 @@ function configOf(env: Record<string, string>): RuntimeConfig {
   return outcome.config;
 }
 
-function conformance(name: string, consumer: Record<string, string | number>): void {
-  describeSessionConformance(
-    { afterAll, beforeAll, describe: withKafka(describe), expect, test },
-    name,
-    async () => {
-      const kafka = await startLocalKafka();
-      const servers = kafka.bootstrapServers;
-      return {
-        createTopic: (topic, partitions, config = {}) => createTopics(servers, [{ topic, partitions, config }]),
-        produce: (records) => produceAll(servers, records),
-        readCommitted: (topic) => readAll(servers, topic),
-        openSession: ({ inputTopic, groupId, instanceId, batchSize }) =>
-          new KafkaSession({
-            agent: 'conformance',
-            inputTopic,
-            config: configOf({
-              KAFNUS_KAFKA_BROKERS: servers,
-              KAFNUS_GROUP_ID: groupId,
-              KAFNUS_INSTANCE_ID: instanceId,
-              KAFNUS_BATCH_SIZE: String(batchSize),
-              KAFNUS_KAFKA_CONSUMER: JSON.stringify(consumer),
-            }),
-            listener: {
-              topicCreated: () => undefined,
-              brokerProblem: () => undefined,
-              clusterAway: () => undefined,
-              commitRetry: () => undefined,
-              clientLog: () => undefined,
-            },
-          }),
-        quietMs: 700,
-        close: () => kafka.stop(),
-      };
-    },
-  );
+function open(
+  servers: string,
+  { inputTopic, groupId, instanceId, batchSize }: HarnessSession,
+  consumer: object,
+): KafkaSession {
+  const config = configOf({
+    KAFNUS_KAFKA_BROKERS: servers,
+    KAFNUS_GROUP_ID: groupId,
+    KAFNUS_INSTANCE_ID: instanceId,
+    KAFNUS_BATCH_SIZE: String(batchSize),
+    KAFNUS_KAFKA_CONSUMER: JSON.stringify(consumer),
+  });
+  const listener = {
+    topicCreated: () => undefined,
+    brokerProblem: () => undefined,
+    clusterAway: () => undefined,
+    commitRetry: () => undefined,
+    clientLog: () => undefined,
+  };
+  return new KafkaSession({ agent: 'conformance', inputTopic, config, listener });
 }
 
-conformance('a real Kafka', {});
-// The coordinator assigns here (KIP-848), and tells members in another way.
-conformance('a real Kafka with group.protocol=consumer', { 'group.protocol': 'consumer' });
+withKafka(describe)('the session on a real Kafka', () => {
+  let kafka: LocalKafka;
+  let servers: string;
+  beforeAll(async () => {
+    kafka = await startLocalKafka();
+    servers = kafka.bootstrapServers;
+  }, 60_000);
+  afterAll(() => kafka?.stop(), 60_000);
+
+  function conformance(name: string, consumer: Readonly<Record<string, string>>): void {
+    describeSessionConformance({ afterAll, beforeAll, describe, expect, test }, name, async () => ({
+      createTopic: (topic, partitions, config = {}) => createTopics(servers, [{ topic, partitions, config }]),
+      produce: (records) => produceAll(servers, records),
+      readCommitted: (topic) => readAll(servers, topic),
+      openSession: (options) => open(servers, options, consumer),
+      quietMs: 700,
+      close: async () => undefined,
+    }));
+  }
+
+  conformance('a classic group', {});
+  // The coordinator assigns (KIP-848), and tells the members in another way.
+  conformance('group.protocol=consumer', { 'group.protocol': 'consumer' });
+
+  test('takes what was measured to fit, up to the last byte', async () => {
+    await createTopics(servers, [{ topic: 'sizes', partitions: 1 }]);
+    const session = open(servers, { inputTopic: 'sizes', groupId: 'sizes', instanceId: 'a', batchSize: 1 }, {});
+    await session.start();
+    try {
+      const base = { topic: 'sizes', partition: 0, key: null, value: null, headers: [], timestamp: Date.now() };
+      const manyHeaders = Array.from({ length: 2000 }, (_, index) => ({
+        [`header-${index}`]: 'x'.repeat(index % 200),
+      }));
+      for (const record of [base, { ...base, key: 'k'.repeat(500_000) }, { ...base, headers: manyHeaders }]) {
+        const full = { ...record, value: Buffer.alloc(defaultMaxBytes - recordBytes(record), 'v') };
+        expect(recordBytes(full)).toBe(defaultMaxBytes);
+        await session.begin();
+        expect(session.send(full)).toBe('queued');
+        expect(await session.commit([])).toEqual({ kind: 'committed' });
+      }
+      expect(await readAll(servers, 'sizes')).toHaveLength(3);
+    } finally {
+      await session.close();
+    }
+  }, 60_000);
+});

@@ -440,8 +440,11 @@ export class AgentLoop {
       this.#preparing = undefined;
       this.#prepared = undefined;
     }
-    if (lost) telemetry.partitionsLost(partitions);
-    else telemetry.partitionsRevoked(partitions);
+    if (lost) {
+      telemetry.partitionsLost(partitions);
+      // Without partitions because none are due, or because nobody answers: only the latter is a reason not to be ready.
+      this.#waitForCluster('partitions were lost, and the cluster has not answered since');
+    } else telemetry.partitionsRevoked(partitions);
     // About a commit that is under way the coordinator decides: it knows the generation that it was sent in.
     await this.#finishCommit();
     if (lost) await this.#abandon();
@@ -499,7 +502,11 @@ export class AgentLoop {
 
   /** The cluster does not answer: not ready, until it answers again. The client reconnects by itself. */
   clusterAway(error: Error): void {
-    this.#problem = `the cluster does not answer: ${error.message}`;
+    this.#waitForCluster(`the cluster does not answer: ${error.message}`);
+  }
+
+  #waitForCluster(problem: string): void {
+    this.#problem = problem;
     if (this.#probing || this.#stopping) return;
     this.#probing = true;
     this.#session.partitionCount(this.#options.configured.inputTopic).then(

@@ -90,7 +90,8 @@ export class AgentProcess {
   async untilLogged(text: string, timeoutMs = 60_000): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     while (!this.log.includes(text)) {
-      if (Date.now() > deadline) throw new Error(`'${text}' was not logged within ${timeoutMs} ms:\n${this.log.slice(-3000)}`);
+      if (Date.now() > deadline)
+        throw new Error(`'${text}' was not logged within ${timeoutMs} ms:\n${this.log.slice(-3000)}`);
       await sleep(50);
     }
   }
@@ -111,7 +112,8 @@ export class AgentProcess {
     const deadline = Date.now() + timeoutMs;
     let last: AgentStatus | undefined;
     while (Date.now() < deadline) {
-      if (this.#end) throw new Error(`the agent ended (${JSON.stringify(this.#end)}) before ${what}:\n${this.log.slice(-3000)}`);
+      if (this.#end)
+        throw new Error(`the agent ended (${JSON.stringify(this.#end)}) before ${what}:\n${this.log.slice(-3000)}`);
       try {
         last = await this.health();
         if (condition(last)) return last;

@@ -58,7 +58,10 @@ export class AgentDriver<C> {
     const unknown = Object.keys(config).find((key) => !Object.hasOwn(agent.settings, key));
     if (unknown !== undefined) throw new Error(`The agent ${agent.name} has no setting ${unknown}`);
     const rest = Object.fromEntries(Object.entries(agent.settings).filter(([key]) => !Object.hasOwn(config, key)));
-    const loaded = loadConfig<C>({ name: agent.name, settings: rest }, { argv: [], env: { KAFNUS_KAFKA_BROKERS: 'none:9092' } });
+    const loaded = loadConfig<C>(
+      { name: agent.name, settings: rest },
+      { argv: [], env: { KAFNUS_KAFKA_BROKERS: 'none:9092' } },
+    );
     if (loaded.kind !== 'run') throw new Error('no argument was given, so nothing but a configuration comes back');
     this.configured = agent.configure({ ...loaded.config, ...config });
   }
@@ -76,7 +79,8 @@ export class AgentDriver<C> {
       for (const put of step.puts ?? []) store.put(put);
       store.committed(store.mark());
     }
-    const [first, ...rest] = (step.kind === 'reject' ? step.rejections : step.kind === 'emit' ? step.reports : undefined) ?? [];
+    const [first, ...rest] =
+      (step.kind === 'reject' ? step.rejections : step.kind === 'emit' ? step.reports : undefined) ?? [];
     if (first) this.deadLetters.push(deadLetter(this.configured.deadLetterTopic, record, [first, ...rest]));
     return step;
   }

@@ -42,6 +42,9 @@ export async function startEmbeddedBroker(options: EmbeddedBrokerOptions = {}): 
   await partitionCounts(host, options.topics ?? []);
   return {
     bootstrapServers: metadata.brokers.map((broker) => `${broker.host}:${broker.port}`).join(','),
-    stop: () => call((done) => host.disconnect((error) => done(error, undefined))),
+    stop: () =>
+      call((done) => {
+        host.disconnect((error: { readonly message: string } | null | undefined) => done(error, undefined));
+      }),
   };
 }

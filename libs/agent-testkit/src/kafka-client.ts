@@ -54,9 +54,9 @@ export async function partitionCounts(client: AnyClient, topics: readonly string
   const counts = new Map<string, number>();
   for (const topic of topics) {
     // Without allTopics: false the client asks for all topics, whatever `topic` says.
-    const metadata = await call<RdKafka.Metadata>((done) =>
-      client.getMetadata({ topic, allTopics: false, timeout: ANSWER_TIMEOUT }, done),
-    );
+    const metadata = await call<RdKafka.Metadata>((done) => {
+      client.getMetadata({ topic, allTopics: false, timeout: ANSWER_TIMEOUT }, done);
+    });
     counts.set(topic, metadata.topics.find(({ name }) => name === topic)?.partitions.length ?? 0);
   }
   return counts;

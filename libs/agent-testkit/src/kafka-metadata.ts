@@ -12,9 +12,9 @@ export async function awaitBrokers(address: KafkaAddress, count: number): Promis
   await withConsumer(address, {}, async (consumer) => {
     const since = Date.now();
     for (;;) {
-      const metadata = await call<RdKafka.Metadata>((done) =>
-        consumer.getMetadata({ allTopics: true, timeout: ANSWER_TIMEOUT }, done),
-      );
+      const metadata = await call<RdKafka.Metadata>((done) => {
+        consumer.getMetadata({ allTopics: true, timeout: ANSWER_TIMEOUT }, done);
+      });
       if (metadata.brokers.length >= count) return;
       if (Date.now() - since > DEADLINE) {
         throw new Error(`The cluster has ${metadata.brokers.length} of ${count} brokers after ${DEADLINE / 1000} s`);

@@ -88,9 +88,9 @@ export async function endOffsets(
 
 async function awaitLeaders(client: RdKafka.KafkaConsumer, topic: string, partitions: number): Promise<void> {
   for (const since = Date.now(); ; await sleep(50)) {
-    const metadata = await call<RdKafka.Metadata>((done) =>
-      client.getMetadata({ topic, allTopics: false, timeout: ANSWER_TIMEOUT }, done),
-    );
+    const metadata = await call<RdKafka.Metadata>((done) => {
+      client.getMetadata({ topic, allTopics: false, timeout: ANSWER_TIMEOUT }, done);
+    });
     const known = metadata.topics.find(({ name }) => name === topic)?.partitions ?? [];
     if (known.filter(({ leader }) => leader >= 0).length >= partitions) return;
     if (Date.now() - since > ANSWER_TIMEOUT) {

@@ -18,7 +18,13 @@ function decide({ target, limit }: Config, record: InputRecord, state: StateRead
   if (text === 'reject') return { kind: 'reject', tenant: 't', rejections: [refused] };
   const count = (state.get(key) ?? 0) + 1;
   if (count > limit) return { kind: 'skip', tenant: 't', reason: 'enough' };
-  const output: OutputRecord = { topic: target, key: record.key, value: text, headers: [], timestamp: record.timestamp };
+  const output: OutputRecord = {
+    topic: target,
+    key: record.key,
+    value: text,
+    headers: [],
+    timestamp: record.timestamp,
+  };
   const step = { kind: 'emit', tenant: 't', outputs: [output], puts: [{ key, value: count }] } as const;
   return text === 'report' ? { ...step, reports: [refused, refused] } : step;
 }
@@ -43,7 +49,12 @@ describe('AgentDriver', () => {
     driver.pipe({ key: 'a', value: { data: [1] }, headers: { service: 'town' } });
     driver.pipe({ key: { id: 1 }, value: 'text' });
     driver.pipe({ partition: 1 });
-    driver.pipe({ offset: 10, timestamp: 5, value: Buffer.from([0xff]), headers: [{ h: '1' }, { h: Buffer.from('2') }] });
+    driver.pipe({
+      offset: 10,
+      timestamp: 5,
+      value: Buffer.from([0xff]),
+      headers: [{ h: '1' }, { h: Buffer.from('2') }],
+    });
     driver.pipe({});
     expect(seen).toEqual([
       {
@@ -55,9 +66,25 @@ describe('AgentDriver', () => {
         value: Buffer.from('{"data":[1]}'),
         headers: [{ service: Buffer.from('town') }],
       },
-      { topic: 'raw', partition: 0, offset: 1, timestamp: defaultTimestamp, key: Buffer.from('{"id":1}'), value: Buffer.from('text'), headers: [] },
+      {
+        topic: 'raw',
+        partition: 0,
+        offset: 1,
+        timestamp: defaultTimestamp,
+        key: Buffer.from('{"id":1}'),
+        value: Buffer.from('text'),
+        headers: [],
+      },
       { topic: 'raw', partition: 1, offset: 0, timestamp: defaultTimestamp, key: null, value: null, headers: [] },
-      { topic: 'raw', partition: 0, offset: 10, timestamp: 5, key: null, value: Buffer.from([0xff]), headers: [{ h: Buffer.from('1') }, { h: Buffer.from('2') }] },
+      {
+        topic: 'raw',
+        partition: 0,
+        offset: 10,
+        timestamp: 5,
+        key: null,
+        value: Buffer.from([0xff]),
+        headers: [{ h: Buffer.from('1') }, { h: Buffer.from('2') }],
+      },
       { topic: 'raw', partition: 0, offset: 11, timestamp: defaultTimestamp, key: null, value: null, headers: [] },
     ]);
   });
@@ -76,7 +103,14 @@ describe('AgentDriver', () => {
 
   test('shows a topic as a table: the last of each key, without those that were deleted', () => {
     const driver = new AgentDriver(agent);
-    for (const [key, value] of [['a', '1'], ['b', '2'], ['a', '3'], ['b', null], [null, '4']] as const) driver.pipe({ key, value });
+    for (const [key, value] of [
+      ['a', '1'],
+      ['b', '2'],
+      ['a', '3'],
+      ['b', null],
+      [null, '4'],
+    ] as const)
+      driver.pipe({ key, value });
     const table = driver.latest('out');
     expect([...table].map(([key, { value }]) => [key, value])).toEqual([['a', '3']]);
   });
@@ -86,8 +120,13 @@ describe('AgentDriver', () => {
     driver.pipe({ key: 'a', value: 'reject', headers: { h: 'x' } });
     driver.pipe({ key: 'a', value: 'report' });
     driver.pipe({ key: 'a', value: 'fine' });
-    expect(driver.deadLetters.map(({ topic, value }) => `${topic} ${String(value)}`)).toEqual(['dead reject', 'dead report']);
-    const headers = driver.deadLetters.map((letter) => letter.headers.flatMap((header) => Object.entries(header).map(([name, value]) => `${name}=${String(value)}`)));
+    expect(driver.deadLetters.map(({ topic, value }) => `${topic} ${String(value)}`)).toEqual([
+      'dead reject',
+      'dead report',
+    ]);
+    const headers = driver.deadLetters.map((letter) =>
+      letter.headers.flatMap((header) => Object.entries(header).map(([name, value]) => `${name}=${String(value)}`)),
+    );
     expect(headers[0]).toContain('h=x');
     expect(headers[0]).toContain('__connect.errors.exception.message=it is no good');
     expect(headers[1]).toContain('__connect.errors.exception.message=2 problems: it is no good; it is no good');
@@ -110,7 +149,10 @@ describe('AgentDriver', () => {
   });
 
   test('needs a value for a setting that has no default, and only then', () => {
-    const settings = { ...agent.settings, target: { ...agent.settings['target'], default: null } } as Agent<Config>['settings'];
+    const settings = {
+      ...agent.settings,
+      target: { ...agent.settings['target'], default: null },
+    } as Agent<Config>['settings'];
     expect(() => new AgentDriver({ ...agent, settings })).toThrow(/target is not set/);
     expect(new AgentDriver({ ...agent, settings }, { target: 'x' }).configured.inputTopic).toBe('raw');
   });

@@ -62,6 +62,7 @@ import {
   isPurge,
   isRefusal,
   queueFull,
+  timedOut,
   tooLarge,
   unknownTopic,
 } from './errors.js';
@@ -119,6 +120,8 @@ export class KafkaSession implements Session {
   #waiter: (() => void) | undefined;
   /** A rebalance that the loop has not answered yet. */
   #unanswered: Rebalance | undefined;
+  /** Read once per event: a topic that was found fresh for a record stays so until all of it is addressed. */
+  #now = performance.now();
   #open = false;
   #closing = false;
 
@@ -129,7 +132,7 @@ export class KafkaSession implements Session {
     this.#producer = this.#createProducer();
     this.#topics = new Topics(
       () => this.#adminClient(),
-      () => performance.now(),
+      () => this.#now,
       (topic) => options.listener.topicCreated(topic),
       options.config.kafkaProducer['allow.auto.create.topics'] === true ? () => this.#producer : undefined,
     );
@@ -147,6 +150,7 @@ export class KafkaSession implements Session {
   }
 
   async next(timeoutMs: number, wantRecords: boolean): Promise<SessionEvent> {
+    this.#now = performance.now();
     const found = this.#take(wantRecords);
     if (found) return found;
     const woken = await new Promise<boolean>((resolve) => {
@@ -416,6 +420,9 @@ export class KafkaSession implements Session {
   }
 
   async #abortBecause(error: KafkaError): Promise<CommitOutcome> {
+    // A right that was taken away shows when partitions are added to the transaction, before any record is sent: no report of a
+    // delivery names the topic then, but a lookup does.
+    if (this.#refused.size === 0 && isRefusal(error)) this.#topics.forgetAll();
     const ended = await this.abort();
     return ended.kind === 'aborted' ? this.#aborted(error) : ended;
   }
@@ -428,7 +435,7 @@ export class KafkaSession implements Session {
         return;
       } catch (thrown) {
         if (this.#closing) throw thrown;
-        this.#options.listener.commitRetry(named('flush', asKafkaError(thrown)));
+        this.#tellRetry(named('flush', asKafkaError(thrown)));
       }
     }
   }
@@ -477,10 +484,16 @@ export class KafkaSession implements Session {
       } catch (thrown) {
         const error = asKafkaError(thrown);
         if (!error.isRetriable || performance.now() >= deadline) throw error;
-        this.#options.listener.commitRetry(named(operation, error));
+        this.#tellRetry(named(operation, error));
         await pause(50);
       }
     }
+  }
+
+  #tellRetry(error: KafkaError): void {
+    this.#options.listener.commitRetry(error);
+    // A network that swallows everything shows in nothing else for a long time.
+    if (error.code === timedOut) this.#options.listener.clusterAway(error);
   }
 
   async reset(): Promise<void> {
@@ -567,7 +580,10 @@ export class KafkaSession implements Session {
   #createProducer(): KafkaProducer {
     const { config, agent, listener } = this.#options;
     const producer = new kafka.Producer(producerProperties(config, agent), {});
-    producer.on('event.error', (error: KafkaError) => listener.brokerProblem(error));
+    producer.on('event.error', (error: KafkaError) => {
+      if (error.code === allBrokersDown) listener.clusterAway(error);
+      else listener.brokerProblem(error);
+    });
     producer.on('event.log', (entry: { severity: number; fac: string; message: string }) => listener.clientLog(entry));
     producer.on('delivery-report', (error: KafkaError | null, report: { topic: string }) => {
       if (producer !== this.#producer || !error || isPurge(error)) return;

@@ -65,6 +65,11 @@ export class Topics {
     return undefined;
   }
 
+  /** A topic refused, and nobody says which one: all are looked up again. */
+  forgetAll(): void {
+    this.#known.clear();
+  }
+
   forget(name: string, error?: Error): void {
     if (error) this.#remember(name, { kind: 'unwritable', error });
     else this.#known.delete(name);

@@ -1,0 +1,54 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import {
+  changelogRecord,
+  changelogSpec,
+  changelogTopic,
+  parseChangelogValue,
+  partitionMismatch,
+} from '../src/state/changelog.js';
+
+describe('the changelog', () => {
+  test('is named for group and store, and compacted, with the partitions of the input', () => {
+    expect(changelogTopic('ngsi-agent-lastdata', 'newest')).toBe('ngsi-agent-lastdata-newest-changelog');
+    expect(changelogSpec(12, 3)).toEqual({
+      partitions: 12,
+      replicationFactor: 3,
+      config: { 'cleanup.policy': 'compact' },
+    });
+  });
+
+  test('holds a change in the partition of the input, readable, with the time of the record that made it', () => {
+    expect(changelogRecord('log', 7, { key: 'Room:1', value: 1767225600000000 }, 1234)).toEqual({
+      topic: 'log',
+      partition: 7,
+      key: 'Room:1',
+      value: '1767225600000000',
+      headers: [],
+      timestamp: 1234,
+    });
+  });
+
+  test('is read back to the very number that was written', () => {
+    fc.assert(
+      fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (value) => {
+        const { value: written } = changelogRecord('log', 0, { key: 'k', value }, 0);
+        expect(parseChangelogValue(Buffer.from(String(written)))).toBe(value === 0 ? 0 : value);
+      }),
+    );
+  });
+
+  test('a tombstone deletes', () => {
+    expect(parseChangelogValue(null)).toBeNull();
+  });
+
+  test.each(['', 'NaN', 'Infinity', 'abc', '12 34', '{"value":1}'])('%p is nobody of ours', (text) => {
+    expect(parseChangelogValue(Buffer.from(text))).toBeUndefined();
+  });
+
+  test('that does not fit its input is named with both numbers, what is wrong and what to do', () => {
+    const text = partitionMismatch('g-newest-changelog', 4, 'raw_lastdata', 8);
+    expect(text).toMatch(/changelog topic g-newest-changelog has 4 partitions, but its input raw_lastdata has 8/);
+    expect(text).toMatch(/docs\/operations\.md.*recreate the changelog with 8 partitions/);
+  });
+});

@@ -1,0 +1,511 @@
+/** The delivery guarantee of the loop, under every fault that the in-memory cluster can make, at every point. */
+import { describe, expect, jest, test } from '@jest/globals';
+import { ConfigurationError } from '@kafnus/agent-runtime';
+import type { CommitFault, MemoryOperation, MemorySession } from '@kafnus/agent-testkit';
+import fc from 'fast-check';
+import { changelog, deadLetterTopic, groupId, input, inputTopic } from './counting-agent.js';
+import { header, mixed, Rig } from './loop-rig.js';
+
+jest.setTimeout(60_000);
+
+type Act = (rig: Rig, session: MemorySession) => void;
+
+/** What can happen to a process; all of it must be invisible in what comes out. */
+const faults: Readonly<Record<string, Act>> = {
+  aborted: commitFault('aborted'),
+  'unknown, and committed': commitFault('unknown-committed'),
+  'unknown, and aborted': commitFault('unknown-aborted'),
+  revoked: (rig) => rig.cluster.rotate(groupId),
+  lost: (rig, session) => rig.cluster.lose(session),
+  crashed: (rig, session) => rig.restart(session),
+  'joined by another': (rig) => void rig.join(),
+  fenced: (rig) => {
+    // Somebody started a producer with our identity, and went away.
+    rig.cluster.initTransactions(`${groupId}-one`);
+  },
+};
+
+function commitFault(fault: CommitFault): Act {
+  return (rig) => void rig.cluster.faults.commits.push(fault);
+}
+
+/** Lets a fault happen at the n-th call, counted over all sessions. */
+function at(rig: Rig, wanted: number, act: Act, operations?: readonly MemoryOperation[]): { calls: number } {
+  const counter = { calls: 0 };
+  rig.cluster.faults.onCall = ({ session, operation }) => {
+    if (operations && !operations.includes(operation)) return;
+    counter.calls += 1;
+    if (counter.calls === wanted) act(rig, session);
+  };
+  return counter;
+}
+
+describe('without faults', () => {
+  test('each record is emitted, skipped or dead-lettered once, and counted', async () => {
+    const rig = new Rig();
+    rig.produce(mixed(100));
+    const { loop } = rig.start();
+    await rig.finish();
+    expect(rig.counted).toBe(100);
+    const { rejected, skipped } = loop.ledger.totals();
+    expect(rejected).toEqual({ 'no-good': 14 });
+    expect(skipped).toEqual({ unwanted: 14 });
+    expect(loop.stateEntries).toBe(6);
+    expect(loop.lifecycle.state).toBe('stopped');
+  });
+
+  test('a dead letter has key, value, headers and timestamp of the input, and behind them the context', async () => {
+    const rig = new Rig(1);
+    const headers = [{ 'fiware-service': 'a' }, { twice: '1' }, { twice: Buffer.from([0xff]) }];
+    rig.cluster.produce([{ topic: inputTopic, partition: 0, ...input('k', 'reject'), headers, timestamp: 77 }]);
+    rig.start();
+    await rig.finish();
+    const [letter] = rig.deadLetters();
+    expect(letter).toMatchObject({ key: Buffer.from('k'), value: Buffer.from('reject:a:'), timestamp: 77 });
+    expect(letter?.headers.slice(0, 3)).toEqual([
+      { 'fiware-service': Buffer.from('a') },
+      { twice: Buffer.from('1') },
+      { twice: Buffer.from([0xff]) },
+    ]);
+    expect(letter && header(letter, '__connect.errors.exception.class.name')).toBe('kafnus.rejected.no-good');
+  });
+
+  test('several members share the partitions, and what each has counted adds up', async () => {
+    const rig = new Rig(4);
+    rig.produce(mixed(200, 4));
+    const members = ['one', 'two', 'three'].map((instanceId) => rig.start(instanceId));
+    await rig.drained();
+    rig.produce(mixed(200, 4));
+    await rig.drained();
+    expect(
+      members
+        .flatMap(({ loop }) => loop.partitions())
+        .map(({ partition }) => partition)
+        .sort(),
+    ).toEqual([0, 1, 2, 3]);
+    await rig.stop();
+    rig.verify();
+    expect(rig.counted).toBe(400);
+  });
+
+  test('state is taken over by the next process', async () => {
+    const rig = new Rig();
+    rig.produce(mixed(50));
+    const first = rig.start();
+    await rig.drained();
+    first.loop.stop();
+    await first.ended;
+    rig.produce(mixed(50));
+    const second = rig.start('other');
+    await rig.finish();
+    expect(second.loop.stateEntries).toBe(6);
+  });
+
+  test('the output topic is created as the settings say, the changelog compacted and with the partitions of the input', async () => {
+    const rig = new Rig(3, {
+      KAFNUS_TOPIC_PARTITIONS: '5',
+      KAFNUS_TOPIC_CONFIG: '{"retention.ms":1000}',
+      KAFNUS_TOPIC_REPLICATION: '1',
+    });
+    rig.produce(mixed(10, 3));
+    rig.start();
+    await rig.finish();
+    expect(rig.cluster.topicSpec('out-a')).toEqual({
+      partitions: 5,
+      replicationFactor: 1,
+      config: { 'retention.ms': '1000' },
+    });
+    expect(rig.cluster.topicSpec(changelog)).toEqual({
+      partitions: 3,
+      replicationFactor: 1,
+      config: { 'cleanup.policy': 'compact' },
+    });
+  });
+});
+
+describe('under a fault', () => {
+  // The number of calls of a run without faults: the points at which something can happen.
+  const records = 24;
+
+  test.each(Object.keys(faults))('%s, at every single call, nothing shows', async (name) => {
+    let fired = 0;
+    for (let point = 1; ; point += 1) {
+      const rig = new Rig(2, { KAFNUS_COMMIT_INTERVAL_MS: '1' });
+      rig.produce(mixed(records));
+      const counter = at(rig, point, faults[name] ?? fail);
+      rig.start();
+      try {
+        await rig.finish();
+      } catch (error) {
+        throw new Error(`${name} at call ${point}`, { cause: error });
+      }
+
+      if (counter.calls < point) break;
+      fired += 1;
+    }
+    expect(fired).toBeGreaterThan(50);
+  });
+
+  test.each(['aborted', 'revoked'])('%s: what is read again is not counted twice', async (name) => {
+    for (let point = 1; point <= 8; point += 1) {
+      const rig = new Rig();
+      rig.produce(mixed(records));
+      at(rig, point, faults[name] ?? fail, ['commit']);
+      rig.start();
+      await rig.finish();
+      expect(rig.counted).toBe(records);
+    }
+  });
+
+  test('the records of a commit that was made, though nobody heard of it, are not processed again', async () => {
+    const rig = new Rig();
+    rig.produce(mixed(records));
+    at(rig, 1, faults['unknown, and committed'] ?? fail, ['commit']);
+    rig.start();
+    await rig.finish();
+    expect(rig.counted).toBeLessThan(records);
+  });
+
+  test('lost: what was open is aborted, never committed; the coordinator is not relied on', async () => {
+    const rig = new Rig(1, { KAFNUS_COMMIT_INTERVAL_MS: '5000' });
+    rig.produce(Array.from({ length: 4 }, () => input('x', 'emit')));
+    const calls: MemoryOperation[] = [];
+    let lost = false;
+    rig.cluster.faults.onCall = ({ session, operation }) => {
+      if (lost) calls.push(operation);
+      if (operation !== 'send' || lost) return;
+      lost = true;
+      rig.cluster.lose(session);
+    };
+    rig.start();
+    await rig.cluster.until(() => calls.includes('release'), 'released');
+    const before = calls.slice(0, calls.indexOf('release'));
+    expect(before).toContain('abort');
+    expect(before).not.toContain('commit');
+    rig.produce([input('x', 'skip')]);
+    await rig.finish();
+  });
+
+  test('lost while the changelog is waited for: the partitions are released without it', async () => {
+    const rig = new Rig(1);
+    rig.produce([input('x', 'emit')]);
+    rig.cluster.faults.silentTopics.set(changelog, Infinity);
+    const { loop, session } = rig.start();
+    await rig.cluster.until(() => loop.problem?.includes('changelog') === true, 'waiting');
+    let released = false;
+    rig.cluster.faults.onCall = ({ operation }) => {
+      released ||= operation === 'release';
+    };
+    rig.cluster.lose(session);
+    await rig.cluster.until(() => released, 'released', 3000);
+    rig.cluster.faults.silentTopics.clear();
+    await rig.finish();
+  });
+
+  test('any sequence of them, with any input and any batches, by several members', async () => {
+    const names = Object.keys(faults).filter((name) => name !== 'fenced');
+    const schedule = fc.array(fc.record({ after: fc.integer({ min: 1, max: 40 }), fault: fc.constantFrom(...names) }), {
+      maxLength: 8,
+    });
+    const kinds = fc.constantFrom('emit', 'twice', 'skip', 'reject', 'report');
+    const inputs = fc.array(
+      fc.record({ partition: fc.nat(2), key: fc.nat(3), kind: kinds, tenant: fc.constantFrom('a', 'b') }),
+      { minLength: 1, maxLength: 80 },
+    );
+    const settings = fc.record({
+      batchSize: fc.integer({ min: 1, max: 20 }),
+      commitTurns: fc.integer({ min: 0, max: 5 }),
+      queueSize: fc.constantFrom(1, 3, 1000),
+    });
+    await fc.assert(
+      fc.asyncProperty(schedule, inputs, settings, async (planned, given, { batchSize, commitTurns, queueSize }) => {
+        const rig = new Rig(3, { KAFNUS_BATCH_SIZE: String(batchSize), KAFNUS_COMMIT_INTERVAL_MS: '1' });
+        Object.assign(rig.cluster.faults, { commitTurns, queueSize });
+        rig.produce(
+          given.map(({ partition, key, kind, tenant }) => ({ partition, ...input(`k${key}`, kind, tenant) })),
+        );
+        const ahead = [...planned];
+        let due = ahead[0]?.after;
+        rig.cluster.faults.onCall = ({ session }) => {
+          if (due === undefined || (due -= 1) > 0) return;
+          const next = ahead.shift();
+          due = ahead[0]?.after;
+          if (next) faults[next.fault]?.(rig, session);
+        };
+        rig.start();
+        await rig.finish();
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
+
+describe('topics', () => {
+  test('a tenant whose topic refuses is dead-lettered, with its state unmoved; the others go on', async () => {
+    const rig = new Rig(1);
+    rig.cluster.faults.refusedTopics.set('out-b', new Error('not authorised to write to topic out-b'));
+    rig.produce([input('x', 'emit', 'a'), input('x', 'emit', 'b'), input('x', 'report', 'b'), input('x', 'emit', 'a')]);
+    const { loop } = rig.start();
+    await rig.drained();
+    await rig.stop();
+    expect(rig.outputs('out-a')).toEqual(['x=1 from 0@0', 'x=2 from 0@3']);
+    expect(rig.deadLetters().map((letter) => header(letter, '__connect.errors.exception.message'))).toEqual([
+      'not authorised to write to topic out-b',
+      'not authorised to write to topic out-b',
+    ]);
+    expect(rig.deadLetters().map((letter) => letter.value?.toString())).toEqual(['emit:b:', 'report:b:']);
+    expect(loop.ledger.totals()).toMatchObject({ read: 4, emitted: 2, rejected: { 'topic-unwritable': 2 } });
+  });
+
+  test('a topic that refuses only when it is written to costs one aborted transaction, and its tenant alone', async () => {
+    const rig = new Rig(1);
+    rig.produce([input('x', 'emit', 'a'), input('y', 'emit', 'b')]);
+    rig.start();
+    await rig.drained();
+    rig.cluster.faults.refusedTopics.set('out-b', new Error('the right was taken away'));
+    rig.produce([input('x', 'emit', 'a'), input('y', 'emit', 'b'), input('x', 'emit', 'a')]);
+    await rig.drained();
+    await rig.stop();
+    expect(rig.outputs('out-a').map((text) => text.split(' ')[0])).toEqual(['x=1', 'x=2', 'x=3']);
+    expect(rig.outputs('out-b').map((text) => text.split(' ')[0])).toEqual(['y=1']);
+    expect(rig.deadLetters()).toHaveLength(1);
+    expect(rig.restored(0)).toEqual(
+      new Map([
+        ['x', 3],
+        ['y', 1],
+      ]),
+    );
+  });
+
+  test('an illegal topic name is a reject of its tenant', async () => {
+    const rig = new Rig(1);
+    rig.produce([input('x', 'emit', 'not legal'), input('x', 'emit', 'a')]);
+    rig.start();
+    await rig.drained();
+    await rig.stop();
+    expect(rig.outputs('out-a')).toEqual(['x=1 from 0@1']);
+    expect(rig.deadLetters()).toHaveLength(1);
+  });
+
+  test.each(['out-a', deadLetterTopic, changelog])(
+    '%s without an answer is waited for, and nothing is lost',
+    async (topic) => {
+      const rig = new Rig();
+      rig.cluster.faults.silentTopics.set(topic, 2);
+      rig.produce(mixed(30));
+      const { loop } = rig.start();
+      await rig.cluster.until(() => (rig.cluster.faults.silentTopics.get(topic) ?? 0) < 2, 'asked for');
+      // The problem is there before the second answer.
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(loop.problem).toContain(topic === 'out-a' ? 'out-a' : topic === changelog ? 'changelog' : 'dead');
+      await rig.finish();
+      expect(rig.counted).toBe(30);
+      expect(loop.problem).toBeNull();
+    },
+  );
+
+  test('one without an answer while the transaction before is being committed: nothing of the records behind it is lost', async () => {
+    const rig = new Rig(1);
+    rig.cluster.faults.commitTurns = 20;
+    rig.produce([input('x', 'emit', 'a')]);
+    rig.start();
+    await rig.drained();
+    rig.cluster.faults.silentTopics.set('out-b', 1);
+    rig.produce([1, 2, 3, 4].map(() => input('x', 'emit', 'a')));
+    rig.produce([1, 2, 3, 4].map(() => input('y', 'emit', 'b')));
+    await rig.finish();
+    expect(rig.cluster.faults.silentTopics.get('out-b')).toBe(0);
+  });
+
+  test('without the right to create topics, a missing one is dead-lettered after its time, and the others go on', async () => {
+    const rig = new Rig(1, { KAFNUS_TOPICS_CREATE: 'false', KAFNUS_TOPIC_TIMEOUT_MS: '100' });
+    rig.cluster.createTopic('out-a', 2);
+    rig.cluster.createTopic(deadLetterTopic, 1);
+    rig.produce([input('x', 'emit', 'b'), input('x', 'emit', 'a')]);
+    const { loop } = rig.start();
+    await rig.drained();
+    await rig.stop();
+    expect(rig.outputs('out-a')).toEqual(['x=1 from 0@1']);
+    expect(loop.ledger.totals().rejected).toEqual({ 'topic-unwritable': 1 });
+    expect(rig.cluster.topicSpec('out-b')).toBeUndefined();
+  });
+
+  test('a dead-letter topic that refuses stops everything, rather than losing a record', async () => {
+    const rig = new Rig(1);
+    rig.cluster.faults.refusedTopics.set(deadLetterTopic, new Error('no right'));
+    rig.produce([input('x', 'emit'), input('x', 'reject'), input('x', 'emit')]);
+    const { loop } = rig.start();
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    expect(loop.problem).toMatch(/dead letters cannot be written.*no right/);
+    expect(rig.lag).toBeGreaterThan(0);
+    rig.cluster.faults.refusedTopics.clear();
+    for (const { session } of rig.loops) session.forgetTopic(deadLetterTopic);
+    await rig.finish();
+  });
+
+  test('a changelog with another number of partitions than the input ends the process, and the message says what to do', async () => {
+    const rig = new Rig(2);
+    rig.cluster.createTopic(changelog, 3);
+    const { ended, loop } = rig.start();
+    await expect(ended).rejects.toThrow(ConfigurationError);
+    await expect(ended).rejects.toThrow(
+      /counting-versions-changelog has 3 partitions, but its input raw has 2.*docs\/operations\.md/,
+    );
+    expect(loop.lifecycle.state).toBe('failed');
+  });
+});
+
+describe('sizes', () => {
+  test('an output that is too large is a reject', async () => {
+    const rig = new Rig(1);
+    rig.produce([input('x', 'emit', 'a', 'é'.repeat(600_000)), input('x', 'emit', 'a')]);
+    const { loop } = rig.start();
+    await rig.drained();
+    await rig.stop();
+    expect(loop.ledger.totals().rejected).toEqual({ 'record-too-large': 1 });
+    expect(rig.outputs('out-a')).toEqual(['x=1 from 0@1']);
+    const [letter] = rig.deadLetters();
+    expect(letter?.value).toBeNull();
+    expect(letter && header(letter, 'kafnus.value.omitted')).toMatch(/^12000\d\d bytes.*raw-0 at offset 0/);
+  });
+
+  test.each([
+    ['value', input('x', 'reject', 'a', 'v'.repeat(1_047_900)), []],
+    ['value and headers', input('x', 'reject', 'a', 'v'.repeat(985_000)), [{ large: Buffer.alloc(62_900, 'h') }]],
+    ['headers', input('x', 'reject', 'a'), [{ large: Buffer.alloc(1_047_900, 'h') }]],
+    ['key', { key: 'k'.repeat(1_047_900), value: 'reject:a:' }, []],
+    ['headers of the output', input('x', 'loud', 'a', '900000'), []],
+    ['key and its copies in the output', { key: 'k'.repeat(500_000), value: `emit:a:${'v'.repeat(600_000)}` }, []],
+  ])(
+    'a record that is too large by its %s is dead-lettered, with what fits, and the next one comes',
+    async (_what, large, headers) => {
+      const rig = new Rig(1);
+      rig.cluster.produce([
+        { topic: inputTopic, partition: 0, ...large, headers },
+        { topic: inputTopic, partition: 0, ...input('x', 'emit', 'a') },
+      ]);
+      rig.start();
+      await rig.drained();
+      await rig.stop();
+      expect(rig.deadLetters()).toHaveLength(1);
+      expect(rig.outputs('out-a')).toEqual(['x=1 from 0@1']);
+    },
+  );
+
+  test('the limit is what the producer is set to', async () => {
+    const rig = new Rig(1, { KAFNUS_KAFKA_PRODUCER: '{"message.max.bytes":5000}' });
+    rig.cluster.faults.maxRecordBytes = 5000;
+    rig.produce([input('x', 'emit', 'a', 'v'.repeat(6000)), input('x', 'emit', 'a', 'v'.repeat(4000))]);
+    const { loop } = rig.start();
+    await rig.drained();
+    await rig.stop();
+    expect(loop.ledger.totals()).toMatchObject({ emitted: 1, rejected: { 'record-too-large': 1 } });
+  });
+
+  test('a queue that is full is waited for at the same record', async () => {
+    const rig = new Rig();
+    rig.cluster.faults.queueSize = 2;
+    rig.produce(mixed(60));
+    rig.start();
+    await rig.finish();
+    expect(rig.counted).toBe(60);
+  });
+});
+
+describe('the end', () => {
+  test('stop() commits what was processed, and leaves the group', async () => {
+    const rig = new Rig(1, { KAFNUS_COMMIT_INTERVAL_MS: '5000', KAFNUS_BATCH_SIZE: '5' });
+    rig.produce(Array.from({ length: 10 }, () => input('x', 'emit')));
+    let deliveries = 0;
+    const { loop, ended } = rig.start();
+    rig.cluster.faults.onCall = ({ operation }) => {
+      // Full batches and a long interval: nothing is committed on its own account.
+      if (operation === 'next' && loop.partitions().some(({ position }) => position === 10) && (deliveries += 1) === 1)
+        loop.stop();
+    };
+    await ended;
+    expect(rig.lag).toBe(0);
+    rig.verify();
+    expect(loop.lifecycle.state).toBe('stopped');
+    rig.start('two');
+    rig.produce([input('x', 'emit')]);
+    await rig.drained();
+    await rig.finish();
+  });
+
+  test('stop() during the start ends it, though the cluster never answers', async () => {
+    const rig = new Rig();
+    rig.cluster.faults.onCall = ({ operation }) => (operation === 'start' ? new Promise(() => undefined) : undefined);
+    const { loop, ended } = rig.start();
+    loop.stop();
+    await ended;
+    expect(loop.lifecycle.state).toBe('stopped');
+  });
+
+  test('stop() during a restore ends it', async () => {
+    const rig = new Rig();
+    rig.produce(mixed(10));
+    rig.cluster.createTopic(changelog, 2);
+    // A transaction that nobody ends: the restore cannot come to its end.
+    rig.cluster.write(
+      { topic: changelog, partition: 0, key: 'k', value: '1', headers: [], timestamp: 1 },
+      rig.cluster.transaction('stranger'),
+    );
+    const { loop, ended } = rig.start();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(loop.partitions().map(({ state }) => state)).toEqual(['restoring', 'restoring']);
+    loop.stop();
+    await ended;
+    expect(loop.lifecycle.state).toBe('stopped');
+    expect(rig.lag).toBe(10);
+  });
+
+  test('fenced twice within a minute: the process gives way, and says which setting is wrong', async () => {
+    const rig = new Rig(1);
+    rig.produce(mixed(40, 1));
+    const { ended, loop } = rig.start('same');
+    rig.cluster.faults.onCall = ({ operation }) => {
+      if (operation === 'commit') rig.cluster.initTransactions(`${groupId}-same`);
+    };
+    await expect(ended).rejects.toThrow(/fenced twice.*instance id "same".*KAFNUS_INSTANCE_ID/);
+    expect(loop.lifecycle.state).toBe('failed');
+  });
+
+  test('a session that fails ends the process with its error', async () => {
+    const rig = new Rig(1);
+    const { ended, session, loop } = rig.start();
+    await rig.drained();
+    session.fail(new Error('the client is beyond repair'));
+    await expect(ended).rejects.toThrow('the client is beyond repair');
+    expect(loop.lifecycle.state).toBe('failed');
+  });
+
+  test('an agent that throws ends the process, and its record is not skipped', async () => {
+    const rig = new Rig(1);
+    rig.produce([input('x', 'emit')]);
+    const { ended } = rig.start();
+    await rig.drained();
+    rig.cluster.produce([{ topic: inputTopic, partition: 0, key: 'x', value: 'throw:a:' }]);
+    await expect(ended).rejects.toThrow('the agent is broken');
+    expect(rig.lag).toBe(1);
+  });
+});
+
+describe('status', () => {
+  test('lag counts from the committed offset, also before the first commit', async () => {
+    const rig = new Rig(1);
+    rig.produce(mixed(5, 1));
+    rig.cluster.faults.onCall = ({ operation }) => (operation === 'commit' ? new Promise(() => undefined) : undefined);
+    const { loop, session } = rig.start();
+    await rig.cluster.until(() => loop.partitions().some(({ position }) => position !== null), 'processed');
+    expect(loop.partitions()).toMatchObject([
+      { topic: inputTopic, partition: 0, state: 'running', committed: null, end: 5, lag: 5 },
+    ]);
+    expect(loop.stuckMs).toBeGreaterThan(0);
+    session.crash();
+  });
+});
+
+function fail(): never {
+  throw new Error('there is no such fault');
+}

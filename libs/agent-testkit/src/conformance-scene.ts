@@ -1,0 +1,228 @@
+/** The hands of the conformance suite: topics and members of one case, and what they do. */
+import {
+  partitionName,
+  type InputRecord,
+  type OutgoingRecord,
+  type Session,
+  type SessionEvent,
+  type TopicPartition,
+} from '@kafnus/agent-runtime';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RecordToWrite } from './kafka-produce.js';
+
+/** How the suite reaches an implementation and the cluster behind it. */
+export interface SessionHarness {
+  createTopic(topic: string, partitions: number, config?: Readonly<Record<string, string>>): Promise<void>;
+  /** Outside of any transaction. */
+  produce(records: readonly RecordToWrite[]): Promise<unknown>;
+  /** A topic to its end, partition by partition in order. */
+  readCommitted(topic: string): Promise<readonly InputRecord[]>;
+  /** Not started yet. */
+  openSession(options: HarnessSession): Session;
+  /** Long enough for a record that is on its way to arrive, in ms. */
+  readonly quietMs: number;
+  close(): Promise<void>;
+}
+
+export interface HarnessSession {
+  readonly inputTopic: string;
+  readonly groupId: string;
+  readonly instanceId: string;
+  /** Most records of one event; also makes the session fetch ahead of what was delivered. */
+  readonly batchSize: number;
+}
+
+/** For each case, in ms. A case that hangs is the failure that the suite must show best. */
+export const caseMs = 60_000;
+/** Of the records. Not an old time: a broker compacts or deletes old segments under the reader's eyes. */
+export const now = Date.now();
+/** The topics of one case, and its sessions: closed when it ends. */
+export class Scene {
+  readonly in: string;
+  readonly target: string;
+  readonly input0: TopicPartition;
+  readonly #harness: SessionHarness;
+  readonly #group: string;
+  readonly #members: Member[] = [];
+
+  constructor(harness: SessionHarness, name: string) {
+    this.#harness = harness;
+    this.#group = `${name}-group`;
+    this.in = `${name}-in`;
+    this.target = `${name}-out`;
+    this.input0 = { topic: this.in, partition: 0 };
+  }
+
+  input(partitions: number): Promise<void> {
+    return this.#harness.createTopic(this.in, partitions);
+  }
+
+  output(): Promise<void> {
+    return this.#harness.createTopic(this.target, 2);
+  }
+
+  async member(instanceId: string, batchSize = 1000): Promise<Member> {
+    const session = this.#harness.openSession({ inputTopic: this.in, groupId: this.#group, instanceId, batchSize });
+    const member = new Member(session);
+    this.#members.push(member);
+    await session.start();
+    return member;
+  }
+
+  out(value: string, partition: number): OutgoingRecord {
+    return { topic: this.target, partition, key: 'key', value, headers: [], timestamp: now };
+  }
+
+  /** Gives what is on its way the time to arrive. */
+  quiet(result?: string): Promise<string | undefined> {
+    return sleep(this.#harness.quietMs, result);
+  }
+
+  /** The output as `partition:value`. */
+  async read(): Promise<string[]> {
+    const records = await this.#harness.readCommitted(this.target);
+    return [0, 1].flatMap((partition) =>
+      records.filter((record) => record.partition === partition).map((record) => `${partition}:${valueOf(record)}`),
+    );
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#members.map(({ session }) => session.close()));
+  }
+}
+
+/** A session with a hand that answers its events. */
+export class Member {
+  readonly session: Session;
+  readonly records: InputRecord[] = [];
+  readonly owned = new Set<string>();
+  /** Of the last revocation. */
+  revoked: readonly TopicPartition[] = [];
+  lost = false;
+  /** Whether revocations are answered at once. */
+  releases = true;
+
+  constructor(session: Session) {
+    this.session = session;
+  }
+
+  /** Takes one event and answers it. */
+  async step(wantRecords = true): Promise<void> {
+    await this.#answer(await this.session.next(50, wantRecords));
+  }
+
+  async #answer(event: SessionEvent): Promise<void> {
+    if (event.kind === 'failed') throw event.error;
+    if (event.kind === 'records') this.records.push(...event.records);
+    if (event.kind === 'assigned') {
+      await this.session.accept(await this.session.committed(event.partitions));
+      for (const partition of event.partitions) this.owned.add(partitionName(partition));
+    }
+    if (event.kind === 'revoked') {
+      this.revoked = event.partitions;
+      this.lost = event.lost;
+      if (this.releases) this.release(...event.partitions);
+    }
+  }
+
+  release(...partitions: TopicPartition[]): void {
+    for (const partition of partitions) this.owned.delete(partitionName(partition));
+    this.session.release(partitions);
+  }
+
+  /** Until it has so many partitions. */
+  async joined(partitions: number): Promise<this> {
+    await together([this], () => this.owned.size === partitions, { wantRecords: false });
+    return this;
+  }
+
+  /** The next assignment that is not empty, unanswered. */
+  async assignment(): Promise<readonly TopicPartition[]> {
+    const deadline = performance.now() + caseMs / 2;
+    while (performance.now() < deadline) {
+      const event = await this.session.next(100, true);
+      if (event.kind === 'assigned' && event.partitions.length > 0) return event.partitions;
+      await this.#answer(event);
+    }
+    throw new Error('nothing was assigned');
+  }
+
+  receive(count: number): Promise<void> {
+    return together([this], () => this.records.length >= count);
+  }
+
+  /** Takes what comes for a while. */
+  idle(forMs: number, options: { wantRecords?: boolean } = {}): Promise<void> {
+    return together([this], () => false, { ...options, forMs });
+  }
+
+  /** Of a partition, in the order of arrival. */
+  values(partition: number): (string | null)[] {
+    return this.records.filter((record) => record.partition === partition).map(valueOf);
+  }
+}
+
+/**
+ * Lets members work side by side until the condition holds.
+ * @param options `forMs`: that long, and it need not hold
+ * @throws Error when it does not hold in time
+ */
+export async function together(
+  members: readonly Member[],
+  condition: () => boolean,
+  options: { wantRecords?: boolean; forMs?: number } = {},
+): Promise<void> {
+  const deadline = performance.now() + (options.forMs ?? caseMs / 2);
+  while (!condition()) {
+    if (performance.now() > deadline) {
+      if (options.forMs !== undefined) return;
+      const told = members.map(
+        ({ owned, records }) => `${[...owned].join(' ') || 'nothing'} with ${records.length} records`,
+      );
+      throw new Error(`not within ${caseMs / 2} ms; the members own ${told.join('; ')}`);
+    }
+    await Promise.all(members.map((member) => member.step(options.wantRecords)));
+  }
+}
+
+/** Until nothing happens any more. */
+export async function settled(session: Session): Promise<void> {
+  while ((await session.next(200, true)).kind !== 'idle');
+}
+
+/** Repeats what may need a moment to become true. */
+export async function eventually(check: () => Promise<void>): Promise<void> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      await check();
+      return;
+    } catch (error) {
+      if (attempt === 20) throw error;
+      await sleep(250);
+    }
+  }
+}
+
+export function numbered(topic: string, partition: number, count: number): RecordToWrite[] {
+  return values(partition, count).map((value) => ({ topic, partition, key: 'key', value, timestamp: now }));
+}
+
+export function values(partition: number, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `${partition}#${index}`);
+}
+
+export function valueOf({ value }: InputRecord): string | null {
+  return value === null ? null : value.toString();
+}
+
+export function headersOf(record: InputRecord | undefined): string[][] {
+  return (record?.headers ?? []).flatMap((header) =>
+    Object.entries(header).map(([name, value]) => [name, value.toString()]),
+  );
+}
+
+export function first<T extends TopicPartition>(partitions: readonly T[]): T {
+  const [partition] = partitions;
+  if (!partition) throw new Error('there is no partition');
+  return partition;
+}

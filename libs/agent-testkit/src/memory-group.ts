@@ -1,0 +1,134 @@
+/**
+ * The coordinator of a consumer group, as far as its members can tell it from Kafka's with the cooperative protocol: a
+ * partition is given to a member only after the one before has given it back, all other partitions flow on, and a member
+ * that was cut off may commit nothing until it is given partitions again.
+ *
+ * Partition i goes to member (i + rotation) modulo their number, in the order in which they joined.
+ */
+import { partitionName, type PartitionOffset, type TopicPartition } from '@kafnus/agent-runtime';
+
+/** What the coordinator tells a member. */
+export interface MemoryMember {
+  readonly topic: string;
+  assigned(partitions: readonly TopicPartition[]): void;
+  revoked(partitions: readonly TopicPartition[], lost: boolean): void;
+}
+
+interface Seat extends TopicPartition {
+  owner: MemoryMember | undefined;
+  revoking: boolean;
+}
+
+export class MemoryGroup {
+  readonly #partitionsOf: (topic: string) => number;
+  readonly #members: MemoryMember[] = [];
+  readonly #seats = new Map<string, Seat>();
+  readonly #committed = new Map<string, number>();
+  #rotation = 0;
+
+  constructor(partitionsOf: (topic: string) => number) {
+    this.#partitionsOf = partitionsOf;
+  }
+
+  join(member: MemoryMember): void {
+    this.#members.push(member);
+    this.rebalance();
+  }
+
+  /** An orderly end, or a member that was found dead: its partitions are free at once. */
+  leave(member: MemoryMember): void {
+    this.#expel(member);
+    this.rebalance();
+  }
+
+  /** Cuts a member off: its partitions go to others at once, and it is told afterwards. It joins again when it has heard of it. */
+  lose(member: MemoryMember): void {
+    // Who was cut off already has nothing more to lose, and must hear of all that it had.
+    if (!this.has(member)) return;
+    if (!this.has(member)) return;
+    const lost = this.#expel(member);
+    member.revoked(lost, true);
+    this.rebalance();
+  }
+
+  /** Whether a commit of this member is accepted: the others were cut off. */
+  has(member: MemoryMember): boolean {
+    return this.#members.includes(member);
+  }
+
+  owns(member: MemoryMember, partition: TopicPartition): boolean {
+    return this.#seats.get(partitionName(partition))?.owner === member;
+  }
+
+  release(member: MemoryMember, partitions: readonly TopicPartition[]): void {
+    for (const partition of partitions) {
+      const seat = this.#seats.get(partitionName(partition));
+      if (seat?.owner !== member) continue;
+      seat.owner = undefined;
+      seat.revoking = false;
+    }
+    this.rebalance();
+  }
+
+  /** Moves every partition to the next member; a single member loses all and is given them again. */
+  rotate(): void {
+    this.#rotation += 1;
+    this.rebalance(true);
+  }
+
+  rebalance(revokeAll = false): void {
+    const assigned = new Map<MemoryMember, TopicPartition[]>();
+    const revoked = new Map<MemoryMember, TopicPartition[]>();
+    for (const seat of this.#allSeats()) {
+      const { topic, partition, owner } = seat;
+      const members = this.#members.filter((member) => member.topic === topic);
+      const target = members[(partition + this.#rotation) % members.length];
+      if (owner === undefined) {
+        seat.owner = target;
+        if (target) add(assigned, target, { topic, partition });
+      } else if ((owner !== target || revokeAll) && !seat.revoking) {
+        seat.revoking = true;
+        add(revoked, owner, { topic, partition });
+      }
+    }
+    for (const [member, partitions] of revoked) member.revoked(partitions, false);
+    for (const [member, partitions] of assigned) member.assigned(partitions);
+  }
+
+  commit(positions: readonly PartitionOffset[]): void {
+    for (const position of positions) {
+      if (position.offset !== null) this.#committed.set(partitionName(position), position.offset);
+    }
+  }
+
+  committed(partition: TopicPartition): number | null {
+    return this.#committed.get(partitionName(partition)) ?? null;
+  }
+
+  #expel(member: MemoryMember): TopicPartition[] {
+    const index = this.#members.indexOf(member);
+    if (index >= 0) this.#members.splice(index, 1);
+    const owned = [...this.#seats.values()].filter(({ owner }) => owner === member);
+    for (const seat of owned) {
+      seat.owner = undefined;
+      seat.revoking = false;
+    }
+    return owned.map(({ topic, partition }) => ({ topic, partition }));
+  }
+
+  #allSeats(): Seat[] {
+    for (const topic of new Set(this.#members.map((member) => member.topic))) {
+      for (let partition = 0; partition < this.#partitionsOf(topic); partition += 1) {
+        const name = partitionName({ topic, partition });
+        if (!this.#seats.has(name)) this.#seats.set(name, { topic, partition, owner: undefined, revoking: false });
+      }
+    }
+    return [...this.#seats.values()];
+  }
+}
+
+function add(map: Map<MemoryMember, TopicPartition[]>, member: MemoryMember, partition: TopicPartition): void {
+  const partitions = map.get(member);
+  if (partitions) partitions.push(partition);
+  else map.set(member, [partition]);
+}

@@ -1,0 +1,102 @@
+/**
+ * One partition of an in-memory topic: records, the transactions that they belong to, and the markers that end these. As in
+ * Kafka, a marker takes an offset and is never read, so that offsets have gaps; and read_committed ends at the last stable
+ * offset, before the first record of a transaction that is still open.
+ */
+import type { InputRecord, OutgoingRecord, PartitionOffset, RecordHeader } from '@kafnus/agent-runtime';
+
+/** A transaction as the cluster knows it. */
+export class MemoryTransaction {
+  state: 'open' | 'committed' | 'aborted' = 'open';
+  readonly partitions = new Set<MemoryPartition>();
+  /** Offsets that it will commit, and for which group. */
+  offsets: { readonly group: string; readonly positions: readonly PartitionOffset[] } | undefined;
+
+  /** Writes the markers. */
+  end(state: 'committed' | 'aborted'): void {
+    this.state = state;
+    for (const partition of this.partitions) partition.end(this);
+  }
+}
+
+interface Entry {
+  readonly record: InputRecord;
+  readonly transaction: MemoryTransaction | null;
+}
+
+export type Isolation = 'read_committed' | 'read_uncommitted';
+
+export class MemoryPartition {
+  /** By offset; undefined is a marker. */
+  readonly #entries: (Entry | undefined)[] = [];
+  /** The open transactions, with the offset of their first record here. */
+  readonly #open = new Map<MemoryTransaction, number>();
+
+  constructor(
+    readonly topic: string,
+    readonly partition: number,
+  ) {}
+
+  /** The offset of the next record. */
+  get high(): number {
+    return this.#entries.length;
+  }
+
+  /** The last stable offset. */
+  get stable(): number {
+    return Math.min(this.high, ...this.#open.values());
+  }
+
+  append({ key, value, headers, timestamp }: OutgoingRecord, transaction: MemoryTransaction | null): void {
+    const { topic, partition, high: offset } = this;
+    if (transaction && !this.#open.has(transaction)) {
+      this.#open.set(transaction, offset);
+      transaction.partitions.add(this);
+    }
+    const record = {
+      topic,
+      partition,
+      offset,
+      timestamp,
+      key: bytes(key),
+      value: bytes(value),
+      headers: headers.map(asRead),
+    };
+    this.#entries.push({ record, transaction });
+  }
+
+  end(transaction: MemoryTransaction): void {
+    this.#open.delete(transaction);
+    this.#entries.push(undefined);
+  }
+
+  /** At most `limit` records from `offset` on, and the offset to go on from. */
+  read(
+    offset: number,
+    limit: number,
+    isolation: Isolation,
+  ): { readonly records: InputRecord[]; readonly next: number } {
+    const committedOnly = isolation === 'read_committed';
+    const end = committedOnly ? this.stable : this.high;
+    const records: InputRecord[] = [];
+    let next = offset;
+    for (; next < end && records.length < limit; next += 1) {
+      const entry = this.#entries[next];
+      if (entry === undefined) continue;
+      if (!committedOnly || entry.transaction === null || entry.transaction.state === 'committed')
+        records.push(entry.record);
+    }
+    return { records, next };
+  }
+}
+
+function bytes(text: string | Buffer | null): Buffer | null {
+  return typeof text === 'string' ? Buffer.from(text) : text;
+}
+
+/** Header values arrive as bytes, however they were given. */
+export function asRead(header: RecordHeader): RecordHeader {
+  return Object.fromEntries(
+    Object.entries(header).map(([name, value]) => [name, typeof value === 'string' ? Buffer.from(value) : value]),
+  );
+}

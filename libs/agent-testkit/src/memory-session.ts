@@ -1,0 +1,422 @@
+/** The port of the runtime on a {@link MemoryCluster}. */
+import {
+  partitionName,
+  type ChangelogEntry,
+  type CommitOutcome,
+  type InputRecord,
+  type OutgoingRecord,
+  type PartitionOffset,
+  type Session,
+  type SessionEvent,
+  type TopicPartition,
+  type TopicRefusal,
+  type TopicSpec,
+  type TopicState,
+} from '@kafnus/agent-runtime';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { failedCommit, type MemoryCluster, type MemoryOperation } from './memory-cluster.js';
+import type { MemoryGroup, MemoryMember } from './memory-group.js';
+
+export interface MemorySessionOptions {
+  readonly inputTopic: string;
+  readonly groupId: string;
+  /** With the group, the transactional identity: a second session of the same id fences the first. */
+  readonly instanceId: string;
+  /** Most records of one event. Default 1000. */
+  readonly batchSize?: number;
+  /** Where a partition starts that has no committed offset. Default earliest. */
+  readonly startAt?: 'earliest' | 'latest';
+}
+
+type Rebalance = SessionEvent & { readonly kind: 'assigned' | 'revoked' };
+
+/** What a call of a crashed process comes to. */
+const never = new Promise<never>(() => undefined);
+
+export class MemorySession implements Session {
+  readonly groupId: string;
+  readonly instanceId: string;
+  /** What the group's coordinator knows of this session. */
+  readonly member: MemoryMember;
+  readonly #cluster: MemoryCluster;
+  readonly #options: MemorySessionOptions;
+  readonly #identity: string;
+  readonly #group: MemoryGroup;
+  readonly #known = new Map<string, TopicState>();
+  /** The accepted partitions: where each started, and the offset that is delivered next. */
+  readonly #positions = new Map<string, TopicPartition & { readonly start: number; next: number }>();
+  readonly #cancelled = new AbortController();
+  /** As librdkafka does, the next rebalance waits for the answer to the one before. */
+  #rebalances: Rebalance[] = [];
+  /** The one that was delivered and has no answer yet. */
+  #unanswered: Rebalance | undefined;
+  #woken = false;
+  #failure: Error | undefined;
+  #crashed = false;
+  #epoch = 0;
+  #turn = 0;
+  /** Topics that refused a record of the open transaction. */
+  #refused = new Map<string, TopicRefusal>();
+  #queued = 0;
+  /** The outcome of a commit was unknown: the producer is of no use any more. */
+  #spent = false;
+
+  constructor(cluster: MemoryCluster, options: MemorySessionOptions) {
+    this.#cluster = cluster;
+    this.#options = options;
+    this.groupId = options.groupId;
+    this.instanceId = options.instanceId;
+    this.#identity = `${options.groupId}-${options.instanceId}`;
+    this.#group = cluster.group(options.groupId);
+    this.member = {
+      topic: options.inputTopic,
+      assigned: (partitions) => this.#rebalances.push({ kind: 'assigned', partitions }),
+      revoked: (partitions, lost) => this.#revoked(partitions, lost),
+    };
+  }
+
+  /** The process is gone without a word: its calls never return, the group gives its partitions away, its transaction stays open. */
+  crash(): void {
+    this.#crashed = true;
+    this.#group.leave(this.member);
+    this.#cluster.changed();
+  }
+
+  get crashed(): boolean {
+    return this.#crashed;
+  }
+
+  /** Ends the session with an error, as a fatal one of the client does. */
+  fail(error: Error): void {
+    this.#failure = error;
+    this.#cluster.changed();
+  }
+
+  async start(): Promise<void> {
+    await this.#enter('start');
+    this.#epoch = this.#cluster.initTransactions(this.#identity);
+    this.#group.join(this.member);
+    this.#cluster.changed();
+  }
+
+  async next(timeoutMs: number, wantRecords: boolean): Promise<SessionEvent> {
+    await this.#enter('next');
+    const found = this.#take(wantRecords);
+    if (found) return found;
+    return new Promise((resolve) => {
+      const finish = (event: SessionEvent): void => {
+        clearTimeout(timer);
+        unwatch();
+        if (!this.#crashed) resolve(event);
+      };
+      const timer = setTimeout(finish, timeoutMs, { kind: 'idle' });
+      const unwatch = this.#cluster.watch(() => {
+        const event = this.#crashed ? ({ kind: 'idle' } as const) : this.#take(wantRecords);
+        if (event) finish(event);
+      });
+    });
+  }
+
+  wake(): void {
+    this.#woken = true;
+    this.#cluster.changed();
+  }
+
+  #take(wantRecords: boolean): SessionEvent | undefined {
+    if (this.#failure) return { kind: 'failed', error: this.#failure };
+    if (!this.#unanswered) {
+      this.#unanswered = this.#rebalances.shift();
+      if (this.#unanswered) return this.#unanswered;
+    }
+    if (this.#woken) {
+      this.#woken = false;
+      return { kind: 'woken' };
+    }
+    const records = wantRecords ? this.#fetch() : [];
+    return records.length > 0 ? { kind: 'records', records } : undefined;
+  }
+
+  /** Each time beginning with another partition, so that none starves. */
+  #fetch(): InputRecord[] {
+    const limit = this.#options.batchSize ?? 1000;
+    const positions = [...this.#positions.values()];
+    const records: InputRecord[] = [];
+    this.#turn += 1;
+    for (let index = 0; index < positions.length && records.length < limit; index += 1) {
+      const position = positions[(index + this.#turn) % positions.length];
+      const partition = position && this.#cluster.partitions(position.topic)[position.partition];
+      if (!partition) continue;
+      const found = partition.read(position.next, limit - records.length, 'read_committed');
+      position.next = found.next;
+      records.push(...found.records);
+    }
+    return records;
+  }
+
+  async committed(partitions: readonly TopicPartition[]): Promise<readonly PartitionOffset[]> {
+    await this.#enter('committed');
+    await this.#until(() => !partitions.some((partition) => this.#cluster.offsetIsPending(this.groupId, partition)));
+    return partitions.map(({ topic, partition }) => ({
+      topic,
+      partition,
+      offset: this.#group.committed({ topic, partition }),
+    }));
+  }
+
+  async accept(positions: readonly PartitionOffset[]): Promise<void> {
+    await this.#enter('accept');
+    for (const { topic, partition, offset } of positions) {
+      // Lost in the meantime: the revocation is on its way.
+      if (!this.#group.owns(this.member, { topic, partition })) continue;
+      const latest = this.#cluster.partitions(topic)[partition]?.stable ?? 0;
+      const start = offset ?? (this.#options.startAt === 'latest' ? latest : 0);
+      this.#positions.set(partitionName({ topic, partition }), { topic, partition, start, next: start });
+    }
+    this.#unanswered = undefined;
+  }
+
+  release(partitions: readonly TopicPartition[]): void {
+    void this.#call('release');
+    if (this.#crashed) return;
+    const answered = this.#unanswered;
+    this.#unanswered = undefined;
+    for (const partition of partitions) this.#positions.delete(partitionName(partition));
+    if (answered?.kind === 'revoked' && answered.lost) this.#group.join(this.member);
+    else this.#group.release(this.member, partitions);
+    this.#cluster.changed();
+  }
+
+  #revoked(partitions: readonly TopicPartition[], lost: boolean): void {
+    if (lost) {
+      // Whatever was going on is void; also an assignment that is being prepared, which librdkafka would wait for.
+      this.#rebalances = [];
+      this.#unanswered = undefined;
+    }
+    this.#rebalances.push({ kind: 'revoked', partitions, lost });
+  }
+
+  async rewind(positions: readonly PartitionOffset[]): Promise<void> {
+    await this.#enter('rewind');
+    for (const target of positions) {
+      const position = this.#positions.get(partitionName(target));
+      if (position) position.next = target.offset ?? position.start;
+    }
+  }
+
+  watermarks({ topic, partition }: TopicPartition): { readonly low: number; readonly high: number } | null {
+    const found =
+      this.#positions.has(partitionName({ topic, partition })) && this.#cluster.partitions(topic)[partition];
+    return found ? { low: 0, high: found.high } : null;
+  }
+
+  async begin(): Promise<void> {
+    await this.#enter('begin');
+    this.#refused = new Map();
+    this.#queued = 0;
+  }
+
+  send(record: OutgoingRecord): 'queued' | 'full' | 'too-large' {
+    void this.#call('send');
+    const { faults } = this.#cluster;
+    if (sizeOf(record) > faults.maxRecordBytes) return 'too-large';
+    if (this.#queued >= faults.queueSize) return 'full';
+    this.#queued += 1;
+    // A producer that was fenced, or crashed, notices nothing here: its records just do not arrive.
+    if (this.#crashed || this.#spent || this.#fenced()) return 'queued';
+    const refusal = this.#refusal(record);
+    if (refusal) this.#refused.set(record.topic, refusal);
+    else this.#cluster.write(record, this.#cluster.transaction(this.#identity));
+    return 'queued';
+  }
+
+  async sendable(): Promise<void> {
+    await nextTurn();
+    this.#queued = 0;
+  }
+
+  async commit(offsets: readonly PartitionOffset[]): Promise<CommitOutcome> {
+    const { faults } = this.#cluster;
+    await this.#enter('commit');
+    for (let turn = 0; turn < faults.commitTurns; turn += 1) await nextTurn();
+    if (this.#crashed) return never;
+    const outcome = this.#commit(offsets);
+    await this.#enter('commit-done');
+    this.#cluster.changed();
+    return outcome;
+  }
+
+  #commit(positions: readonly PartitionOffset[]): CommitOutcome {
+    const stopped = this.#unusable();
+    if (stopped) return stopped;
+    if (this.#refused.size > 0) {
+      this.#cluster.endTransaction(this.#identity, 'aborted');
+      return {
+        kind: 'aborted',
+        cause: 'refused',
+        error: new Error('a topic refused records'),
+        topics: new Map(this.#refused),
+      };
+    }
+    if (!this.#group.has(this.member)) {
+      this.#cluster.endTransaction(this.#identity, 'aborted');
+      return { kind: 'aborted', cause: 'unknown_member_id', error: new Error('the group has cut this member off') };
+    }
+    const fault = this.#cluster.faults.commits.shift();
+    if (fault !== 'aborted') this.#cluster.transaction(this.#identity).offsets = { group: this.groupId, positions };
+    if (fault !== 'unknown-aborted')
+      this.#cluster.endTransaction(this.#identity, fault === 'aborted' ? 'aborted' : 'committed');
+    if (fault === undefined) return { kind: 'committed' };
+    const failed = failedCommit(fault);
+    this.#spent = failed.kind === 'unknown';
+    return failed;
+  }
+
+  async abort(): Promise<CommitOutcome> {
+    await this.#enter('abort');
+    const stopped = this.#unusable();
+    if (stopped) return stopped;
+    this.#cluster.endTransaction(this.#identity, 'aborted');
+    return { kind: 'aborted', cause: 'requested', error: new Error('aborted') };
+  }
+
+  async reset(): Promise<void> {
+    await this.#enter('reset');
+    this.#epoch = this.#cluster.initTransactions(this.#identity);
+    this.#spent = false;
+  }
+
+  topic(name: string): TopicState | undefined {
+    return this.#known.get(name);
+  }
+
+  async ensureTopic(name: string, spec: TopicSpec | null): Promise<TopicState> {
+    await this.#enter('ensureTopic');
+    const { refusedTopics, silentTopics } = this.#cluster.faults;
+    const silent = silentTopics.get(name) ?? 0;
+    if (silent > 0) {
+      silentTopics.set(name, silent - 1);
+      return { kind: 'unavailable', error: new Error(`injected: no answer about topic ${name}`) };
+    }
+    const refusal = isLegalName(name) ? refusedTopics.get(name) : new Error(`topic ${name}: the name is not allowed`);
+    if (refusal) return this.#remember(name, { kind: 'unwritable', error: refusal });
+    if (!this.#cluster.topicSpec(name)) {
+      if (!spec) return { kind: 'unavailable', error: new Error(`topic ${name} does not exist`) };
+      this.#cluster.addTopic(name, spec);
+    }
+    return this.#remember(name, { kind: 'writable', partitions: this.#cluster.partitions(name).length });
+  }
+
+  forgetTopic(name: string, error?: Error): void {
+    if (error) this.#remember(name, { kind: 'unwritable', error });
+    else this.#known.delete(name);
+  }
+
+  #remember(name: string, state: TopicState): TopicState {
+    this.#known.set(name, state);
+    return state;
+  }
+
+  async partitionCount(topic: string): Promise<number | null> {
+    await this.#enter('partitionCount');
+    const { length } = this.#cluster.partitions(topic);
+    return length === 0 ? null : length;
+  }
+
+  async restore(
+    changelog: TopicPartition,
+    onEntry: ChangelogEntry,
+    onProgress: (progress: { entries: number; offset: number; end: number }) => void,
+    signal: AbortSignal,
+  ): Promise<number> {
+    await this.#enter('restore');
+    const partition = this.#cluster.partitions(changelog.topic)[changelog.partition];
+    if (!partition) throw new Error(`there is no changelog partition ${partitionName(changelog)}`);
+    const end = partition.high;
+    await this.#until(() => partition.stable >= end, signal);
+    const entries = partition.read(0, end, 'read_committed').records.filter(({ offset }) => offset < end);
+    for (const { key, value } of entries) {
+      if (key !== null) onEntry(key, value);
+    }
+    if (entries.length > 0) onProgress({ entries: entries.length, offset: end, end });
+    return entries.length;
+  }
+
+  cancel(): void {
+    this.#cancelled.abort(new Error('the session is being closed'));
+    this.#cluster.changed();
+  }
+
+  async close(): Promise<void> {
+    await this.#enter('close');
+    this.#positions.clear();
+    this.#group.leave(this.member);
+    this.#cluster.changed();
+  }
+
+  #refusal({ topic, partition }: OutgoingRecord): TopicRefusal | undefined {
+    const refusal = this.#cluster.faults.refusedTopics.get(topic);
+    if (refusal) return { error: refusal, forGood: true };
+    if (this.#cluster.partitions(topic).length > (partition ?? 0)) return undefined;
+    return { error: new Error(`topic ${topic} has no partition ${partition ?? 0}`), forGood: false };
+  }
+
+  #fenced(): boolean {
+    return this.#cluster.epoch(this.#identity) !== this.#epoch;
+  }
+
+  #unusable(): CommitOutcome | undefined {
+    if (this.#fenced()) {
+      const error = new Error(`a newer producer has the transactional id ${this.#identity}`);
+      return { kind: 'unknown', cause: '_fenced', fenced: true, error };
+    }
+    return this.#spent
+      ? { kind: 'unknown', cause: '_state', fenced: false, error: new Error('the outcome before is unknown') }
+      : undefined;
+  }
+
+  #call(operation: MemoryOperation): Promise<void> | void {
+    if (!this.#crashed) return this.#cluster.faults.onCall({ session: this, operation });
+  }
+
+  /** What each call begins with. */
+  async #enter(operation: MemoryOperation): Promise<void> {
+    const { signal } = this.#cancelled;
+    const held = this.#call(operation);
+    if (held && !signal.aborted) {
+      await Promise.race([held, new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))]);
+    }
+    if (this.#crashed) await never;
+    // What closes goes on; a request that waits for the cluster does not.
+    if (['start', 'committed', 'reset', 'partitionCount', 'restore'].includes(operation)) signal.throwIfAborted();
+  }
+
+  #until(condition: () => boolean, signal: AbortSignal = this.#cancelled.signal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        const ended = [signal, this.#cancelled.signal].find(({ aborted }) => aborted);
+        if (!ended && !condition()) return;
+        unwatch();
+        signal.removeEventListener('abort', look);
+        if (this.#crashed) return;
+        if (ended) reject(ended.reason as Error);
+        else resolve();
+      };
+      const unwatch = this.#cluster.watch(look);
+      signal.addEventListener('abort', look);
+      look();
+    });
+  }
+}
+
+/** As the broker says it. */
+function isLegalName(topic: string): boolean {
+  return /^[a-zA-Z0-9._-]{1,249}$/.test(topic) && topic !== '.' && topic !== '..';
+}
+
+function sizeOf({ key, value, headers }: OutgoingRecord): number {
+  const length = (text: string | Buffer | null): number => (text === null ? 0 : Buffer.byteLength(text));
+  const inHeaders = headers
+    .flatMap((header) => Object.entries(header))
+    .reduce((sum, [name, content]) => sum + length(name) + length(content), 0);
+  return length(key) + length(value) + inHeaders;
+}

@@ -1,0 +1,580 @@
+/**
+ * What the loop relies on, as one suite for every implementation of the port: the in-memory session, on which the loop is
+ * tested with thousands of faults, must behave like the one on a real Kafka, or those tests prove nothing.
+ *
+ * Jest's functions are handed in: outside of a test run `@jest/globals` cannot be imported, and this module is a part of a
+ * library.
+ */
+import {
+  partitionName,
+  type CommitOutcome,
+  type OutgoingRecord,
+  type Session,
+  type TopicPartition,
+} from '@kafnus/agent-runtime';
+import type * as JestGlobals from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  caseMs,
+  eventually,
+  first,
+  headersOf,
+  now,
+  numbered,
+  Scene,
+  settled,
+  together,
+  valueOf,
+  values,
+  type SessionHarness,
+} from './conformance-scene.js';
+
+export type { HarnessSession, SessionHarness } from './conformance-scene.js';
+
+/** What of Jest the suite needs. */
+export interface TestFunctions extends Pick<typeof JestGlobals, 'afterAll' | 'beforeAll' | 'expect' | 'test'> {
+  readonly describe: (name: string, suite: () => void) => void;
+}
+
+/** Cases so far: suites that share a cluster do not share topics. */
+let scenes = 0;
+
+/** Far less than a group needs to notice that a member is gone without a word (its session timeout, 10 s). */
+const handoverMs = 5000;
+
+/** Defines the suite. @param makeHarness is called once, before the first case */
+export function describeSessionConformance(
+  jest: TestFunctions,
+  name: string,
+  makeHarness: () => Promise<SessionHarness>,
+): void {
+  const { afterAll, beforeAll, describe, expect, test } = jest;
+
+  describe(`session conformance: ${name}`, () => {
+    let harness: SessionHarness;
+    beforeAll(async () => {
+      harness = await makeHarness();
+    }, caseMs);
+    afterAll(() => harness?.close(), caseMs);
+
+    /** Each case has topics and a group of its own. */
+    function scene(title: string, play: (scene: Scene) => Promise<void>): void {
+      test(
+        title,
+        async () => {
+          const stage = new Scene(harness, `case${(scenes += 1)}`);
+          try {
+            await play(stage);
+          } finally {
+            await stage.end();
+          }
+        },
+        caseMs,
+      );
+    }
+
+    describe('records', () => {
+      scene('arrive in order, from the accepted offset, and with all that they have', async (stage) => {
+        await stage.input(1);
+        await harness.produce([
+          ...numbered(stage.in, 0, 3),
+          {
+            topic: stage.in,
+            partition: 0,
+            key: 'k',
+            value: 'v',
+            headers: [{ h: 'x' }, { h: 'y' }],
+            timestamp: now - 1,
+          },
+          { topic: stage.in, partition: 0, key: null, value: null, timestamp: now },
+        ]);
+        const member = await stage.member('a');
+        const assigned = await member.assignment();
+        await member.session.accept([{ ...first(assigned), offset: 2 }]);
+        await member.receive(3);
+        expect(member.values(0)).toEqual(['0#2', 'v', null]);
+        expect(member.records.map(({ offset }) => offset)).toEqual([2, 3, 4]);
+        const [, full, tombstone] = member.records;
+        const place = { topic: stage.in, partition: 0, offset: 3 };
+        expect(full).toMatchObject({ ...place, timestamp: now - 1, key: Buffer.from('k'), value: Buffer.from('v') });
+        expect(headersOf(full)).toEqual([
+          ['h', 'x'],
+          ['h', 'y'],
+        ]);
+        expect(tombstone).toMatchObject({ key: null, value: null, headers: [], timestamp: now });
+      });
+
+      scene('of a partition come only after it was accepted', async (stage) => {
+        await stage.input(2);
+        await harness.produce([...numbered(stage.in, 0, 5), ...numbered(stage.in, 1, 5)]);
+        const member = await stage.member('a');
+        const assigned = await member.assignment();
+        expect(assigned).toHaveLength(2);
+        await member.idle(harness.quietMs);
+        expect(member.records).toEqual([]);
+        await member.session.accept(assigned.map((partition) => ({ ...partition, offset: null })));
+        await member.receive(10);
+        expect(member.values(0)).toEqual(values(0, 5));
+        expect(member.values(1)).toEqual(values(1, 5));
+      });
+
+      scene('are held back while none are wanted, and rebalances are not', async (stage) => {
+        await stage.input(2);
+        const member = await stage.member('a');
+        await member.joined(2);
+        const other = await stage.member('b');
+        await together([member, other], () => member.owned.size === 1 && other.owned.size === 1, {
+          wantRecords: false,
+        });
+        await harness.produce([...numbered(stage.in, 0, 5), ...numbered(stage.in, 1, 5)]);
+        await together([member, other], () => false, { wantRecords: false, forMs: harness.quietMs });
+        expect([...member.records, ...other.records]).toEqual([]);
+        await together([member, other], () => member.records.length + other.records.length >= 10);
+        const all = [...member.records, ...other.records].map(valueOf).sort();
+        expect(all).toEqual([...values(0, 5), ...values(1, 5)]);
+      });
+
+      scene('wake() ends the waiting, also when it comes first; without anything, next() is idle', async (stage) => {
+        await stage.input(1);
+        const { session } = await stage.member('a').then((member) => member.joined(1));
+        await settled(session);
+        expect(await session.next(20, true)).toEqual({ kind: 'idle' });
+        session.wake();
+        expect(await session.next(20_000, true)).toEqual({ kind: 'woken' });
+        const waiting = session.next(20_000, false);
+        await sleep(20);
+        session.wake();
+        expect(await waiting).toEqual({ kind: 'woken' });
+        expect(await session.next(20, true)).toEqual({ kind: 'idle' });
+      });
+
+      scene('tell how far a partition reaches', async (stage) => {
+        await stage.input(1);
+        await harness.produce(numbered(stage.in, 0, 5));
+        const member = await stage.member('a').then((joined) => joined.joined(1));
+        await member.receive(5);
+        expect(member.session.watermarks({ topic: stage.in, partition: 0 })).toEqual({ low: 0, high: 5 });
+        expect(member.session.watermarks({ topic: stage.in, partition: 7 })).toBeNull();
+      });
+    });
+
+    describe('a transaction', () => {
+      scene('is invisible until it is committed, and complete after it, the offsets with it', async (stage) => {
+        await stage.input(1);
+        await stage.output();
+        await harness.produce(numbered(stage.in, 0, 3));
+        const member = await stage.member('a').then((joined) => joined.joined(1));
+        await member.receive(3);
+        const { session } = member;
+        expect(await session.committed([stage.input0])).toEqual([{ ...stage.input0, offset: null }]);
+        await session.begin();
+        const sent = [stage.out('one', 0), stage.out('two', 1), stage.out('three', 0)];
+        for (const record of sent) expect(session.send(record)).toBe('queued');
+        await stage.quiet();
+        expect(await stage.read()).toEqual([]);
+        expect(await session.committed([stage.input0])).toEqual([{ ...stage.input0, offset: null }]);
+        expect(await session.commit([{ ...stage.input0, offset: 3 }])).toEqual({ kind: 'committed' });
+        expect(await stage.read()).toEqual(['0:one', '0:three', '1:two']);
+        expect(await session.committed([stage.input0])).toEqual([{ ...stage.input0, offset: 3 }]);
+      });
+
+      scene('keeps key, value, headers and timestamp of what is sent', async (stage) => {
+        await stage.input(1);
+        await stage.output();
+        const { session } = await stage.member('a').then((joined) => joined.joined(1));
+        await session.begin();
+        const headers = [{ a: 'text' }, { a: Buffer.from([0xff, 0]) }, { b: '' }];
+        session.send({ topic: stage.target, partition: 1, key: 'k', value: 'v\u00e9', headers, timestamp: now - 2 });
+        session.send({
+          topic: stage.target,
+          partition: 1,
+          key: Buffer.from([0xfe]),
+          value: null,
+          headers: [],
+          timestamp: now,
+        });
+        session.send({
+          topic: stage.target,
+          partition: 1,
+          key: null,
+          value: Buffer.from([0xfd]),
+          headers: [],
+          timestamp: now,
+        });
+        expect((await session.commit([])).kind).toBe('committed');
+        const [full, tombstone, bare] = await harness.readCommitted(stage.target);
+        expect(full).toMatchObject({
+          partition: 1,
+          timestamp: now - 2,
+          key: Buffer.from('k'),
+          value: Buffer.from('v\u00e9'),
+        });
+        expect(full?.headers.flatMap(Object.entries)).toEqual([
+          ['a', Buffer.from('text')],
+          ['a', Buffer.from([0xff, 0])],
+          ['b', Buffer.alloc(0)],
+        ]);
+        expect(tombstone).toMatchObject({ key: Buffer.from([0xfe]), value: null, headers: [], timestamp: now });
+        expect(bare).toMatchObject({ key: null, value: Buffer.from([0xfd]) });
+      });
+
+      scene('of offsets alone is committed as well', async (stage) => {
+        await stage.input(1);
+        await harness.produce(numbered(stage.in, 0, 2));
+        const member = await stage.member('a').then((joined) => joined.joined(1));
+        await member.receive(2);
+        await member.session.begin();
+        expect(await member.session.commit([{ ...stage.input0, offset: 2 }])).toEqual({ kind: 'committed' });
+        expect(await member.session.committed([stage.input0])).toEqual([{ ...stage.input0, offset: 2 }]);
+      });
+
+      scene(
+        'that is aborted is never seen; after rewind the same records come again, also those fetched ahead',
+        async (stage) => {
+          await stage.input(2);
+          await stage.output();
+          await harness.produce([...numbered(stage.in, 0, 50), ...numbered(stage.in, 1, 50)]);
+          const member = await stage.member('a', 10).then((joined) => joined.joined(2));
+          await member.receive(20);
+          const { session } = member;
+          await session.begin();
+          session.send(stage.out('never', 0));
+          expect(await session.abort()).toMatchObject({ kind: 'aborted' });
+          // Time to fetch ahead of what was delivered.
+          await stage.quiet();
+          member.records.length = 0;
+          await session.rewind([
+            { topic: stage.in, partition: 0, offset: 3 },
+            { topic: stage.in, partition: 1, offset: null },
+          ]);
+          await member.receive(97);
+          expect(member.values(0)).toEqual(values(0, 50).slice(3));
+          expect(member.values(1)).toEqual(values(1, 50));
+          await session.begin();
+          session.send(stage.out('seen', 0));
+          expect((await session.commit([{ topic: stage.in, partition: 0, offset: 50 }])).kind).toBe('committed');
+          expect(await stage.read()).toEqual(['0:seen']);
+          expect(await session.committed([stage.input0])).toEqual([{ ...stage.input0, offset: 50 }]);
+        },
+      );
+
+      scene('rewind without an offset goes back to where the partition was accepted', async (stage) => {
+        await stage.input(1);
+        await harness.produce(numbered(stage.in, 0, 30));
+        const member = await stage.member('a', 10);
+        const assigned = await member.assignment();
+        await member.session.accept([{ ...first(assigned), offset: 5 }]);
+        // Once before anything was delivered, and once after.
+        await stage.quiet();
+        await member.session.rewind([{ ...stage.input0, offset: null }]);
+        await member.receive(20);
+        await member.session.rewind([{ ...stage.input0, offset: null }]);
+        await member.receive(20 + 25);
+        expect(member.values(0).slice(-25)).toEqual(values(0, 30).slice(5));
+        expect(member.values(0)[0]).toBe('0#5');
+      });
+
+      scene(
+        'to a topic that does not exist is aborted and names the topic, and the next one goes well',
+        async (stage) => {
+          await stage.input(1);
+          await stage.output();
+          const { session } = await stage.member('a').then((joined) => joined.joined(1));
+          const nowhere = `${stage.target}-nowhere`;
+          await session.begin();
+          session.send({ ...stage.out('lost', 0), topic: nowhere });
+          session.send(stage.out('lost too', 0));
+          const outcome = await session.commit([{ ...stage.input0, offset: 1 }]);
+          expect(outcome).toMatchObject({ kind: 'aborted' });
+          expect(outcome.kind === 'aborted' && outcome.topics?.get(nowhere)).toMatchObject({ forGood: false });
+          await session.begin();
+          session.send(stage.out('fine', 0));
+          expect((await session.commit([])).kind).toBe('committed');
+          expect(await stage.read()).toEqual(['0:fine']);
+          expect(await session.committed([stage.input0])).toEqual([{ ...stage.input0, offset: null }]);
+        },
+      );
+
+      scene('refuses a record that is too large at once, and takes the others', async (stage) => {
+        await stage.input(1);
+        await stage.output();
+        const { session } = await stage.member('a').then((joined) => joined.joined(1));
+        await session.begin();
+        expect(session.send({ ...stage.out('', 0), value: Buffer.alloc(2_000_000) })).toBe('too-large');
+        expect(session.send({ ...stage.out('', 0), headers: [{ h: Buffer.alloc(2_000_000) }] })).toBe('too-large');
+        expect(session.send(stage.out('small', 0))).toBe('queued');
+        expect((await session.commit([])).kind).toBe('committed');
+        expect(await stage.read()).toEqual(['0:small']);
+      });
+    });
+
+    describe('an identity', () => {
+      scene(
+        'of a successor fences the predecessor: its open records never appear, its commit is unknown, reset() regains it',
+        async (stage) => {
+          await stage.input(1);
+          await stage.output();
+          await harness.produce(numbered(stage.in, 0, 3));
+          const old = await stage.member('same').then((joined) => joined.joined(1));
+          await old.session.begin();
+          old.session.send(stage.out('zombie', 0));
+          await stage.quiet();
+          const young = await stage.member('same');
+          // What the fenced one goes on to send is as futile as the rest, and must not disturb it before it commits.
+          for (let count = 0; count < 5; count += 1) {
+            expect(old.session.send(stage.out('zombie', 1))).toBe('queued');
+            await sleep(100);
+          }
+          const outcome: CommitOutcome = await old.session.commit([{ ...stage.input0, offset: 3 }]);
+          expect(outcome).toMatchObject({ kind: 'unknown', fenced: true });
+          await young.session.begin();
+          young.session.send(stage.out('young', 0));
+          expect(await young.session.commit([])).toEqual({ kind: 'committed' });
+          await old.session.reset();
+          await old.session.begin();
+          old.session.send(stage.out('again', 0));
+          expect(await old.session.commit([])).toEqual({ kind: 'committed' });
+          expect(await stage.read()).toEqual(['0:young', '0:again']);
+          expect(await old.session.committed([stage.input0])).toEqual([{ ...stage.input0, offset: null }]);
+          // Now it is the other one that is fenced.
+          await young.session.begin();
+          young.session.send(stage.out('zombie', 0));
+          expect(await young.session.commit([])).toMatchObject({ kind: 'unknown', fenced: true });
+          await young.session.reset();
+        },
+      );
+
+      scene(
+        'of a successor ends the transaction that a dead predecessor left open: readers go on at once',
+        async (stage) => {
+          await stage.input(1);
+          await stage.output();
+          const dead = await stage.member('same').then((joined) => joined.joined(1));
+          await dead.session.begin();
+          dead.session.send(stage.out('dead', 0));
+          await stage.quiet();
+          await harness.produce([{ topic: stage.target, partition: 0, value: 'behind' }]);
+          expect(await stage.read()).toEqual([]);
+          await stage.member('same');
+          expect(await stage.read()).toEqual(['0:behind']);
+        },
+      );
+
+      scene('of another name fences nobody', async (stage) => {
+        await stage.input(1);
+        await stage.output();
+        const one = await stage.member('one');
+        await one.session.begin();
+        one.session.send(stage.out('one', 0));
+        const two = await stage.member('two');
+        await two.session.begin();
+        two.session.send(stage.out('two', 1));
+        expect(await one.session.commit([])).toEqual({ kind: 'committed' });
+        expect(await two.session.commit([])).toEqual({ kind: 'committed' });
+        expect(await stage.read()).toEqual(['0:one', '1:two']);
+      });
+    });
+
+    describe('a group', () => {
+      scene(
+        'moves a partition only after its release; then nothing of it is delivered to the one before',
+        async (stage) => {
+          await stage.input(2);
+          await harness.produce([...numbered(stage.in, 0, 500), ...numbered(stage.in, 1, 500)]);
+          const one = await stage.member('one', 10).then((joined) => joined.joined(2));
+          await one.receive(40);
+          one.releases = false;
+          const two = await stage.member('two', 10);
+          await together([one, two], () => one.revoked.length > 0);
+          expect(one.revoked).toHaveLength(1);
+          expect(one.lost).toBe(false);
+          const moved = first(one.revoked);
+          // Until the release the records are still its own to finish, and nobody else's.
+          await together([two], () => false, { forMs: harness.quietMs });
+          expect(two.owned.size).toBe(0);
+          await one.session.begin();
+          const done =
+            1 +
+            Math.max(
+              -1,
+              ...one.records.filter(({ partition }) => partition === moved.partition).map(({ offset }) => offset),
+            );
+          expect(await one.session.commit([{ ...moved, offset: done }])).toEqual({ kind: 'committed' });
+          one.release(moved);
+          const before = one.records.length;
+          await together([one, two], () => two.owned.has(partitionName(moved)));
+          await together([one, two], () => two.records.length >= 500 - done);
+          expect(two.values(moved.partition)).toEqual(values(moved.partition, 500).slice(done));
+          expect(one.records.slice(before).filter(({ partition }) => partition === moved.partition)).toEqual([]);
+          // What stayed has flowed on, without a gap.
+          const stayed = 1 - moved.partition;
+          await together([one, two], () => one.values(stayed).length >= 500);
+          expect(one.values(stayed)).toEqual(values(stayed, 500));
+        },
+      );
+
+      scene('gives the partitions of a member that closes to another at once', async (stage) => {
+        await stage.input(2);
+        const one = await stage.member('one').then((joined) => joined.joined(2));
+        const two = await stage.member('two');
+        await together([one, two], () => one.owned.size === 1 && two.owned.size === 1);
+        const since = performance.now();
+        const closing = one.session.close();
+        await together([two], () => two.owned.size === 2);
+        await closing;
+        expect(performance.now() - since).toBeLessThan(handoverMs);
+      });
+
+      scene('goes on when a member closes before it has accepted what it was assigned', async (stage) => {
+        await stage.input(2);
+        const one = await stage.member('one');
+        await one.assignment();
+        const since = performance.now();
+        await one.session.close();
+        const two = await stage.member('two').then((joined) => joined.joined(2));
+        expect(performance.now() - since).toBeLessThan(handoverMs);
+        expect(two.owned.size).toBe(2);
+      });
+
+      scene('lets a member commit while a rebalance is under way that it has not answered yet', async (stage) => {
+        await stage.input(1);
+        await stage.output();
+        await harness.produce(numbered(stage.in, 0, 3));
+        const one = await stage.member('one').then((joined) => joined.joined(1));
+        await one.receive(3);
+        const two = await stage.member('two');
+        await one.session.begin();
+        one.session.send(stage.out('first', 0));
+        expect((await one.session.commit([{ ...stage.input0, offset: 2 }])).kind).toBe('committed');
+        expect(await two.session.committed([stage.input0])).toEqual([{ ...stage.input0, offset: 2 }]);
+      });
+    });
+
+    describe('a changelog', () => {
+      const restored = async (
+        session: Session,
+        changelog: TopicPartition,
+      ): Promise<{ entries: string[]; count: number }> => {
+        const entries: string[] = [];
+        const count = await session.restore(
+          changelog,
+          (key, value) => entries.push(`${key.toString()}=${value === null ? 'null' : value.toString()}`),
+          () => undefined,
+          new AbortController().signal,
+        );
+        return { entries, count };
+      };
+
+      scene('is restored to its end: committed entries, tombstones too, and of this partition', async (stage) => {
+        await stage.input(1);
+        await harness.createTopic(stage.target, 2, { 'cleanup.policy': 'compact' });
+        const { session } = await stage.member('a');
+        const put = (key: string, value: string | null, partition = 0): OutgoingRecord => ({
+          topic: stage.target,
+          partition,
+          key,
+          value,
+          headers: [],
+          timestamp: now,
+        });
+        await session.begin();
+        for (const record of [put('a', '1'), put('b', '2'), put('other', '3', 1), put('a', '4')]) session.send(record);
+        expect((await session.commit([])).kind).toBe('committed');
+        await session.begin();
+        session.send(put('never', '5'));
+        await stage.quiet();
+        await session.abort();
+        await session.begin();
+        session.send(put('b', null));
+        expect((await session.commit([])).kind).toBe('committed');
+        await session.begin();
+        session.send(put('never', '6'));
+        await stage.quiet();
+        await session.abort();
+        expect(await restored(session, { topic: stage.target, partition: 0 })).toEqual({
+          entries: ['a=1', 'b=2', 'a=4', 'b=null'],
+          count: 4,
+        });
+        expect((await restored(session, { topic: stage.target, partition: 1 })).entries).toEqual(['other=3']);
+      });
+
+      scene('that is empty is restored at once', async (stage) => {
+        await stage.input(1);
+        await harness.createTopic(stage.target, 1, { 'cleanup.policy': 'compact' });
+        const { session } = await stage.member('a');
+        expect(await restored(session, { topic: stage.target, partition: 0 })).toEqual({ entries: [], count: 0 });
+      });
+
+      scene(
+        'is not restored past a transaction that is still undecided; the signal ends the waiting',
+        async (stage) => {
+          await stage.input(1);
+          await harness.createTopic(stage.target, 1, { 'cleanup.policy': 'compact' });
+          const { session: writer } = await stage.member('writer');
+          await writer.begin();
+          writer.send({ topic: stage.target, partition: 0, key: 'a', value: '1', headers: [], timestamp: now });
+          await stage.quiet();
+          const { session } = await stage.member('reader');
+          const abort = new AbortController();
+          const given = session.restore(
+            { topic: stage.target, partition: 0 },
+            () => undefined,
+            () => undefined,
+            abort.signal,
+          );
+          const whole = restored(session, { topic: stage.target, partition: 0 });
+          expect(await Promise.race([given, whole, stage.quiet('waits')])).toBe('waits');
+          abort.abort();
+          await expect(given).rejects.toThrow();
+          expect((await writer.commit([])).kind).toBe('committed');
+          expect(await whole).toEqual({ entries: ['a=1'], count: 1 });
+        },
+      );
+    });
+
+    describe('a topic', () => {
+      scene('is created as it is said, and then known', async (stage) => {
+        await stage.input(1);
+        const { session } = await stage.member('a');
+        expect(session.topic(stage.target)).toBeUndefined();
+        expect(await session.partitionCount(stage.target)).toBeNull();
+        expect((await session.ensureTopic(stage.target, null)).kind).toBe('unavailable');
+        const spec = { partitions: 3, replicationFactor: -1, config: { 'retention.ms': '12345678' } };
+        await eventually(async () =>
+          expect(await session.ensureTopic(stage.target, spec)).toEqual({ kind: 'writable', partitions: 3 }),
+        );
+        expect(session.topic(stage.target)).toEqual({ kind: 'writable', partitions: 3 });
+        expect(await session.partitionCount(stage.target)).toBe(3);
+        // One that is there stays as it is.
+        expect(await session.ensureTopic(stage.target, { ...spec, partitions: 5 })).toEqual({
+          kind: 'writable',
+          partitions: 3,
+        });
+        expect(await session.partitionCount(stage.in)).toBe(1);
+      });
+
+      scene('of an illegal name is unwritable', async (stage) => {
+        await stage.input(1);
+        const { session } = await stage.member('a');
+        const spec = { partitions: 1, replicationFactor: -1, config: {} };
+        for (const name of ['no spaces', 'ca\u00f1\u00f3n', 'x'.repeat(250), '..']) {
+          expect((await session.ensureTopic(name, spec)).kind).toBe('unwritable');
+          expect(session.topic(name)?.kind).toBe('unwritable');
+        }
+      });
+
+      scene('can be forgotten, and taken for unwritable', async (stage) => {
+        await stage.input(1);
+        await stage.output();
+        const { session } = await stage.member('a');
+        await session.ensureTopic(stage.target, null);
+        expect(session.topic(stage.target)).toEqual({ kind: 'writable', partitions: 2 });
+        session.forgetTopic(stage.target);
+        expect(session.topic(stage.target)).toBeUndefined();
+        const error = new Error('it refuses');
+        session.forgetTopic(stage.target, error);
+        expect(session.topic(stage.target)).toEqual({ kind: 'unwritable', error });
+      });
+    });
+  });
+}
