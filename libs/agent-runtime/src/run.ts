@@ -40,6 +40,8 @@ import type { Telemetry } from './telemetry.js';
 
 /** A transaction is committed at this size, however young it is. */
 const maxTransactionRecords = 10_000;
+/** So many records, and the rest of a poll, are decided while the transaction before is being committed. */
+const maxRecordsAhead = 2000;
 /** Two of the same within this time: another process has our identity, and one of us must go. */
 const fencedTwiceMs = 60_000;
 const idleMs = 1000;
@@ -171,8 +173,8 @@ export class AgentLoop {
   // --- records -------------------------------------------------------------------------------------------------------
 
   #wantsRecords(): boolean {
-    // Behind a commit in flight at most one more batch is decided: memory stays bounded while a broker is slow.
-    return this.#committing === undefined || (this.#batch?.counts.records ?? 0) < this.#options.config.batchSize;
+    // What is decided behind a commit in flight is bounded, and so is memory while a broker is slow.
+    return this.#committing === undefined || (this.#batch?.counts.records ?? 0) < maxRecordsAhead;
   }
 
   async #process(records: readonly InputRecord[]): Promise<void> {

@@ -149,7 +149,7 @@ export function runtimeSettings(
     batchSize: {
       doc: 'Most records of one poll.',
       format: 'positive',
-      default: 1000,
+      default: 250,
       env: 'KAFNUS_BATCH_SIZE',
     },
     transactionTimeoutMs: {

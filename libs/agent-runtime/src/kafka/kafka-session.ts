@@ -84,6 +84,8 @@ export interface SessionListener {
 /** How long a consume call waits for its first record: bounds the time in which a rebalance is answered. */
 const consumeTimeoutMs = 100;
 const requestTimeoutMs = 5000;
+/** How much longer than its timeout a call may take before it is given up. */
+const graceMs = 2000;
 const noHeaders: readonly never[] = [];
 
 function pause(milliseconds: number): Promise<void> {
@@ -479,7 +481,8 @@ export class KafkaSession implements Session {
     for (;;) {
       const left = deadline - performance.now();
       try {
-        await call<void>((done) => invoke(Math.max(1, Math.min(left, requestTimeoutMs)), done));
+        const timeoutMs = Math.max(1, Math.min(left, requestTimeoutMs));
+        await inTime(operation, timeoutMs + graceMs, (done) => invoke(timeoutMs, done));
         return;
       } catch (thrown) {
         const error = asKafkaError(thrown);
@@ -625,6 +628,28 @@ export class KafkaSession implements Session {
       }
     }
   }
+}
+
+/**
+ * A call that may not come back: sendOffsetsToTransaction can wait for good when a coordinator goes away, whatever its timeout
+ * says (librdkafka issue 5456). It is left behind then, and fails with an error that is not retriable: a call that still runs
+ * cannot be repeated, but another producer under the same transactional id makes it harmless.
+ */
+function inTime(
+  operation: string,
+  limitMs: number,
+  invoke: (done: (error: KafkaError | null | undefined) => void) => void,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(Object.assign(new Error(`${operation} did not come back within ${limitMs} ms`), { code: timedOut }));
+    }, limitMs);
+    invoke((error) => {
+      clearTimeout(timer);
+      if (error) reject(error);
+      else resolve();
+    });
+  });
 }
 
 function named(operation: string, error: KafkaError): KafkaError {
