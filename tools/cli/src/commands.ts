@@ -1,0 +1,22 @@
+import type { Command } from './command.js';
+
+/** A command as the list of them shows it; its code is loaded when it is called. */
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<{ readonly command: Command }>;
+}
+
+/** Every command, in the order of `kafnus --help`. A new one is a file in `commands/` and a line here. */
+export const commands: readonly CommandEntry[] = [
+  {
+    name: 'demo',
+    summary: 'Watch the four agents at work, on a broker of its own',
+    load: () => import('./commands/demo.js'),
+  },
+  {
+    name: 'send',
+    summary: 'Publish NGSIv2 notifications to raw topics, as Orion would',
+    load: () => import('./commands/send.js'),
+  },
+];

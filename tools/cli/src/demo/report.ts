@@ -1,0 +1,332 @@
+/** What the demo shows in the end. Pure: from what was seen to lines of text. */
+import type { InputRecord } from '@kafnus/agent-runtime';
+import type { Style } from '../terminal/style.js';
+import { table, type Cell } from '../terminal/table.js';
+import { grouped, printable, wrapped } from '../terminal/text.js';
+import { counterLines, type AgentCounters } from './counters.js';
+import { agentNames, type AgentName, type Names, type NgsiAgent, type Publication } from './expectations.js';
+import { acts } from './scenario.js';
+import { headersOf, logOf, readRecord, type Observation, type ReadRecord, type Verdict } from './verify.js';
+
+export interface Report {
+  readonly kind: 'embedded' | 'real';
+  readonly brokers: string;
+  readonly names: Names;
+  readonly published: readonly Publication[];
+  readonly seen: Observation;
+  readonly counters: readonly AgentCounters[];
+}
+
+const PURPOSE: Readonly<Record<AgentName, string>> = {
+  historic: 'every version of every entity; the TimeInstant is part of the key',
+  lastdata: 'the latest version of each entity, by TimeInstant',
+  mutable: 'versions that may be overwritten; the TimeInstant is part of the key',
+  errors: 'what could not be processed or stored, as a log for each tenant',
+};
+
+/** Agent by agent. */
+export function reportLines(report: Report, width: number, style: Style): string[] {
+  const pen = new Pen(report, width, style);
+  return [...pen.historic(), ...pen.lastdata(), ...pen.mutable(), ...pen.refusals(), ...pen.errors()];
+}
+
+/** The counters, and whether all came that had to. */
+export function verdictLines(
+  { kind, counters, seen }: Report,
+  { checks, problems }: Verdict,
+  width: number,
+  style: Style,
+): string[] {
+  const lines = ['', ...counterLines(counters, width, style), ''];
+  if (problems.length > 0) {
+    return [...lines, `  ${style.red('✘')} ${grouped(problems.length)} of ${grouped(checks)} comparisons failed`, ''];
+  }
+  lines.push(
+    `  ${style.green('✔')} ${grouped(checks)} comparisons: all ${grouped(seen.records.length)} records are as expected, and none is missing or too many`,
+  );
+  if (kind === 'embedded') {
+    const honest =
+      'This broker is a mock: it shows what the agents do, and proves nothing about exactly-once. For that there are the ' +
+      'tests on a real Kafka (make test-integration); KAFNUS_KAFKA_BROKERS=host:port runs this demo on yours.';
+    lines.push('', ...wrapped(honest, width - 4).map((line) => `  ${style.dim(line)}`));
+  }
+  return [...lines, ''];
+}
+
+/** Expected and came, one below the other. */
+export function problemLines({ problems }: Verdict, most = 20): string[] {
+  const lines = problems
+    .slice(0, most)
+    .flatMap(({ agent, what, expected, came }) => [
+      `${agent}: ${what}`,
+      `  expected  ${printable(expected)}`,
+      `  came      ${printable(came)}`,
+    ]);
+  return problems.length > most ? [...lines, `and ${problems.length - most} more`] : lines;
+}
+
+/** How to go on with agents that were left running. */
+export function keepLines(
+  { brokers, names }: Pick<Report, 'brokers' | 'names'>,
+  agents: readonly { readonly name: AgentName; readonly http: string | undefined }[],
+  style: Style,
+): string[] {
+  return [
+    `  ${style.bold('The agents keep running.')} Ctrl-C stops them.`,
+    '',
+    ...agents.map(
+      ({ name, http }) => `  ${name.padEnd(9)} http://${http ?? '(unknown)'}/health  /ready  /live  /metrics  /config`,
+    ),
+    '',
+    `  node tools/cli/dist/main.js send --brokers ${brokers} --topic ${names.raw('historic')} --count 10`,
+    '',
+  ];
+}
+
+class Pen {
+  readonly #report: Report;
+  readonly #width: number;
+  readonly #style: Style;
+
+  constructor(report: Report, width: number, style: Style) {
+    this.#report = report;
+    this.#width = width;
+    this.#style = style;
+  }
+
+  historic(): string[] {
+    const lines = this.#heading('historic');
+    for (const id of ['station', 'spot', 'lamp']) lines.push(...this.#sample('historic', id));
+    const lamp = this.#recordOf('historic', 'lamp');
+    if (lamp) lines.push(...this.#raw(lamp.record));
+    return lines;
+  }
+
+  lastdata(): string[] {
+    const { seen } = this.#report;
+    const lines = [...this.#heading('lastdata'), ...this.#sample('lastdata', 'newest')];
+    const stale = this.#recordOf('lastdata', 'stale');
+    const held = timeInstantOf('stale');
+    const newest = timeInstantOf('newest');
+    const skipped = seen.agents.lastdata?.ledger.skipped['stale'] ?? 0;
+    if (stale === undefined && skipped > 0) {
+      lines.push(...this.#note(`${titleOf('stale')}: it is held back, and counted as stale`));
+      lines.push(
+        ...this.#facts([
+          ['arrived', held],
+          ['known', `${newest}, which is newer: this one stays`],
+        ]),
+      );
+    }
+    const deletion = this.#recordOf('lastdata', 'deletion');
+    if (deletion && deletion.columns === null) {
+      lines.push(...this.#note(`${titleOf('deletion')}: a tombstone, which removes the row`));
+      lines.push(...this.#facts([...this.#address(deletion), ['value', 'null']]));
+    }
+    return lines;
+  }
+
+  mutable(): string[] {
+    return [...this.#heading('mutable'), ...this.#sample('mutable', 'newest')];
+  }
+
+  /** Dead letters of the agents: one of each kind, and where else it came from. */
+  refusals(): string[] {
+    const { names, seen } = this.#report;
+    const lines = this.#title(
+      'nothing disappears',
+      `what cannot be processed goes to ${names.raw('errors')}, unchanged, with its reason`,
+    );
+    const letters = seen.records
+      .filter(({ topic }) => topic === names.raw('errors'))
+      .map((record) => ({ record, headers: headersOf(record) }));
+    for (const id of ['malformed', 'bad-date']) {
+      const value = this.#publicationOf(id)?.value;
+      const same = letters.filter(({ record }) => record.value?.toString() === value);
+      const [letter] = same;
+      if (letter === undefined) continue;
+      const context = (name: string): string => letter.headers[`__connect.errors.${name}`] ?? '';
+      const origins = same
+        .map(({ headers }) => headers['__connect.errors.topic'] ?? '')
+        .sort()
+        .join(', ');
+      lines.push(
+        ...this.#note(
+          `${titleOf(id)}: ${id === 'malformed' ? 'rejected' : 'the row is kept, the column is null, and a report tells why'}`,
+        ),
+        ...this.#facts([
+          ['from', origins],
+          ['code', context('exception.class.name')],
+          ['reason', context('exception.message')],
+          ['value', letter.record.value?.toString() ?? 'null'],
+        ]),
+      );
+    }
+    const row = this.#recordOf('historic', 'bad-date');
+    if (row) lines.push('', ...this.#columns(row));
+    const unkeyed = agentNames.flatMap((name) => {
+      const count = seen.agents[name]?.unkeyed ?? 0;
+      return count > 0 ? [`${name} ${count}`] : [];
+    });
+    if (unkeyed.length > 0) {
+      lines.push(...this.#note(`${titleOf('unkeyed')}: processed all the same, and counted for the operator to see`));
+      lines.push(...this.#facts([['metric', `kafnus_unkeyed_records_total: ${unkeyed.join(', ')}`]]));
+    }
+    return lines;
+  }
+
+  errors(): string[] {
+    const { names, seen } = this.#report;
+    const lines = this.#heading('errors');
+    const services = new Set(this.#report.published.map(({ service }) => names.errorLog(service)));
+    const logs = seen.records.filter(({ topic }) => services.has(topic));
+    const failure = logs.find((record) => logOf(record).query !== null);
+    if (failure) {
+      const read = this.#read(failure);
+      lines.push(...this.#note('a sink could not write a row, and Kafka Connect said so'));
+      if (read) lines.push(...this.#facts(this.#address(read)), '', ...this.#columns(read));
+    }
+    const others = logs.filter((record) => record !== failure);
+    if (others.length > 0) {
+      lines.push(...this.#note('and what the agents themselves refused'));
+      const texts = others.map((record) => `${record.topic} ${logOf(record).error}`);
+      const rows = [...new Set(texts)].map((text): Cell[] => {
+        const at = text.indexOf(' ');
+        const times = texts.filter((other) => other === text).length;
+        return [{ text: text.slice(0, at) }, { text: `${times} ×` }, { text: printable(text.slice(at + 1)) }];
+      });
+      const titles = [{ title: 'topic' }, { title: '', align: 'right' }, { title: 'error', shrinks: 'wrap' }] as const;
+      lines.push(...this.#indented(table(titles, rows, this.#width - 4, this.#style), 4));
+    }
+    return lines;
+  }
+
+  #heading(agent: AgentName): string[] {
+    return this.#title(agent, PURPOSE[agent]);
+  }
+
+  #title(name: string, what: string): string[] {
+    const { bold, dim } = this.#style;
+    const rest = '─'.repeat(Math.max(0, this.#width - name.length - 7));
+    return [
+      '',
+      `  ${dim('──')} ${bold(name)} ${dim(rest)}`,
+      ...wrapped(what, this.#width - 4).map((line) => `  ${line}`),
+    ];
+  }
+
+  #note(text: string): string[] {
+    return ['', ...wrapped(text, this.#width - 4).map((line) => `  ${this.#style.yellow(line)}`)];
+  }
+
+  /** A record of an act: where it is, and its columns. */
+  #sample(agent: NgsiAgent, id: string): string[] {
+    const read = this.#recordOf(agent, id);
+    if (read === undefined || read.columns === null) return [];
+    return [...this.#note(titleOf(id)), ...this.#facts(this.#address(read)), '', ...this.#columns(read)];
+  }
+
+  #address({ record, key, headers }: ReadRecord): (readonly [string, string])[] {
+    const keyText =
+      key === null
+        ? 'null'
+        : Object.entries(key)
+            .map(([name, value]) => `${name}=${String(value)}`)
+            .join('  ');
+    return [
+      ['topic', `${record.topic}, partition ${record.partition}, offset ${record.offset}`],
+      ['key', keyText],
+      ['table', headers['target_table'] ?? 'none'],
+    ];
+  }
+
+  #facts(facts: readonly (readonly [name: string, value: string])[]): string[] {
+    const room = this.#width - 13;
+    return facts.flatMap(([name, value]) =>
+      wrapped(printable(value), room).map(
+        (line, index) => `  ${this.#style.dim((index === 0 ? name : '').padEnd(9))}  ${line}`,
+      ),
+    );
+  }
+
+  #columns({ columns }: ReadRecord): string[] {
+    const { cyan, dim } = this.#style;
+    const rows = (columns ?? []).map(({ name, type, optional, value }): Cell[] => [
+      { text: printable(name) },
+      { text: optional ? `${type}?` : type, paint: cyan },
+      value === null
+        ? { text: 'null', paint: dim }
+        : { text: printable(typeof value === 'string' ? value : JSON.stringify(value)) },
+    ]);
+    const titles = [{ title: 'column' }, { title: 'Connect type' }, { title: 'value', shrinks: 'wrap' }] as const;
+    return this.#indented(table(titles, rows, this.#width - 4, this.#style), 4);
+  }
+
+  /** The record as it is on the wire. */
+  #raw({ key, value, headers }: InputRecord): string[] {
+    const block = (name: string, text: string): string[] =>
+      chunks(printable(text), this.#width - 13).map(
+        (chunk, index) => `  ${this.#style.dim((index === 0 ? name : '').padEnd(9))}  ${chunk}`,
+      );
+    const headerTexts = headers.flatMap((header) =>
+      Object.entries(header).map(([name, text]) => `${name}=${text.toString()}`),
+    );
+    return [
+      ...this.#note('the same record as it is on the wire, whole'),
+      ...block('headers', headerTexts.join('  ')),
+      ...block('key', key?.toString() ?? 'null'),
+      ...block('value', value?.toString() ?? 'null'),
+    ];
+  }
+
+  #indented(lines: readonly string[], by: number): string[] {
+    return lines.map((line) => ' '.repeat(by) + line);
+  }
+
+  #publicationOf(id: string): Publication | undefined {
+    return this.#report.published.find(({ source }) => 'act' in source && source.act.id === id);
+  }
+
+  /** The output record of an act: known by its correlator, which travels along. */
+  #recordOf(agent: NgsiAgent, id: string): ReadRecord | undefined {
+    const publication = this.#publicationOf(id);
+    if (publication === undefined) return undefined;
+    const topic = this.#report.names.output(agent, publication.service);
+    const found = this.#report.seen.records.find(
+      (record) => record.topic === topic && headersOf(record)['fiware-correlator'] === publication.correlator,
+    );
+    return found && this.#read(found);
+  }
+
+  /** undefined for what is no Connect JSON: the verdict tells. */
+  #read(record: InputRecord): ReadRecord | undefined {
+    try {
+      return readRecord(record);
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+function actOf(id: string): (typeof acts)[number] | undefined {
+  return acts.find((act) => act.id === id);
+}
+
+function titleOf(id: string): string {
+  return actOf(id)?.title ?? id;
+}
+
+function timeInstantOf(id: string): string {
+  const body = actOf(id)?.body;
+  const attribute = typeof body === 'object' ? body['TimeInstant'] : undefined;
+  const value =
+    typeof attribute === 'object' && attribute !== null && 'value' in attribute ? attribute.value : undefined;
+  return typeof value === 'string' ? value : 'none';
+}
+
+function chunks(text: string, width: number): string[] {
+  const letters = [...text];
+  const lines: string[] = [];
+  for (let at = 0; at < letters.length; at += width) lines.push(letters.slice(at, at + width).join(''));
+  return lines;
+}

@@ -1,0 +1,64 @@
+/** `kafnus`: finds the command, and turns what goes wrong into a message and an exit code. */
+import { ConfigurationError, version } from '@kafnus/agent-runtime';
+import { exitCodes, UsageError, type Io } from './command.js';
+import { commands } from './commands.js';
+import { suggestion } from './suggestion.js';
+import { quoted } from './terminal/text.js';
+import { messageOf } from './error-text.js';
+
+/** The text of `kafnus --help`. */
+export function programHelp(): string {
+  const width = Math.max(...commands.map(({ name }) => name.length));
+  const list = commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}\n`).join('');
+  return `Usage: kafnus <command> [options]
+
+The command line of the Kafnus NGSI agents.
+
+Commands:
+${list}
+Options:
+  --help     this text; 'kafnus <command> --help' tells a command's options
+  --version
+
+Exit codes: 0 done, 1 failed, 2 called wrongly, 130 interrupted.
+`;
+}
+
+/** Runs the program. @returns its exit code; everything that is thrown has been told on `io.stderr` */
+export async function runProgram(argv: readonly string[], io: Io): Promise<number> {
+  const [name, ...rest] = argv;
+  if (name === undefined) {
+    io.stderr.write(programHelp());
+    return exitCodes.usage;
+  }
+  if (name === '--help' || name === '-h' || name === 'help') {
+    const topic = rest[0];
+    if (topic !== undefined) return runProgram([topic, '--help'], io);
+    io.stdout.write(programHelp());
+    return exitCodes.ok;
+  }
+  if (name === '--version') {
+    io.stdout.write(`kafnus ${version}\n`);
+    return exitCodes.ok;
+  }
+  const entry = commands.find((command) => command.name === name);
+  if (entry === undefined) {
+    const names = commands.map((command) => command.name);
+    const what = name.startsWith('-') ? 'option' : 'command';
+    io.stderr.write(`kafnus: unknown ${what} ${quoted(name)}${suggestion(name, names)}\n'kafnus --help' lists all.\n`);
+    return exitCodes.usage;
+  }
+  const { command } = await entry.load();
+  if (rest.includes('--help') || rest.includes('-h')) {
+    io.stdout.write(command.help);
+    return exitCodes.ok;
+  }
+  try {
+    return await command.run(rest, io);
+  } catch (error) {
+    const message = messageOf(error);
+    io.stderr.write(`kafnus ${name}: ${message}\n`);
+    if (error instanceof UsageError) io.stderr.write(`'kafnus ${name} --help' tells how to call it.\n`);
+    return error instanceof UsageError || error instanceof ConfigurationError ? exitCodes.usage : exitCodes.failure;
+  }
+}
