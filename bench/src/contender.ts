@@ -1,0 +1,68 @@
+/** What is measured side by side: an agent, or a peer that does the same work another way. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AgentProcess } from '@kafnus/agent-testkit';
+
+/** One run of a contender. */
+export interface Job {
+  readonly brokers: string;
+  readonly inputTopic: string;
+  /** Unique to the run: it names the consumer group, and begins the names of the output topics. */
+  readonly run: string;
+}
+
+/** A contender at work. */
+export interface Running {
+  readonly pid: number;
+  /** Resolves with the end of its log when the process has ended. */
+  readonly ended: Promise<string>;
+  stop(): Promise<void>;
+}
+
+export interface Contender {
+  readonly name: string;
+  /** What a peer needs that an agent does by itself. */
+  readonly prepare?: (job: Job & { readonly partitions: number }) => Promise<void>;
+  start(job: Job): Running;
+}
+
+/** The topic that a contender writes to in a run, for a tenant. */
+export function outputTopic(run: string, tenant: string): string {
+  return `${run}_${tenant}`;
+}
+
+export type AgentName = 'historic' | 'lastdata' | 'mutable' | 'errors';
+
+/** An agent as users run it. @param env further settings */
+export function agentContender(agent: AgentName, name: string = agent, env: Record<string, string> = {}): Contender {
+  return { name, start: (job) => startAgent(agent, job, env) };
+}
+
+export interface RunningAgent extends Running {
+  readonly process: AgentProcess;
+}
+
+export function startAgent(agent: AgentName, job: Job, env: Record<string, string> = {}): RunningAgent {
+  const process = new AgentProcess({
+    agent,
+    brokers: job.brokers,
+    env: {
+      KAFNUS_GROUP_ID: job.run,
+      KAFNUS_INPUT_TOPIC: job.inputTopic,
+      KAFNUS_OUTPUT_TOPIC: agent === 'errors' ? `${job.run}_{db}` : `${job.run}_{service}`,
+      KAFNUS_DEAD_LETTER_TOPIC: `${job.run}_dead`,
+      KAFNUS_LOG_LEVEL: 'info',
+      ...env,
+    },
+  });
+  const { pid } = process.child;
+  if (pid === undefined) throw new Error(`the ${agent} agent did not start`);
+  return {
+    process,
+    pid,
+    ended: process.ended.then(async (end) => {
+      await sleep(100); // the log is written behind
+      return `${JSON.stringify(end)}\n${process.log.slice(-3000)}`;
+    }),
+    stop: () => process.stop(),
+  };
+}

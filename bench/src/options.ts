@@ -1,0 +1,75 @@
+/** The command line. */
+import { parseArgs } from 'node:util';
+
+export const sections = ['pipeline', 'peers', 'latency', 'growth', 'pure'] as const;
+export type Section = (typeof sections)[number];
+
+export interface Options {
+  readonly sections: readonly Section[];
+  readonly quick: boolean;
+  readonly json: boolean;
+  /** How often each contender runs. */
+  readonly rounds: number;
+  /** Notifications in a backlog. */
+  readonly records: number;
+}
+
+export const help = `Measures the agents on a real Kafka, which it starts, and what else could do their work beside them.
+
+  make bench                      everything (40 minutes on two cores)
+  make bench ARGS=--quick         historic on a backlog: records/s, CPU a record, memory (a minute)
+  make bench ARGS="--only peers"  some sections
+
+  --only a,b      of: ${sections.join(', ')}
+    pipeline      throughput, CPU and memory of each agent on a backlog; start-up and restore
+    peers         historic beside Kafka Streams and a bare pass-through
+    latency       from the producer to a read_committed reader, at 200, 1,000 and 5,000 notifications/s
+    growth        cost of a record by entities, tenants, partitions and entities of a notification
+    pure          the decision alone: time and bytes allocated, without Kafka
+  --rounds N      rounds of each contender, in turn; medians are shown (default 3)
+  --records N     notifications in a backlog (default 200000; with --quick 60000)
+  --quick         only the first of all figures
+  --json          results as JSON on standard output, instead of tables
+  --help          this text
+
+Results go to bench/results/<section>.json and, drawn, to docs/bench.svg. It needs Linux, a JDK >= 17 and Maven.
+Figures of a machine that does other work at the same time are only indicative.
+`;
+
+/** @returns undefined when help is asked for. @throws Error that names the argument that is wrong */
+export function parseOptions(argv: readonly string[]): Options | undefined {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      only: { type: 'string' },
+      rounds: { type: 'string' },
+      records: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return undefined;
+  const { quick, json, only } = values;
+  if (quick && only !== undefined) throw new Error('--quick has no sections: leave out --only');
+  return {
+    sections: quick ? ['pipeline'] : only === undefined ? sections : [...new Set(only.split(',').map(section))],
+    quick,
+    json,
+    rounds: positive('--rounds', values.rounds ?? '3', 1),
+    // Fewer would be done in a few transactions.
+    records: positive('--records', values.records ?? (quick ? '60000' : '200000'), 50_000),
+  };
+}
+
+function section(text: string): Section {
+  const found = sections.find((name) => name === text.trim());
+  if (found === undefined) throw new Error(`--only takes ${sections.join(', ')}; not '${text}'`);
+  return found;
+}
+
+function positive(option: string, text: string, least: number): number {
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= least) return number;
+  throw new Error(`${option} must be a whole number of at least ${least}, not '${text}'`);
+}

@@ -1,0 +1,104 @@
+/**
+ * A program of its own: the client's transactional loop and nothing around it. Records are consumed and produced again
+ * unchanged, with the eight headers of an agent's output, and committed with their offsets: the limit of what any agent
+ * on this client can reach. It handles no rebalance, no error and no shutdown.
+ *
+ *     node pass-through.js <brokers> <input topic> <output topic> <group>
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { asKafkaError, call, kafka } from '@kafnus/agent-runtime';
+
+const commitEveryMs = 100;
+const commitEveryRecords = 10_000;
+const batchSize = 1000;
+const timeoutMs = 30_000;
+
+interface Message {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly timestamp: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+}
+
+const [brokers = '', inputTopic = '', output = '', group = ''] = process.argv.slice(2);
+
+const headers = [
+  { 'fiware-service': 'city0000' },
+  { 'fiware-servicepath': 'stations' },
+  { 'fiware-datamodel': '' },
+  { entityType: 'airqualityobserved' },
+  { entityId: 'urn_ngsi_ld_airqualityobserved_0000000' },
+  { suffix: '' },
+  { target_table: 'city0000.stations_airqualityobserved' },
+  { 'fiware-correlator': '0' },
+];
+
+// What the agents set, where it bears on speed.
+const consumer = new kafka.KafkaConsumer(
+  {
+    'bootstrap.servers': brokers,
+    'group.id': group,
+    'enable.auto.commit': false,
+    'isolation.level': 'read_committed',
+    'check.crcs': false,
+    'queued.min.messages': 10_000,
+    'queued.max.messages.kbytes': 16_384,
+    'fetch.wait.max.ms': 100,
+  },
+  { 'auto.offset.reset': 'earliest' },
+);
+const producer = new kafka.Producer(
+  {
+    'bootstrap.servers': brokers,
+    'transactional.id': group,
+    'linger.ms': 5,
+    'queue.buffering.max.kbytes': 65_536,
+    partitioner: 'murmur2_random',
+  },
+  {},
+);
+
+await call((done) => consumer.connect({ timeout: timeoutMs }, done));
+await call((done) => producer.connect({ timeout: timeoutMs }, done));
+producer.setPollInBackground(true);
+await call((done) => producer.initTransactions(timeoutMs, done));
+consumer.setDefaultConsumeTimeout(commitEveryMs);
+consumer.setDefaultIsTimeoutOnlyForFirstMessage(true);
+consumer.subscribe([inputTopic]);
+// Whoever started this ends it by a signal, and with it goes when the channel closes.
+process.once('disconnect', () => process.exit(0));
+
+const next = (): Promise<Message[]> => call((done) => consumer.consume(batchSize, done));
+
+/** The next records are fetched while the last ones are produced and committed. */
+let fetching = next();
+for (;;) {
+  await call((done) => producer.beginTransaction(done));
+  const since = performance.now();
+  const offsets = new Map<number, number>();
+  let count = 0;
+  do {
+    const messages = await fetching;
+    fetching = next();
+    for (const { partition, offset, timestamp, key, value } of messages) {
+      for (;;) {
+        try {
+          producer.produce(output, null, value, key, timestamp, undefined, headers);
+          break;
+        } catch (error) {
+          if (asKafkaError(error).code !== kafka.CODES.ERRORS['ERR__QUEUE_FULL']) throw error;
+          await sleep(1);
+        }
+      }
+      offsets.set(partition, offset + 1);
+    }
+    count += messages.length;
+  } while (count < commitEveryRecords && performance.now() - since < commitEveryMs);
+  if (count > 0) {
+    const positions = [...offsets].map(([partition, offset]) => ({ topic: inputTopic, partition, offset }));
+    await call((done) => producer.sendOffsetsToTransaction(positions, consumer, timeoutMs, done));
+  }
+  await call((done) => producer.commitTransaction(timeoutMs, done));
+}

@@ -1,0 +1,33 @@
+/** Section "peers": historic beside other ways to do its work. */
+import type { LocalKafka } from '@kafnus/agent-testkit';
+import { agentContender } from '../contender.js';
+import type { Options } from '../options.js';
+import { backlogTable } from '../pipeline/throughput.js';
+import { writeNotifications } from '../pipeline/write-backlog.js';
+import { runRounds, type BacklogFigures } from '../rounds.js';
+import { shown } from '../table.js';
+import { kafkaStreams, passThrough } from './contenders.js';
+import { buildStreamsApplication } from './kafka-streams.js';
+import { requireSameOutput } from './same-output.js';
+
+export interface PeersResult {
+  readonly records: number;
+  readonly contenders: readonly BacklogFigures[];
+}
+
+/** @throws Error when Kafka Streams does not write what historic writes: then there is nothing to compare */
+export async function measurePeers(kafka: LocalKafka, { records, rounds }: Options): Promise<PeersResult> {
+  const streams = kafkaStreams(await buildStreamsApplication());
+  const historic = agentContender('historic');
+  await requireSameOutput(kafka, [historic, streams]);
+  // Long: a Java virtual machine needs some seconds of load before its compiler rests.
+  const long = Math.round(records * 1.5);
+  const backlog = await writeNotifications(kafka, 'raw_long', long);
+  const entries = [historic, passThrough, streams].map((contender) => ({ contender, backlog }));
+  return { records: long, contenders: await runRounds(entries, rounds, { contender: historic, backlog }) };
+}
+
+export function peersTable({ records, contenders }: PeersResult): string {
+  const title = `historic beside its peers: ${shown(records)} notifications, exactly once, commits every 100 ms`;
+  return backlogTable(title, contenders, 'historic');
+}

@@ -1,0 +1,40 @@
+/**
+ * A program of its own: writes notifications at a steady rate. Each carries, as its correlator, its number and the moment
+ * at which it was due; agents hand the correlator on. The clock is the monotonic one, which the processes of a machine share.
+ */
+import { call, kafka } from '@kafnus/agent-runtime';
+import { partitionHash } from '@kafnus/ngsi-core';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { notification, rawHeaders, tenantName, typicalLoad } from '../notification.js';
+import { quantile } from '../statistics.js';
+import type { LatencyPlan, ProducerReport } from './latency.js';
+
+// It lives until it is let go, so that its report arrives, and dies with whom it reports to.
+process.once('disconnect', () => process.exit());
+
+const plan = JSON.parse(process.argv[2] ?? '') as LatencyPlan;
+const { brokers, topic, partitions, rate, warmUp, counted } = plan;
+
+const producer = new kafka.Producer({ 'bootstrap.servers': brokers, 'linger.ms': 0, acks: 'all' }, {});
+await call((done) => producer.connect({ timeout: 10_000 }, done));
+producer.setPollInBackground(true);
+
+const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6;
+const start = nowMs() + 100;
+const late: number[] = [];
+for (let place = 0; place < warmUp + counted;) {
+  for (let due = start + (place * 1000) / rate; due <= nowMs() && place < warmUp + counted;) {
+    const value = Buffer.from(notification(place, typicalLoad));
+    const key = `${place % typicalLoad.entities}`;
+    const headers = rawHeaders(tenantName(0), `${place} ${due}`);
+    producer.produce(topic, partitionHash(key) % partitions, value, key, Date.now(), undefined, headers);
+    if (place >= warmUp) late.push(nowMs() - due);
+    place += 1;
+    due = start + (place * 1000) / rate;
+  }
+  await sleep(1);
+}
+await call((done) => producer.flush(30_000, done));
+await call((done) => producer.disconnect(done));
+const report: ProducerReport = { lateP99: quantile(late, 0.99) };
+process.send?.(report);

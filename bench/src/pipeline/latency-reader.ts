@@ -1,0 +1,58 @@
+/** A program of its own: reads committed records as they come, and looks how old they are. See latency-producer.ts. */
+import { call, kafka } from '@kafnus/agent-runtime';
+import { quantile } from '../statistics.js';
+import type { LatencyPlan, ReaderReport } from './latency.js';
+
+// It lives until it is let go, so that its report arrives, and dies with whom it reports to.
+process.once('disconnect', () => process.exit());
+
+const plan = JSON.parse(process.argv[2] ?? '') as LatencyPlan;
+const { brokers, topic, partitions, warmUp, counted } = plan;
+const patienceMs = 30_000;
+
+const consumer = new kafka.KafkaConsumer(
+  {
+    'bootstrap.servers': brokers,
+    'group.id': 'bench-reader',
+    'enable.auto.commit': false,
+    'isolation.level': 'read_committed',
+    'fetch.wait.max.ms': 100,
+  },
+  {},
+);
+await call((done) => consumer.connect({ timeout: 10_000 }, done));
+consumer.setDefaultConsumeTimeout(100);
+consumer.setDefaultIsTimeoutOnlyForFirstMessage(true);
+consumer.assign(Array.from({ length: partitions }, (_, partition) => ({ topic, partition, offset: 0 })));
+process.send?.('ready');
+
+interface Message {
+  readonly headers?: readonly Readonly<Record<string, Buffer>>[];
+}
+
+const seen = new Set<number>();
+const latencies: number[] = [];
+let last = performance.now();
+while (seen.size < warmUp + counted) {
+  const messages = await call<readonly Message[]>((done) => consumer.consume(1000, done));
+  const now = Number(process.hrtime.bigint()) / 1e6;
+  for (const { headers } of messages) {
+    const correlator = headers?.find((header) => header['fiware-correlator'])?.['fiware-correlator']?.toString() ?? '';
+    const [place, due] = correlator.split(' ').map(Number);
+    if (place === undefined || due === undefined) throw new Error(`a record without its due time: '${correlator}'`);
+    // At-least-once may repeat: the first arrival counts.
+    if (!seen.has(place) && place >= warmUp) latencies.push(now - due);
+    seen.add(place);
+    last = performance.now();
+  }
+  if (performance.now() - last > patienceMs) {
+    throw new Error(`nothing arrived for ${patienceMs / 1000} s, after ${seen.size} of ${warmUp + counted} records`);
+  }
+}
+await call((done) => consumer.disconnect(done));
+const report: ReaderReport = {
+  p50: quantile(latencies, 0.5),
+  p99: quantile(latencies, 0.99),
+  max: quantile(latencies, 1),
+};
+process.send?.(report);

@@ -1,0 +1,199 @@
+/**
+ * Section "latency": from the moment at which a notification is due at the producer to its arrival at a `read_committed`
+ * reader of the output topic. Producer, agent and reader are processes of their own; the producer keeps to its rate whatever
+ * happens (an open loop), so that a pause counts for every notification that waited in it.
+ */
+import { createTopics, type LocalKafka } from '@kafnus/agent-testkit';
+import { fork, type ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { agentContender, outputTopic, type Contender } from '../contender.js';
+import { tenantName } from '../notification.js';
+import { observe } from '../observer.js';
+import type { Options } from '../options.js';
+import { kafkaStreams } from '../peers/contenders.js';
+import { buildStreamsApplication } from '../peers/kafka-streams.js';
+import { progress } from '../progress.js';
+import { nextRun } from '../rounds.js';
+import { median, rounded } from '../statistics.js';
+import { shown, table } from '../table.js';
+import { typicalPartitions } from './write-backlog.js';
+
+/** What the reader tells at its end. Milliseconds. */
+export interface ReaderReport {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+/** What the producer tells: how late it was itself, which is a part of every latency. Milliseconds. */
+export interface ProducerReport {
+  readonly lateP99: number;
+}
+
+/** The plan of one measurement, as the two programs get it. */
+export interface LatencyPlan {
+  readonly brokers: string;
+  readonly topic: string;
+  readonly partitions: number;
+  readonly rate: number;
+  /** Notifications that do not count: just-in-time compilers, first fetches. */
+  readonly warmUp: number;
+  readonly counted: number;
+}
+
+export interface LatencyFigures extends ReaderReport, ProducerReport {
+  readonly name: string;
+  readonly rate: number;
+}
+
+export interface LatencyResult {
+  /** Medians of the rounds. */
+  readonly figures: readonly LatencyFigures[];
+}
+
+export const exactlyOnce = 'historic, exactly once';
+export const atLeastOnce = 'historic, at least once';
+/** The producer and the reader on one topic, without anything in between: what the others cannot be faster than. */
+const nobody = 'nobody in between';
+
+const rates = [200, 1000, 5000];
+const warmUpSeconds = 4;
+const countedSeconds = 8;
+
+export async function measureLatency(kafka: LocalKafka, { rounds }: Options): Promise<LatencyResult> {
+  const contenders: (Contender | undefined)[] = [
+    agentContender('historic', exactlyOnce),
+    agentContender('historic', atLeastOnce, { KAFNUS_DELIVERY: 'at-least-once' }),
+    kafkaStreams(await buildStreamsApplication()),
+    undefined,
+  ];
+  const all: LatencyFigures[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    for (const contender of contenders) {
+      for (const rate of rates) {
+        const figures = await measure(kafka.bootstrapServers, contender, rate);
+        all.push(figures);
+        progress(
+          `round ${round}/${rounds}  ${figures.name}, ${rate}/s: p50 ${shown(figures.p50)}, p99 ${shown(figures.p99)} ms`,
+        );
+      }
+    }
+  }
+  return { figures: medians(all) };
+}
+
+function medians(all: readonly LatencyFigures[]): LatencyFigures[] {
+  const names = new Set(all.map(({ name, rate }) => `${name} ${rate}`));
+  return [...names].flatMap((wanted) => {
+    const group = all.filter(({ name, rate }) => `${name} ${rate}` === wanted);
+    const of = (figure: keyof ReaderReport | keyof ProducerReport): number =>
+      rounded(median(group.map((figures) => figures[figure])), 3);
+    const [first] = group;
+    return first === undefined
+      ? []
+      : [
+          {
+            name: first.name,
+            rate: first.rate,
+            p50: of('p50'),
+            p99: of('p99'),
+            max: of('max'),
+            lateP99: of('lateP99'),
+          },
+        ];
+  });
+}
+
+async function measure(brokers: string, contender: Contender | undefined, rate: number): Promise<LatencyFigures> {
+  const run = nextRun();
+  const inputTopic = `${run}_raw`;
+  const partitions = typicalPartitions;
+  await createTopics(brokers, [{ topic: inputTopic, partitions }]);
+  const output = contender === undefined ? inputTopic : outputTopic(run, tenantName(0));
+  const plan: LatencyPlan = {
+    brokers,
+    topic: inputTopic,
+    partitions,
+    rate,
+    warmUp: rate * warmUpSeconds,
+    counted: rate * countedSeconds,
+  };
+  const job = { brokers, inputTopic, run };
+  if (contender?.prepare) await contender.prepare({ ...job, partitions });
+  else if (contender) await createTopics(brokers, [{ topic: output, partitions }]);
+  const running = contender?.start(job);
+  const reader = startProgram<ReaderReport>('latency-reader.js', { ...plan, topic: output });
+  let producer: Program<ProducerReport> | undefined;
+  try {
+    await reader.ready();
+    producer = startProgram<ProducerReport>('latency-producer.js', plan);
+    const lost = running?.ended.then((how): never => {
+      throw new Error(`${contender?.name} ended: ${how}`);
+    });
+    // It ends in any case, later, when nobody waits for it.
+    lost?.catch(() => undefined);
+    const both = Promise.all([reader.report(), producer.report()]);
+    const [read, produced] = await (lost === undefined ? both : Promise.race([both, lost]));
+    return { name: contender?.name ?? nobody, rate, ...read, ...produced };
+  } finally {
+    reader.child.kill();
+    producer?.child.kill();
+    await running?.stop();
+    const observer = await observe(brokers, run);
+    await observer.deleteTopics([...new Set([inputTopic, output])]);
+    await observer.close();
+  }
+}
+
+interface Program<R> {
+  readonly child: ChildProcess;
+  /** Resolves when it says so; rejects when it ends before. */
+  ready(): Promise<void>;
+  /** What it reports when it is done; rejects when it ends before. */
+  report(): Promise<R>;
+}
+
+/** A program of this folder: it may say `ready`, sends its report when it is done, and ends when it is let go. */
+function startProgram<R>(script: string, plan: LatencyPlan): Program<R> {
+  const child = fork(fileURLToPath(new URL(script, import.meta.url)), [JSON.stringify(plan)]);
+  let reported: R | undefined;
+  let ready = false;
+  let end: string | undefined;
+  const changes = new Set<() => void>();
+  const changed = (): void => changes.forEach((change) => change());
+  child.on('message', (message) => {
+    if (message === 'ready') ready = true;
+    else reported = message as R;
+    changed();
+  });
+  child.once('exit', (code, signal) => {
+    end = `${code ?? signal}`;
+    changed();
+  });
+  const until = async <T>(found: () => T | undefined): Promise<T> => {
+    for (;;) {
+      const value = found();
+      if (value !== undefined) return value;
+      if (end !== undefined) throw new Error(`${script} ended with ${end} and no report`);
+      await new Promise<void>((resolve) => changes.add(resolve));
+    }
+  };
+  return {
+    child,
+    ready: () => until(() => ready || undefined).then(() => undefined),
+    report: () => until(() => reported),
+  };
+}
+
+export function latencyTable({ figures }: LatencyResult): string {
+  const rows = figures.map(({ name, rate, p50, p99, max, lateP99 }) => [
+    name,
+    shown(rate),
+    shown(p50),
+    shown(p99),
+    shown(max),
+    shown(lateP99),
+  ]);
+  const title = 'Latency from producer to read_committed reader, milliseconds';
+  return table(title, ['', 'notifications/s', 'p50', 'p99', 'max', 'p99 of the producer’s own delay'], rows);
+}
