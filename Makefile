@@ -2,7 +2,7 @@
 # target sets up what it needs, once.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-kafka lockfile build lint format test test-unit test-integration demo bench clean
+.PHONY: help setup setup-kafka lockfile build lint format test test-unit test-integration test-faults demo bench clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -47,15 +47,18 @@ test: $(SETUP) ## Run everything: lint, types, unit to conformance tests, integr
 	@node scripts/test.mjs
 
 test-unit: $(SETUP) ## Run the tests that need no broker; ARGS: what Jest takes, e.g. ARGS=libs/ngsi-core
-	@$(JEST) --ignoreProjects integration --maxWorkers=2 $(ARGS)
+	@$(JEST) --ignoreProjects integration faults --maxWorkers=2 $(ARGS)
 
 test-integration: build setup-kafka ## Run the tests on a real Kafka, which they start; ARGS as above
 	@$(JEST) --selectProjects integration --runInBand $(ARGS)
 
+test-faults: build setup-kafka ## Crash agents and brokers in every way and check that nothing is lost or doubled; ARGS as above
+	@$(JEST) --selectProjects faults --runInBand --verbose $(ARGS)
+
 demo: build ## Watch the agents at work, without any set-up; ARGS: what `kafnus demo` takes
 	@node tools/cli/dist/main.js demo $(ARGS)
 
-bench: build ## Measure throughput and latency; ARGS: what the benchmark takes, e.g. ARGS=--help
+bench: build setup-kafka ## Measure throughput and latency; ARGS: what the benchmark takes, e.g. ARGS=--help
 	@node bench/dist/main.js $(ARGS)
 
 clean: ## Remove what was built; installed packages and downloads stay

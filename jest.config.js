@@ -30,6 +30,11 @@ export default {
       displayName: name,
       testMatch: [`<rootDir>/services/${name}/test/**/*.test.ts`],
     })),
-    { ...shared, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
+    {
+      ...shared,
+      displayName: 'integration',
+      testMatch: ['<rootDir>/test/integration/**/*.test.ts', '<rootDir>/test/faults/quick/*.test.ts'],
+    },
+    { ...shared, displayName: 'faults', testMatch: ['<rootDir>/test/faults/**/*.test.ts'] },
   ],
 };

@@ -38,10 +38,10 @@ import { noState } from './state/partition-store.js';
 import type { PartitionStatus } from './status.js';
 import type { Telemetry } from './telemetry.js';
 
-/** A transaction is committed at this size, however young it is. */
-const maxTransactionRecords = 10_000;
-/** So many records, and the rest of a poll, are decided while the transaction before is being committed. */
-const maxRecordsAhead = 2000;
+/** A transaction is committed at this size, however young it is. See {@link Batch.size}. */
+const maxTransaction = 10_000;
+/** So much, and the rest of a poll, is decided while the transaction before is being committed. See {@link Batch.size}. */
+const maxAhead = 2000;
 /** Two of the same within this time: another process has our identity, and one of us must go. */
 const fencedTwiceMs = 60_000;
 const idleMs = 1000;
@@ -60,6 +60,11 @@ class Batch {
   readonly counts = new LedgerBatch();
   readonly since = performance.now();
   outputs = 0;
+
+  /** Records read, or written when these are more: a notification may hold one entity or a thousand. */
+  get size(): number {
+    return Math.max(this.counts.records, this.outputs);
+  }
 }
 
 /** One agent at work. {@link run} resolves when it has stopped, and rejects when the process must end with an error. */
@@ -174,7 +179,7 @@ export class AgentLoop {
 
   #wantsRecords(): boolean {
     // What is decided behind a commit in flight is bounded, and so is memory while a broker is slow.
-    return this.#committing === undefined || (this.#batch?.counts.records ?? 0) < maxRecordsAhead;
+    return this.#committing === undefined || this.#batch === undefined || this.#batch.size < maxAhead;
   }
 
   async #process(records: readonly InputRecord[]): Promise<void> {
@@ -293,7 +298,7 @@ export class AgentLoop {
     return (
       this.#drained ||
       this.#age() >= this.#options.config.commitIntervalMs ||
-      (this.#batch?.counts.records ?? 0) >= maxTransactionRecords
+      (this.#batch?.size ?? 0) >= maxTransaction
     );
   }
 

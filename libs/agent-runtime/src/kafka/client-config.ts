@@ -150,6 +150,8 @@ export function producerProperties(config: RuntimeConfig, agent: string): Proper
     ...common(config, agent),
     'allow.auto.create.topics': false,
     'linger.ms': 5,
+    // A coordinator that still writes the markers of the last transaction sends us away for this long: 100 ms by default.
+    'retry.backoff.ms': 5,
     'queue.buffering.max.kbytes': 65_536,
     'queue.buffering.max.messages': 100_000,
     // A topic was there when it was looked up: a producer that does not find it has waited long enough after this time, and

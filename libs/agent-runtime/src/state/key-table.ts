@@ -116,7 +116,8 @@ export class KeyTable {
       // A key longer than a chunk gets a chunk of its own size.
       this.#chunks.push(Buffer.allocUnsafeSlow(Math.max(chunkBytes, needed)));
       this.#used = 0;
-      if (this.#chunks.length * chunkBytes > 0x1_0000_0000) throw new RangeError('more than 4 GiB of keys in one partition');
+      if (this.#chunks.length * chunkBytes > 0x1_0000_0000)
+        throw new RangeError('more than 4 GiB of keys in one partition');
     }
     const last = this.#chunks.length - 1;
     const chunk = this.#chunks[last];

@@ -1,0 +1,97 @@
+/** Brokers of a three-node cluster that go away: in order, by force, behind a network that fails. */
+import { expect, test } from '@jest/globals';
+import type { LocalBroker, LocalKafka } from '@kafnus/agent-testkit';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from './harness/eventually.js';
+import { expectExactlyOnce } from './harness/expectations.js';
+import { withFleet, type Fleet } from './harness/fleet.js';
+import { describeFaults } from './harness/suite.js';
+import { Workload } from './harness/workload.js';
+
+/** Both of Kafka's coordinators are found by a hash: the leader of that partition of the topic in which they keep their state. */
+async function coordinator(kafka: LocalKafka, stateTopic: string, id: string): Promise<LocalBroker> {
+  const answer = await kafka.tool('org.apache.kafka.tools.TopicCommand', '--describe', '--topic', stateTopic);
+  const leaders = [...answer.matchAll(/Partition: (\d+)\s+Leader: (\d+)/g)].map(([, , leader]) => leader);
+  const leader = leaders[(javaHash(id) & 0x7fffffff) % leaders.length];
+  const broker = kafka.brokers.find((candidate) => String(candidate.id) === leader);
+  if (broker === undefined) throw new Error(`no coordinator of ${id} in: ${answer}`);
+  return broker;
+}
+
+/** Java's String.hashCode. */
+function javaHash(text: string): number {
+  let hash = 0;
+  for (const character of text) hash = (Math.imul(31, hash) + character.charCodeAt(0)) | 0;
+  return hash;
+}
+
+const coordinators = {
+  transactions: ({ group }: Workload) => ['__transaction_state', `${group}-pod-0`] as const,
+  group: ({ group }: Workload) => ['__consumer_offsets', group] as const,
+};
+
+/** As an operator waits between two restarts: every replica is in sync again. */
+async function inSync(kafka: LocalKafka): Promise<void> {
+  const behind = (): Promise<string> =>
+    kafka.tool('org.apache.kafka.tools.TopicCommand', '--describe', '--under-replicated-partitions');
+  for (const deadline = Date.now() + 60_000; (await behind()).trim() !== ''; await sleep(200)) {
+    if (Date.now() > deadline) throw new Error(`not in sync: ${await behind()}`);
+  }
+}
+
+/** Two agents at work while something happens to the brokers; then the end. */
+async function whileRecordsFlow(kafka: LocalKafka, work: (fleet: Fleet) => Promise<void>): Promise<void> {
+  await withFleet(kafka, new Workload({ agent: 'lastdata' }), {}, async (fleet) => {
+    const flow = fleet.flow(300);
+    const agents = [fleet.start('pod-0'), fleet.start('pod-1')];
+    await Promise.all(agents.map((agent) => agent.until('at work', ({ ledger }) => ledger.read > 0)));
+    await work(fleet);
+    await flow.stop();
+    await fleet.finished();
+    // Whatever the brokers did, no agent had to be started again.
+    expect(agents.map(({ end }) => end)).toEqual([undefined, undefined]);
+    await expectExactlyOnce(fleet.workload, kafka, { alive: agents });
+    await Promise.all(agents.map((agent) => agent.stop()));
+  });
+}
+
+describeFaults('a cluster of three', { brokers: 3, proxied: true }, (kafka) => {
+  test.each(['SIGTERM', 'SIGKILL'] as const)('is restarted broker by broker with %s', async (signal) => {
+    await whileRecordsFlow(kafka(), async () => {
+      for (const broker of kafka().brokers) {
+        const { pid } = broker;
+        if (signal === 'SIGTERM') await broker.stop();
+        else await broker.kill();
+        expect(broker.pid).toBeUndefined();
+        await broker.start();
+        expect(broker.pid).not.toBe(pid);
+        await inSync(kafka());
+      }
+    });
+  });
+
+  test.each(['transactions', 'group'] as const)('loses the coordinator of the %s', async (kind) => {
+    await whileRecordsFlow(kafka(), async ({ workload }) => {
+      const [stateTopic, id] = coordinators[kind](workload);
+      const broker = await coordinator(kafka(), stateTopic, id);
+      await broker.kill();
+      expect(broker.pid).toBeUndefined();
+      await eventually(async () => expect((await coordinator(kafka(), stateTopic, id)).id).not.toBe(broker.id));
+      await broker.start();
+      await inSync(kafka());
+    });
+  });
+
+  test('has a broker that answers nobody, and whose connections are cut then', async () => {
+    await whileRecordsFlow(kafka(), async ({ workload }) => {
+      const { proxy } = await coordinator(kafka(), ...coordinators.transactions(workload));
+      if (proxy === undefined) throw new Error('there is no proxy');
+      const { bytes } = proxy.counters;
+      expect(bytes).toBeGreaterThan(0);
+      proxy.stall();
+      await sleep(12_000);
+      expect(proxy.cut()).toBeGreaterThan(0);
+      await proxy.resume();
+    });
+  });
+});

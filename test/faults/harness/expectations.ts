@@ -1,0 +1,205 @@
+/** The end of every fault test: what the promise of the suite says of a workload that went through. */
+import { expect } from '@jest/globals';
+import {
+  checkExactlyOnce,
+  committedOffsets,
+  endOffsets,
+  expectNoViolations,
+  readAll,
+  type AgentProcess,
+  type DeliveryReport,
+  type LocalKafka,
+  type SeenRecord,
+} from '@kafnus/agent-testkit';
+import type { AgentStatus, InputRecord } from '@kafnus/agent-runtime';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { outputId, type Tally, type Workload } from './workload.js';
+
+export interface Expectations {
+  /** Agents that are alive: their ledgers must add up, and agree with their metrics. */
+  readonly alive?: readonly AgentProcess[];
+  /** The living ones have read everything, and no outcome was unknown: their ledgers are the account of the whole. */
+  readonly complete?: boolean;
+}
+
+/** The outputs once and in order, the dead letters once and unchanged, the offsets at the end, the ledger right. */
+export async function expectExactlyOnce(
+  workload: Workload,
+  kafka: LocalKafka,
+  { alive = [], complete = false }: Expectations = {},
+): Promise<void> {
+  await expectOffsets(workload, kafka);
+  const outputs = await readOutputs(workload, kafka);
+  expectNoViolations(checkExactlyOnce(workload.expected, outputs.map(seen)), workload.name);
+  await expectDeadLetters(workload, kafka, 'once');
+  if (workload.agent === 'lastdata') {
+    expect(tableOf(outputs)).toEqual(workload.table);
+    expect(await readState(workload, kafka)).toEqual(workload.newest);
+  }
+  await expectLedgers(workload, alive, complete);
+}
+
+/**
+ * Nothing lost and nothing that was not sent; what comes again is counted, and its first appearances are in order.
+ * @returns how many records came again
+ */
+export async function expectAtLeastOnce(
+  workload: Workload,
+  kafka: LocalKafka,
+  { alive = [] }: Expectations = {},
+): Promise<number> {
+  await expectOffsets(workload, kafka);
+  const report = checkExactlyOnce(workload.expected, (await readOutputs(workload, kafka)).map(seen));
+  const violations = report.violations.filter(({ kind }) => kind !== 'duplicated');
+  expectNoViolations({ ...report, violations }, workload.name);
+  const letters = await expectDeadLetters(workload, kafka, 'at least once');
+  await expectLedgers(workload, alive, false);
+  return again(report) + letters;
+}
+
+function again({ violations }: DeliveryReport): number {
+  return violations.find(({ kind }) => kind === 'duplicated')?.count ?? 0;
+}
+
+async function expectOffsets(workload: Workload, kafka: LocalKafka): Promise<void> {
+  const ends = workload.ends;
+  expect(await endOffsets(kafka.internalServers, workload.inputTopic)).toEqual(ends);
+  const committed = await committedOffsets(kafka.internalServers, workload.group, workload.inputTopic);
+  expect(ends.map((_, partition) => committed.get(partition) ?? 0)).toEqual(ends);
+}
+
+async function readOutputs(workload: Workload, kafka: LocalKafka): Promise<InputRecord[]> {
+  const writable = workload.tenants.filter((tenant) => !workload.forbidden.has(tenant));
+  return readStable(kafka, ...writable.map((tenant) => workload.outputTopic(tenant)));
+}
+
+/**
+ * Reads topics to their end, as a read_committed reader will see them: once no transaction is open any more. That of a member
+ * that died without a successor of its name lives until its timeout, and the last commit may be answered before its markers
+ * are written.
+ */
+async function readStable({ internalServers }: LocalKafka, ...topics: string[]): Promise<InputRecord[]> {
+  for (const topic of topics) {
+    for (const deadline = Date.now() + 30_000; ; await sleep(100)) {
+      const end = String(await endOffsets(internalServers, topic));
+      const stable = String(await endOffsets(internalServers, topic, 'read_committed'));
+      if (stable === end) break;
+      if (Date.now() > deadline)
+        throw new Error(`${topic}: a transaction hangs; its partitions end at ${end}, stable is ${stable}`);
+    }
+  }
+  return readAll(internalServers, topics, { timeoutMs: 120_000 });
+}
+
+/** @returns how many came again */
+async function expectDeadLetters(
+  workload: Workload,
+  kafka: LocalKafka,
+  times: 'once' | 'at least once',
+): Promise<number> {
+  const letters = await readStable(kafka, workload.deadLetterTopic);
+  const found = new Map<string, InputRecord>();
+  for (const letter of letters) found.set(header(letter, 'fiware-correlator'), letter);
+  const missing = [...workload.letters.keys()].filter((correlator) => !found.has(correlator));
+  expect({ missing, surplus: [...found.keys()].filter((correlator) => !workload.letters.has(correlator)) }).toEqual({
+    missing: [],
+    surplus: [],
+  });
+  for (const [correlator, original] of workload.letters) {
+    const letter = found.get(correlator);
+    const shown = {
+      key: letter?.key?.toString(),
+      value: letter?.value?.toString('latin1'),
+      headers: letter?.headers.slice(0, original.headers.length).map(asText),
+    };
+    const { key, value, headers } = original;
+    const wanted = { key, value: value === null ? undefined : Buffer.from(value).toString('latin1'), headers };
+    expect(shown).toEqual(wanted);
+  }
+  if (times === 'once') expect(letters).toHaveLength(workload.letters.size);
+  return letters.length - workload.letters.size;
+}
+
+/** What the changelog says after compaction: the state that the next owner would restore. */
+async function readState(workload: Workload, kafka: LocalKafka): Promise<Map<string, number>> {
+  const entries = await readStable(kafka, workload.changelogTopic);
+  return new Map(entries.map(({ key, value }) => [String(key), Number(value)]));
+}
+
+async function expectLedgers(workload: Workload, alive: readonly AgentProcess[], complete: boolean): Promise<void> {
+  const all: Record<string, Tally> = {};
+  for (const agent of alive) {
+    const { ledger } = await agent.health();
+    const metrics = await talliesOf(agent);
+    expect(balanced(ledger)).toBe(true);
+    for (const [tenant, totals] of Object.entries(ledger.tenants)) {
+      expect(balanced(totals)).toBe(true);
+      const tally = tallyOf(totals);
+      expect(metrics.get(tenant)).toEqual(tally);
+      const sum = (all[tenant] ??= { read: 0, emitted: 0, skipped: 0, rejected: 0 });
+      for (const end of ['read', 'emitted', 'skipped', 'rejected'] as const) sum[end] += tally[end];
+    }
+  }
+  if (complete) expect(all).toEqual(Object.fromEntries(workload.tallies));
+}
+
+type Totals = AgentStatus['ledger']['tenants'][string];
+
+function balanced(totals: Totals): boolean {
+  const { read, emitted, skipped, rejected } = tallyOf(totals);
+  return read === emitted + skipped + rejected;
+}
+
+function tallyOf({ read, emitted, skipped, rejected }: Totals): Tally {
+  return { read, emitted, skipped: sum(skipped), rejected: sum(rejected) };
+}
+
+/** The same counts as Prometheus would see them. */
+async function talliesOf(agent: AgentProcess): Promise<Map<string, Tally>> {
+  const tallies = new Map<string, Tally>();
+  const { body } = await agent.get('/metrics');
+  for (const line of body.split('\n')) {
+    const [, end, labels = '', value] =
+      /^kafnus_records_(read|emitted|skipped|rejected)_total\{(.*)\} (\d+)$/.exec(line) ?? [];
+    const tenant = /tenant="([^"]*)"/.exec(labels)?.[1];
+    if (end === undefined || tenant === undefined) continue;
+    const tally = tallies.get(tenant) ?? { read: 0, emitted: 0, skipped: 0, rejected: 0 };
+    tally[end as keyof Tally] += Number(value);
+    tallies.set(tenant, tally);
+  }
+  return tallies;
+}
+
+/** The value of a metric, summed over its labels, or over those that hold `label`; 0 when there is none. */
+export async function metric(agent: AgentProcess, name: string, label = ''): Promise<number> {
+  const { body } = await agent.get('/metrics');
+  const lines = body.split('\n').filter((line) => line.startsWith(name) && /[ {]/.test(line.charAt(name.length)));
+  return lines.filter((line) => line.includes(label)).reduce((all, line) => all + Number(line.split(' ').at(-1)), 0);
+}
+
+function tableOf(outputs: readonly InputRecord[]): Map<string, number> {
+  const table = new Map<string, number>();
+  for (const output of outputs) {
+    const entity = header(output, 'entityId');
+    if (output.value === null) table.delete(entity);
+    else table.set(entity, (JSON.parse(output.value.toString()) as { payload: { sequence: number } }).payload.sequence);
+  }
+  return table;
+}
+
+function seen(record: InputRecord): SeenRecord {
+  const { topic, partition, offset } = record;
+  return { id: outputId(header(record, 'fiware-correlator'), header(record, 'entityId')), topic, partition, offset };
+}
+
+function header(record: InputRecord, name: string): string {
+  return String(record.headers.find((entry) => name in entry)?.[name] ?? '');
+}
+
+function asText(entry: Readonly<Record<string, string | Buffer>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(entry).map(([name, value]) => [name, value.toString()]));
+}
+
+function sum(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((all, count) => all + count, 0);
+}

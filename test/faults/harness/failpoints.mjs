@@ -1,0 +1,191 @@
+/**
+ * Failpoints for an agent that knows nothing of them: a preload (`node --import failpoints.mjs main.js`) that wraps the calls
+ * of the Kafka client. FAULT names them, separated by commas, as `name:number` with the meaning of the number below; each
+ * that fires writes `failpoint <name>` to standard error, so that a test can prove it.
+ *
+ *     kill-after-produce:n       kill -9 behind the n-th record that is put into the producer's queue
+ *     kill-after-offsets:n       the n-th sendOffsetsToTransaction was answered; commitTransaction is not called yet
+ *     kill-in-commit:n           the n-th commitTransaction was called and is not answered
+ *     kill-after-commit:n        the n-th commitTransaction was answered by the broker; the agent does not know it yet
+ *     kill-after-flush:n         at-least-once: the n-th batch is acknowledged; its offsets are not committed yet
+ *     kill-in-restore:n          at least n records were read of a changelog
+ *     stop-after-produce:n       SIGSTOP behind the n-th record: a zombie with an open transaction
+ *     stop-after-offsets:n       the same with its offsets in the transaction, for want of a commit only
+ *     abort-one-in:n             one commitTransaction in n, at random (FAULT_SEED), fails so that the transaction must be aborted
+ *     slow-step:n                one step takes n ms: the main thread is blocked behind the 100th record
+ *     hang-in-offsets:n          the n-th sendOffsetsToTransaction never comes back
+ *     hang-in-init:n             the n-th initTransactions never comes back; the first is that of the start
+ */
+import { createRequire } from 'node:module';
+import { writeSync } from 'node:fs';
+
+const runtime = new URL('../../../libs/agent-runtime/package.json', import.meta.url);
+const { RdKafka } = createRequire(runtime)('@confluentinc/kafka-javascript');
+const producer = RdKafka.Producer.prototype;
+const consumer = RdKafka.KafkaConsumer.prototype;
+
+/** Where `slow-step` strikes. */
+const SLOW_AT = 100;
+/** How long a commit is under way when `kill-in-commit` strikes: the request has left, the answer may be there or not. */
+const MID_COMMIT_MS = 2;
+
+function fired(name) {
+  writeSync(2, `failpoint ${name}\n`);
+}
+
+/** Nothing else happens in this thread meanwhile. */
+function block(milliseconds) {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+}
+
+function die(name) {
+  fired(name);
+  process.kill(process.pid, 'SIGKILL');
+  // The signal arrives in its own time.
+  block(Infinity);
+}
+
+function freeze(name) {
+  fired(name);
+  process.kill(process.pid, 'SIGSTOP');
+  block(100);
+}
+
+/** Replaces a method; `wrap` gets the original, bound, and the arguments. */
+function around(prototype, method, wrap) {
+  const original = prototype[method];
+  prototype[method] = function (...args) {
+    return wrap.call(this, original.bind(this), args);
+  };
+}
+
+/** Runs `then` when the callback of a call, its last argument, is called without an error; the callback itself comes after. */
+function answered(args, then) {
+  const done = args.at(-1);
+  return [
+    ...args.slice(0, -1),
+    (error, ...rest) => {
+      if (!error) then(...rest);
+      done(error, ...rest);
+    },
+  ];
+}
+
+/** True at the n-th call. */
+function nth(n) {
+  let calls = 0;
+  return () => ++calls === n;
+}
+
+/** Random numbers from 0 to 1 that repeat with their seed (mulberry32). */
+function random(seed) {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+function hang(name, n, method) {
+  const due = nth(n);
+  around(producer, method, (original, args) => {
+    if (!due()) return original(...args);
+    fired(name);
+  });
+}
+
+const failpoints = {
+  'kill-after-produce'(name, n) {
+    const due = nth(n);
+    around(producer, 'produce', (original, args) => {
+      const result = original(...args);
+      if (due()) die(name);
+      return result;
+    });
+  },
+  'kill-after-offsets'(name, n) {
+    const due = nth(n);
+    around(producer, 'sendOffsetsToTransaction', (original, args) =>
+      original(...answered(args, () => due() && die(name))),
+    );
+  },
+  'kill-in-commit'(name, n) {
+    const due = nth(n);
+    around(producer, 'commitTransaction', (original, args) => {
+      if (!due()) return original(...args);
+      setTimeout(() => die(name), MID_COMMIT_MS);
+      // Not answered: the callback would let the agent go on.
+      return original(...args.slice(0, -1), () => undefined);
+    });
+  },
+  'kill-after-commit'(name, n) {
+    const due = nth(n);
+    around(producer, 'commitTransaction', (original, args) => original(...answered(args, () => due() && die(name))));
+  },
+  'kill-after-flush'(name, n) {
+    const due = nth(n);
+    around(producer, 'flush', (original, args) => original(...answered(args, () => due() && die(name))));
+  },
+  'kill-in-restore'(name, n) {
+    let seen = 0;
+    around(consumer, 'consume', function (original, args) {
+      if (!String(this.globalConfig['client.id']).endsWith('-restore')) return original(...args);
+      // Small bites, so that a restore has a middle.
+      const [, done] = args;
+      return original(...answered([100, done], (messages) => (seen += messages.length) >= n && die(name)));
+    });
+  },
+  'stop-after-produce'(name, n) {
+    const due = nth(n);
+    around(producer, 'produce', (original, args) => {
+      const result = original(...args);
+      if (due()) freeze(name);
+      return result;
+    });
+  },
+  'stop-after-offsets'(name, n) {
+    const due = nth(n);
+    around(producer, 'sendOffsetsToTransaction', (original, args) =>
+      original(...answered(args, () => due() && freeze(name))),
+    );
+  },
+  'abort-one-in'(name, n) {
+    const next = random(Number(process.env.FAULT_SEED ?? 1));
+    around(producer, 'commitTransaction', (original, args) => {
+      if (next() >= 1 / n) return original(...args);
+      fired(name);
+      const error = Object.assign(new Error('failpoint: this transaction must be aborted'), {
+        code: RdKafka.CODES.ERRORS.ERR_INVALID_TXN_STATE,
+        isFatal: false,
+        isRetriable: false,
+        isTxnRequiresAbort: true,
+      });
+      setImmediate(args.at(-1), error);
+    });
+  },
+  'slow-step'(name, milliseconds) {
+    const due = nth(SLOW_AT);
+    around(producer, 'produce', (original, args) => {
+      if (due()) {
+        fired(name);
+        block(milliseconds);
+      }
+      return original(...args);
+    });
+  },
+  'hang-in-offsets'(name, n) {
+    hang(name, n, 'sendOffsetsToTransaction');
+  },
+  'hang-in-init'(name, n) {
+    hang(name, n, 'initTransactions');
+  },
+};
+
+for (const given of (process.env.FAULT ?? '').split(',').filter(Boolean)) {
+  const [name, number] = given.split(':');
+  if (!Object.hasOwn(failpoints, name) || !(Number(number) > 0))
+    throw new Error(`FAULT: there is no failpoint '${given}'`);
+  failpoints[name](name, Number(number));
+}

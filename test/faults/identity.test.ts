@@ -1,0 +1,98 @@
+/** Processes that are not what they take themselves for: two with one name, one that slept too long, one whose commits fail. */
+import { expect, test } from '@jest/globals';
+import { expectExactlyOnce, metric } from './harness/expectations.js';
+import { consumer, withFleet } from './harness/fleet.js';
+import { describeFaults } from './harness/suite.js';
+import { Workload } from './harness/workload.js';
+
+describeFaults('an agent', {}, (kafka) => {
+  test('of two processes with one instance id, exactly one lives', async () => {
+    await withFleet(kafka(), new Workload({ agent: 'lastdata' }), {}, async (fleet) => {
+      const flow = fleet.flow(500);
+      const first = fleet.start('twin');
+      await first.until('at work', ({ ledger }) => ledger.read > 0);
+      const second = fleet.start('twin');
+      await Promise.race([first.ended, second.ended]);
+      const [dead, alive] = first.end === undefined ? [second, first] : [first, second];
+      expect(dead.end).toEqual({ code: 1, signal: null });
+      await dead.untilLogged('KAFNUS_INSTANCE_ID');
+
+      const { ledger } = await alive.health();
+      await alive.until('at work alone', (status) => status.ledger.read > ledger.read + 1000);
+      await flow.stop();
+      await fleet.finished();
+      expect(alive.end).toBeUndefined();
+      await expectExactlyOnce(fleet.workload, kafka(), { alive: [alive] });
+      await alive.stop();
+    });
+  });
+
+  test('whose step takes longer than max.poll.interval.ms loses its partitions and comes back', async () => {
+    const hasty = consumer({ 'session.timeout.ms': 3000, 'heartbeat.interval.ms': 500, 'max.poll.interval.ms': 4000 });
+    await withFleet(kafka(), new Workload({ agent: 'lastdata' }), hasty, async (fleet) => {
+      await fleet.produce(3000);
+      const slow = fleet.start('slow', { fault: 'slow-step:12000' });
+      await slow.untilLogged('failpoint slow-step');
+      const heir = fleet.start('heir');
+      await heir.until('given all partitions', ({ assignment }) => assignment.length === 4);
+      await slow.untilLogged('partitions lost');
+      await slow.until('back', ({ assignment }) => assignment.length === 2);
+      await fleet.produce(1000);
+      await fleet.finished();
+      expect(await metric(slow, 'kafnus_transactions_aborted_total')).toBeGreaterThan(0);
+      await expectExactlyOnce(fleet.workload, kafka(), { alive: [slow, heir], complete: true });
+      await slow.stop();
+      await heir.stop();
+    });
+  });
+
+  test.each(['historic', 'lastdata'] as const)('%s of which one commit in three is aborted', async (agent) => {
+    await withFleet(kafka(), new Workload({ agent }), { KAFNUS_BATCH_SIZE: '100' }, async (fleet) => {
+      const unlucky = fleet.start('unlucky', { fault: 'abort-one-in:3' });
+      const flow = fleet.flow(1000);
+      await unlucky.until('busy', ({ ledger }) => ledger.read > 5000);
+      await flow.stop();
+      await fleet.finished();
+      expect(await metric(unlucky, 'kafnus_transactions_aborted_total')).toBeGreaterThan(5);
+      await expectExactlyOnce(fleet.workload, kafka(), { alive: [unlucky], complete: true });
+      await unlucky.stop();
+    });
+  });
+
+  test('whose offsets are never answered starts anew by itself', async () => {
+    await withFleet(kafka(), new Workload({ agent: 'lastdata' }), { KAFNUS_BATCH_SIZE: '200' }, async (fleet) => {
+      await fleet.produce(3000);
+      const agent = fleet.start('pod-0', { fault: 'hang-in-offsets:2' });
+      await fleet.finished();
+      await agent.untilLogged('failpoint hang-in-offsets');
+      await agent.untilLogged('sendOffsetsToTransaction did not come back');
+      expect(await metric(agent, 'kafnus_recoveries_total')).toBe(1);
+      await expectExactlyOnce(fleet.workload, kafka(), { alive: [agent], complete: true });
+      await agent.stop();
+    });
+  });
+
+  test('that hangs for good says that it is stalled, and its successor goes on', async () => {
+    await withFleet(
+      kafka(),
+      new Workload({ agent: 'historic' }),
+      { KAFNUS_STALL_TIMEOUT_MS: '10000' },
+      async (fleet) => {
+        await fleet.produce(3000);
+        const fault = 'hang-in-offsets:2,hang-in-init:2';
+        const hanging = fleet.start('pod-0', { fault, env: { KAFNUS_BATCH_SIZE: '200' } });
+        await hanging.untilLogged('failpoint hang-in-init');
+        await hanging.untilLogged('stalled: there is lag and no progress');
+        expect((await hanging.get('/live')).status).toBe(503);
+        // What an orchestrator does then.
+        const asked = Date.now();
+        expect(await hanging.kill('SIGTERM')).toEqual({ code: 1, signal: null });
+        expect(Date.now() - asked).toBeLessThan(6000);
+        const successor = fleet.start('pod-0');
+        await fleet.finished();
+        await expectExactlyOnce(fleet.workload, kafka(), { alive: [successor] });
+        await successor.stop();
+      },
+    );
+  });
+});

@@ -1,0 +1,146 @@
+/** Topics that change under a running agent, and topics that refuse. */
+import { expect, test } from '@jest/globals';
+import { createTopics, endOffsets, readAll, type LocalKafka } from '@kafnus/agent-testkit';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expectExactlyOnce, metric } from './harness/expectations.js';
+import { withFleet } from './harness/fleet.js';
+import { describeFaults } from './harness/suite.js';
+import { Workload } from './harness/workload.js';
+
+function topicCommand(kafka: LocalKafka, ...args: string[]): Promise<string> {
+  return kafka.tool('org.apache.kafka.tools.TopicCommand', ...args);
+}
+
+describeFaults('topics', {}, (kafka) => {
+  test('partitions that the input gains are consumed', async () => {
+    const workload = new Workload({ agent: 'historic' });
+    await withFleet(kafka(), workload, {}, async (fleet) => {
+      const agent = fleet.start('pod-0');
+      await fleet.produce(2000);
+      await agent.ready();
+      await topicCommand(kafka(), '--alter', '--topic', workload.inputTopic, '--partitions', '6');
+      workload.grow(6);
+      await fleet.produce(2000);
+      await agent.until('the owner of six', ({ assignment }) => assignment.length === 6);
+      await fleet.finished();
+      expect(Math.min(...workload.ends)).toBeGreaterThan(0);
+      await expectExactlyOnce(workload, kafka(), { alive: [agent], complete: true });
+      await agent.stop();
+    });
+  });
+
+  test('partitions that the input of lastdata gains are refused: its state would be in the wrong ones', async () => {
+    const workload = new Workload({ agent: 'lastdata' });
+    await withFleet(kafka(), workload, {}, async (fleet) => {
+      const agent = fleet.start('pod-0');
+      await fleet.produce(1000);
+      await fleet.finished();
+      await topicCommand(kafka(), '--alter', '--topic', workload.inputTopic, '--partitions', '6');
+      expect(await agent.ended).toEqual({ code: 2, signal: null });
+      await agent.untilLogged(
+        `${workload.changelogTopic} has 4 partitions, but its input ${workload.inputTopic} has 6`,
+      );
+      await agent.untilLogged('"Adding partitions\\" in docs/operations.md');
+      // All that came before is there.
+      workload.grow(6);
+      await expectExactlyOnce(workload, kafka());
+    });
+  });
+
+  test('an output topic that is deleted is created again, and records go on', async () => {
+    const workload = new Workload({ agent: 'historic' });
+    await withFleet(kafka(), workload, {}, async (fleet) => {
+      const agent = fleet.start('pod-0');
+      await fleet.produce(2000);
+      await fleet.finished();
+      await topicCommand(kafka(), '--delete', '--topic', workload.outputTopic('city'));
+      // What was in it is gone by the operator's will; what comes from now on is expected, all of it.
+      workload.forget('city');
+      await fleet.produce(2000);
+      await fleet.finished();
+      await expectExactlyOnce(workload, kafka(), { alive: [agent], complete: true });
+      expect(await metric(agent, 'kafnus_topics_created_total')).toBe(4);
+      await agent.stop();
+    });
+  });
+});
+
+const login = {
+  KAFNUS_KAFKA_SECURITY_PROTOCOL: 'sasl_plaintext',
+  KAFNUS_KAFKA_SASL_MECHANISM: 'PLAIN',
+  KAFNUS_KAFKA_SASL_USERNAME: 'agent',
+  KAFNUS_KAFKA_SASL_PASSWORD: 'agent-password',
+};
+
+describeFaults('a cluster with ACLs', { users: { agent: 'agent-password' }, authorizer: true }, (kafka) => {
+  const committedRecords = async (topic: string): Promise<number> =>
+    (await readAll(kafka().internalServers, topic)).length;
+  const allow = (...args: string[]): Promise<string> =>
+    kafka().tool('org.apache.kafka.tools.AclCommand', '--add', '--allow-principal', 'User:agent', ...args);
+
+  test.each(['that exists', 'that is to be created'])(
+    'a tenant whose topic %s is forbidden does not stop the others',
+    async (how) => {
+      const workload = new Workload({ agent: 'historic' });
+      workload.forbidden.add('harbour');
+      const forbidden = workload.outputTopic('harbour');
+      const operations = ['Read', 'Write', 'Describe', 'Create'].flatMap((operation) => ['--operation', operation]);
+      await allow('--group', workload.group, '--operation', 'Read', '--operation', 'Describe');
+      await allow('--transactional-id', `${workload.group}-pod-0`, '--operation', 'Write', '--operation', 'Describe');
+      for (const topic of [workload.inputTopic, workload.deadLetterTopic, workload.outputTopic('city')]) {
+        await allow('--topic', topic, ...operations);
+      }
+      if (how === 'that exists') {
+        await allow('--topic', forbidden, '--operation', 'Describe');
+        await createTopics(kafka().internalServers, [{ topic: forbidden, partitions: 4 }]);
+      }
+      await withFleet(kafka(), workload, login, async (fleet) => {
+        await fleet.produce(2000);
+        const agent = fleet.start('pod-0');
+        await fleet.finished(60_000);
+        await fleet.produce(1000);
+        await fleet.finished(60_000);
+        // An operator must know it.
+        expect(agent.log).toMatch(new RegExp(`"level":"error".*"topic":"${forbidden}".*authori`));
+        expect((await agent.health()).ledger.tenants['harbour']?.rejected['topic-unwritable']).toBeGreaterThan(100);
+        await expectExactlyOnce(workload, kafka(), { alive: [agent], complete: true });
+        if (how === 'that exists') expect(await endOffsets(kafka().internalServers, forbidden)).toEqual([0, 0, 0, 0]);
+        await agent.stop();
+      });
+    },
+  );
+
+  test('a right that is taken away while the agent runs costs that tenant its rows, and no other', async () => {
+    const workload = new Workload({ agent: 'historic' });
+    const topic = workload.outputTopic('harbour');
+    await allow('--group', workload.group, '--operation', 'Read', '--operation', 'Describe');
+    await allow('--transactional-id', `${workload.group}-pod-0`, '--operation', 'Write', '--operation', 'Describe');
+    await allow('--topic', `${workload.name}_`, '--resource-pattern-type', 'prefixed', '--operation', 'All');
+    await withFleet(kafka(), workload, login, async (fleet) => {
+      await fleet.produce(2000);
+      const agent = fleet.start('pod-0');
+      await fleet.finished();
+      const before = await committedRecords(topic);
+      await kafka().tool(
+        'org.apache.kafka.tools.AclCommand',
+        '--add',
+        '--deny-principal',
+        'User:agent',
+        '--topic',
+        topic,
+        '--operation',
+        'Write',
+      );
+      // The brokers learn it in their own time.
+      await sleep(1000);
+      workload.forbidden.add('harbour');
+      await fleet.produce(1000);
+      await fleet.finished(60_000);
+      workload.forbidden.clear();
+      expect(await metric(agent, 'kafnus_transactions_aborted_total', 'topic_authorization_failed')).toBeGreaterThan(0);
+      expect(await committedRecords(topic)).toBe(before);
+      await expectExactlyOnce(workload, kafka(), { alive: [agent], complete: true });
+      await agent.stop();
+    });
+  });
+});
