@@ -2,7 +2,7 @@
 # target sets up what it needs, once.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-kafka lockfile build lint format test test-unit test-integration test-faults demo bench clean
+.PHONY: help setup setup-kafka lockfile build lint format test test-unit test-integration test-faults demo bench bench-all clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -58,7 +58,10 @@ test-faults: build setup-kafka ## Crash agents and brokers in every way and chec
 demo: build ## Watch the agents at work, without any set-up; ARGS: what `kafnus demo` takes
 	@node tools/cli/dist/main.js demo $(ARGS)
 
-bench: build setup-kafka ## Measure throughput and latency; ARGS: what the benchmark takes, e.g. ARGS=--help
+bench: build setup-kafka ## Measure one agent in a minute: records/s, CPU, memory; ARGS: what the benchmark takes, e.g. ARGS=--help
+	@node bench/dist/main.js $(or $(ARGS),--quick)
+
+bench-all: build setup-kafka ## Measure everything, peers included, side by side (about 40 minutes); ARGS as above
 	@node bench/dist/main.js $(ARGS)
 
 clean: ## Remove what was built; installed packages and downloads stay
