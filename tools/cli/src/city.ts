@@ -24,7 +24,7 @@ export interface CityNotification {
   readonly entityType: string;
   /** ISO 8601 in UTC, as in the entity. */
   readonly timeInstant: string;
-  /** The JSON text of the notification: about 900 bytes for air quality, 700 for the others. */
+  /** The JSON text of the notification: about 900 bytes for air quality, 700 for parking, 600 for lights. */
   readonly value: string;
 }
 
@@ -56,12 +56,12 @@ const MODELS: readonly Model[] = (() => {
       TimeInstant: attribute('DateTime', timeInstant),
       dateObserved: attribute('DateTime', timeInstant.replace('.000Z', '+00:00')),
       location: attribute('geo:point', `${lat}, ${lon}`),
-      NO2: measure(random.between(5, 80), 'GQ'),
-      O3: measure(random.between(20, 120), 'GQ'),
-      PM10: measure(random.between(5, 60), 'GQ'),
-      PM25: measure(random.between(2, 40), 'GQ'),
-      temperature: measure(random.between(8, 32), 'CEL'),
-      relativeHumidity: measure(random.between(30, 95), 'P1'),
+      NO2: concentration(random.between(5, 80)),
+      O3: concentration(random.between(20, 120)),
+      PM10: concentration(random.between(5, 60)),
+      PM25: concentration(random.between(2, 40)),
+      temperature: attribute('Number', random.between(8, 32)),
+      relativeHumidity: attribute('Number', random.between(30, 95)),
       airQualityLevel: attribute('Text', random.of(['good', 'moderate', 'poor'])),
     }),
   };
@@ -139,9 +139,9 @@ function attribute(type: string, value: unknown): object {
   return { type, value, metadata: {} };
 }
 
-/** @param unitCode UN/CEFACT: GQ is µg/m³, CEL °C, P1 percent */
-function measure(value: number, unitCode: string): object {
-  return { type: 'Number', value, metadata: { unitCode: { type: 'Text', value: unitCode } } };
+/** A concentration in µg/m³, which is GQ in the codes of UN/CEFACT. */
+function concentration(value: number): object {
+  return { type: 'Number', value, metadata: { unitCode: { type: 'Text', value: 'GQ' } } };
 }
 
 /** A parking spot of about 2.5 by 5 metres, its ring closed. */

@@ -44,7 +44,7 @@ describe('cityNotifications', () => {
     }
     const air = notifications.filter(({ entityType }) => entityType === 'AirQualityObserved');
     expect(Object.keys(JSON.parse(air[0]!.value).data[0])).toHaveLength(2 + 10);
-    for (const { value } of air) expect(Math.abs(value.length - 950)).toBeLessThan(100);
+    for (const { value } of air) expect(Math.abs(value.length - 920)).toBeLessThan(30);
     const types = notifications.map(({ entityType }) => entityType);
     expect(new Set(types)).toEqual(new Set(['AirQualityObserved', 'ParkingSpot', 'Streetlight']));
     expect(new Set(notifications.map(({ service }) => service))).toEqual(new Set(['harbour', 'oldtown']));

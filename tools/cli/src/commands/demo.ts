@@ -15,7 +15,7 @@ then demo_<run>_.
 
   --keep          leave it running until Ctrl-C and tell where the agents are (also: KEEP=1)
   --clean         on a real cluster: delete the topics and groups of this run at the end
-  --timeout TIME  how long the agents may take to be ready, and then to be done (default 30s)
+  --timeout TIME  how long the agents may take to be ready, and then to be done (default 60s)
   --json          print one JSON object at the end, and nothing else
   --help
 
@@ -31,7 +31,7 @@ export const command: Command = {
       {
         keep: { type: 'boolean', default: isOn(io.env['KEEP']) },
         clean: { type: 'boolean', default: false },
-        timeout: { type: 'string', default: '30s' },
+        timeout: { type: 'string', default: '60s' },
         json: { type: 'boolean', default: false },
       },
       false,

@@ -54,7 +54,7 @@ export function verdictLines(
 }
 
 /** Expected and came, one below the other. */
-export function problemLines({ problems }: Verdict, most = 20): string[] {
+export function problemLines({ problems }: Verdict, most = 10): string[] {
   const lines = problems
     .slice(0, most)
     .flatMap(({ agent, what, expected, came }) => [

@@ -40,6 +40,7 @@ export interface DemoOptions {
 }
 
 const POLL_MS = 100;
+const GRACE_MS = 2000;
 
 class Interrupted extends Error {
   override readonly name = 'Interrupted';
@@ -47,7 +48,7 @@ class Interrupted extends Error {
 
 /** @returns the exit code: 0 when all that was expected came, 1 when not, 130 when it was interrupted before it was done */
 export async function runDemo(options: DemoOptions, io: Io): Promise<number> {
-  const started = performance.now();
+  const since = performance.now();
   let interrupted = false;
   const interruption = io.interrupted().then(() => {
     interrupted = true;
@@ -61,7 +62,7 @@ export async function runDemo(options: DemoOptions, io: Io): Promise<number> {
   let code: number = exitCodes.failure;
   let expected: Expectations | undefined;
 
-  const seconds = (): string => `${((performance.now() - started) / 1000).toFixed(1)} s`;
+  const seconds = (): string => `${((performance.now() - since) / 1000).toFixed(1)} s`;
   const done = (what: string, detail: string): void => {
     screen.print(`  ${style.green('✔')} ${what.padEnd(9)} ${detail} ${style.dim(`(${seconds()})`)}`);
   };
@@ -73,19 +74,15 @@ export async function runDemo(options: DemoOptions, io: Io): Promise<number> {
       ended: end !== undefined,
       expected: expected?.counts[name].read,
     }));
-  /** Looks at the agents until the condition holds. @returns false when the time was over, or an agent ended */
-  const watch = async (
-    note: () => string,
-    condition: () => boolean,
-    timeoutMs = options.timeoutMs,
-  ): Promise<boolean> => {
-    const deadline = performance.now() + timeoutMs;
+  /** Looks at the agents until the condition holds. @returns false when the time was over */
+  const watch = async (note: () => string, condition: () => boolean): Promise<boolean> => {
+    const deadline = performance.now() + options.timeoutMs;
     for (;;) {
       if (interrupted) throw new Interrupted();
       await Promise.all(agents.map((agent) => agent.poll()));
       screen.draw(['', ...counterLines(counters(), screen.width, style), '', `  ${style.dim(note())}`]);
       if (condition()) return true;
-      if (performance.now() > deadline || agents.some(({ end }) => end)) return false;
+      if (performance.now() > deadline) return false;
       await sleep(POLL_MS);
     }
   };
@@ -100,14 +97,10 @@ export async function runDemo(options: DemoOptions, io: Io): Promise<number> {
     );
 
     for (const name of agentNames) agents.push(new DemoAgent(name, cluster, {}));
-    if (
-      !(await watch(
-        () => 'the agents start and join their consumer groups',
-        () => agents.every(({ ready }) => ready),
-      ))
-    ) {
+    const started = (): boolean => agents.every(({ ready }) => ready) || agents.some(({ end }) => end);
+    await watch(() => 'the agents start and join their consumer groups', started);
+    if (!agents.every(({ ready }) => ready) || agents.some(({ end }) => end))
       throw new Error(notReady(agents, seconds()));
-    }
     done('agents', `${agentNames.join(', ')}: ready`);
 
     const published = await publish(cluster, (sent, total) =>
@@ -125,11 +118,13 @@ export async function runDemo(options: DemoOptions, io: Io): Promise<number> {
 
     // The ledger counts what is committed, and nothing else.
     const isDone = ({ name, status }: DemoAgent): boolean => (status?.ledger.read ?? 0) >= counts[name].read;
-    const timely = await watch(
+    await watch(
       () => 'the agents work',
-      () => agents.every(isDone),
+      () => agents.every(isDone) || agents.some(({ end }) => end),
     );
-    if (timely) done('processed', 'every record is emitted, skipped or rejected, and committed');
+    // When one has ended, not everything will come: the others finish what they can.
+    if (!agents.every(isDone)) await sleep(GRACE_MS);
+    if (agents.every(isDone)) done('processed', 'every record is emitted, skipped or rejected, and committed');
 
     const seen = await observe(cluster, agents);
     const verdict = verify(names, expected, seen);
@@ -138,11 +133,14 @@ export async function runDemo(options: DemoOptions, io: Io): Promise<number> {
     screen.print(...reportLines(view, screen.width, style));
     screen.print(...verdictLines(view, verdict, screen.width, style));
     if (verdict.problems.length > 0) {
-      screen.print(...problemLines(verdict).map((line) => `  ${line}`));
+      screen.print(
+        ...endings(agents).map((line) => `  ${style.red('✘')} ${line}`),
+        ...problemLines(verdict).map((line) => `  ${line}`),
+      );
       screen.print(...logTails(agents, new Set(verdict.problems.map(({ agent }) => agent))));
     }
     if (options.json) {
-      io.stdout.write(`${JSON.stringify(summary(cluster, agents, seen, published, verdict, started))}\n`);
+      io.stdout.write(`${JSON.stringify(summary(cluster, agents, seen, published, verdict, since))}\n`);
     }
     code = verdict.problems.length === 0 ? exitCodes.ok : exitCodes.failure;
 
@@ -159,13 +157,7 @@ export async function runDemo(options: DemoOptions, io: Io): Promise<number> {
   } catch (error) {
     screen.draw([]);
     if (!(error instanceof Interrupted)) {
-      const ended = agents.filter(({ end }) => end);
-      screen.print(
-        ...logTails(
-          agents,
-          new Set((ended.length > 0 ? ended : agents.filter(({ ready }) => !ready)).map(({ name }) => name)),
-        ),
-      );
+      screen.print(...logTails(agents, new Set(agents.filter(({ ready }) => !ready).map(({ name }) => name))));
       throw error;
     }
     code = exitCodes.interrupted;
@@ -176,11 +168,15 @@ export async function runDemo(options: DemoOptions, io: Io): Promise<number> {
 }
 
 function notReady(agents: readonly DemoAgent[], after: string): string {
-  const ended = agents.flatMap(({ name, end }) =>
-    end ? [`${name} ended (${end.signal ?? `exit code ${end.code}`})`] : [],
-  );
   const waiting = agents.flatMap(({ name, ready, end }) => (ready || end ? [] : [name]));
-  return ended.length > 0 ? ended.join(', ') : `not ready after ${after}: ${waiting.join(', ')}`;
+  return endings(agents).join(', ') || `not ready after ${after}: ${waiting.join(', ')}`;
+}
+
+/** The agents that are no more, and why, as far as that is known. */
+function endings(agents: readonly DemoAgent[]): string[] {
+  return agents.flatMap(({ name, end }) =>
+    end ? [`${name} ended by itself (${end.signal ?? `exit code ${end.code}`})`] : [],
+  );
 }
 
 /** Base 36 of the time and of the process: no two runs have the same topics. */
@@ -227,23 +223,24 @@ async function observe(cluster: Cluster, agents: readonly DemoAgent[]): Promise<
   const names = (await cluster.topics()).filter((topic) => !topic.endsWith('-changelog'));
   const records = await readAll(cluster.address, names);
   const seen = await Promise.all(
-    agents.map(async ({ name, status }, index): Promise<[AgentName, AgentObservation][]> => {
-      if (status === undefined) return [];
-      const unkeyed = (await agents[index]?.unkeyed()) ?? Number.NaN;
-      return [[name, { ledger: status.ledger, unkeyed, stateEntries: status.stateEntries }]];
+    agents.map(async (agent): Promise<[AgentName, AgentObservation][]> => {
+      await agent.poll();
+      if (agent.status === undefined) return [];
+      const { ledger, stateEntries } = agent.status;
+      return [[agent.name, { ledger, unkeyed: await agent.unkeyed(), stateEntries }]];
     }),
   );
   return { topics: names, records, agents: Object.fromEntries(seen.flat()) };
 }
 
+/** Of those that have ended, where there are any: what the others missed followed from that. */
 function logTails(agents: readonly DemoAgent[], concerned: ReadonlySet<AgentName>): string[] {
-  return agents
-    .filter(({ name }) => concerned.has(name))
-    .flatMap((agent) => [
-      '',
-      `  the last lines of ${agent.name}'s log, ${agent.logFile}:`,
-      ...agent.lastLogLines(8).map((line) => `    ${line}`),
-    ]);
+  const ended = agents.filter(({ end }) => end);
+  return (ended.length > 0 ? ended : agents.filter(({ name }) => concerned.has(name))).flatMap((agent) => [
+    '',
+    `  the last lines of ${agent.name}'s log, ${agent.logFile}:`,
+    ...agent.lastLogLines(8).map((line) => `    ${line}`),
+  ]);
 }
 
 function summary(
