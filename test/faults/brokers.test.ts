@@ -51,7 +51,6 @@ async function whileRecordsFlow(kafka: LocalKafka, work: (fleet: Fleet) => Promi
     // Whatever the brokers did, no agent had to be started again.
     expect(agents.map(({ end }) => end)).toEqual([undefined, undefined]);
     await expectExactlyOnce(fleet.workload, kafka, { alive: agents });
-    await Promise.all(agents.map((agent) => agent.stop()));
   });
 }
 

@@ -4,7 +4,7 @@ import type { AgentProcess, LocalKafka } from '@kafnus/agent-testkit';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from './harness/eventually.js';
 import { expectAtLeastOnce, expectExactlyOnce, metric } from './harness/expectations.js';
-import { withFleet } from './harness/fleet.js';
+import { Fleet } from './harness/fleet.js';
 import { describeFaults } from './harness/suite.js';
 import { Workload } from './harness/workload.js';
 
@@ -22,44 +22,55 @@ const outages: readonly (readonly [string, (kafka: LocalKafka) => Promise<void>]
 ];
 
 describeFaults('a cluster', { proxied: true }, (kafka) => {
-  const cases = outages.flatMap(([how, strike]) =>
-    (['exactly-once', 'at-least-once'] as const).map((delivery) => [how, delivery, strike] as const),
-  );
-
-  test.each(cases)('that %s for 30 s: %s', async (_how, delivery, strike) => {
-    await withFleet(kafka(), new Workload({ agent: 'historic' }), { KAFNUS_DELIVERY: delivery }, async (fleet) => {
-      const flow = fleet.flow(500);
-      const agent = fleet.start('pod-0');
-      await agent.until('at work', ({ ledger }) => ledger.read > 1000);
-      const before = await memory(agent);
+  test.each(outages)('that %s for 30 s, with both ways of delivery', async (_how, strike) => {
+    const fleets = await Promise.all(
+      (['exactly-once', 'at-least-once'] as const).map((delivery) =>
+        Fleet.of(kafka(), new Workload({ agent: 'historic' }), { KAFNUS_DELIVERY: delivery }),
+      ),
+    );
+    try {
+      const flows = fleets.map((fleet) => fleet.flow(300));
+      const agents = fleets.map((fleet) => fleet.start('pod-0'));
+      await Promise.all(agents.map((agent) => agent.until('at work', ({ ledger }) => ledger.read > 1000)));
+      const before = await Promise.all(agents.map(memory));
 
       await strike(kafka());
       const struck = Date.now();
       try {
-        await eventually(async () => expect((await agent.get('/ready')).status).toBe(503));
-        expect((await agent.health()).problem).not.toBeNull();
-        let most = before;
+        await eventually(() => expectReadiness(agents, 503), outageMs);
+        for (const agent of agents) expect((await agent.health()).problem).not.toBeNull();
         while (Date.now() - struck < outageMs) {
-          most = Math.max(most, await memory(agent));
+          await expectBounded(agents, before);
           await sleep(500);
         }
-        expect(most - before).toBeLessThan(mostGrowth);
-        expect((await agent.get('/ready')).status).toBe(503);
+        await expectReadiness(agents, 503);
       } finally {
         await Promise.all(kafka().brokers.map(async (broker) => broker.proxy?.resume()));
       }
 
-      await flow.stop();
-      await fleet.finished();
-      expect(agent.end).toBeUndefined();
-      await eventually(async () => expect((await agent.get('/ready')).status).toBe(200));
-      expect(await memory(agent)).toBeLessThan(before + mostGrowth);
-      if (delivery === 'exactly-once') await expectExactlyOnce(fleet.workload, kafka(), { alive: [agent] });
-      else await expectAtLeastOnce(fleet.workload, kafka(), { alive: [agent] });
-      await agent.stop();
-    });
+      await Promise.all(flows.map((flow) => flow.stop()));
+      await Promise.all(fleets.map((fleet) => fleet.finished()));
+      expect(agents.map(({ end }) => end)).toEqual([undefined, undefined]);
+      await eventually(() => expectReadiness(agents, 200));
+      await expectBounded(agents, before);
+      const [once, atLeastOnce] = fleets;
+      if (once) await expectExactlyOnce(once.workload, kafka(), { alive: agents.slice(0, 1) });
+      if (atLeastOnce) await expectAtLeastOnce(atLeastOnce.workload, kafka(), { alive: agents.slice(1) });
+    } finally {
+      await Promise.all(fleets.map((fleet) => fleet.end()));
+    }
   });
 });
+
+async function expectReadiness(agents: readonly AgentProcess[], status: number): Promise<void> {
+  const answers = await Promise.all(agents.map((agent) => agent.get('/ready')));
+  expect(answers.map((answer) => answer.status)).toEqual(agents.map(() => status));
+}
+
+async function expectBounded(agents: readonly AgentProcess[], before: readonly number[]): Promise<void> {
+  const now = await Promise.all(agents.map(memory));
+  now.forEach((bytes, index) => expect(bytes - (before[index] ?? 0)).toBeLessThan(mostGrowth));
+}
 
 /** Resident memory in bytes. */
 function memory(agent: AgentProcess): Promise<number> {

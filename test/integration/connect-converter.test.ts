@@ -3,6 +3,7 @@
  * real Kafka through Connect's own JsonConverter.
  */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import type { AgentStatus } from '@kafnus/agent-runtime';
 import {
   AgentProcess,
   checkWithJsonConverter,
@@ -96,6 +97,9 @@ withKafka(describe)("Kafka Connect's JsonConverter", () => {
     await Promise.all(agents.slice(0, 3).map((agent) => agent.until('done', ({ ledger }) => ledger.read === 2)));
     // The bad date of each of the three is reported, and the report is logged.
     await agents[3]?.until('done', ({ ledger }) => ledger.read === 3);
+    // Its input ends with markers of transactions, which are no lag: an idle agent must not look stuck.
+    const idle = ({ assignment }: AgentStatus): boolean => assignment.every(({ lag }) => lag === 0);
+    await agents[3]?.until('without lag', idle, 20_000);
   });
 
   afterAll(async () => {

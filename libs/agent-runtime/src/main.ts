@@ -2,7 +2,8 @@
  * Starts an agent as a process: configuration, wiring, signals, exit codes.
  *
  *     0  stopped by SIGTERM or SIGINT, with everything committed or handed back
- *     1  a failure that a new process may cure; the last log line says what it was
+ *     1  a failure that a new process may cure; the last log line says what it was. By SIGKILL, when a call of the Kafka client
+ *        hangs in its own thread
  *     2  the configuration is wrong
  */
 import { fileURLToPath } from 'node:url';
@@ -74,7 +75,7 @@ async function runOne<C>(
 ): Promise<number> {
   const wired = wire(agent, config, telemetry);
   if (wired === undefined) return 2;
-  const { loop, inputTopic, deadLetterTopic } = wired;
+  const { loop, session, inputTopic, deadLetterTopic } = wired;
   const watch = watchdog(loop, config, telemetry);
   const status = (): AgentStatus => statusOf(agent.name, config, loop, watch.stalled());
   const ready = (): { ready: boolean; reason: string } => readiness(loop);
@@ -118,6 +119,7 @@ async function runOne<C>(
         1,
         new Error(`not finished within ${config.shutdownTimeoutMs} ms: the open transaction is left to be aborted`),
       );
+      endIfHanging(session);
       process.exit(1);
     }, config.shutdownTimeoutMs).unref();
   };
@@ -135,14 +137,20 @@ async function runOne<C>(
   } finally {
     watch.stop();
     await http.close();
+    endIfHanging(session);
   }
+}
+
+/** process.exit waits for the threads of libuv's pool: while a call of the client holds one for good, only SIGKILL ends the process. */
+function endIfHanging(session: KafkaSession): void {
+  if (session.unreturnedCalls > 0) process.kill(process.pid, 'SIGKILL');
 }
 
 function wire<C>(
   agent: Agent<C>,
   config: RuntimeConfig & C,
   telemetry: Telemetry,
-): { loop: AgentLoop; inputTopic: string; deadLetterTopic: string } | undefined {
+): { loop: AgentLoop; session: KafkaSession; inputTopic: string; deadLetterTopic: string } | undefined {
   try {
     const configured = agent.configure(config);
     const { inputTopic, deadLetterTopic } = configured;
@@ -169,7 +177,7 @@ function wire<C>(
       },
     });
     const loop = new AgentLoop({ agent, configured, config, session, telemetry });
-    return { loop, inputTopic, deadLetterTopic };
+    return { loop, session, inputTopic, deadLetterTopic };
   } catch (error) {
     telemetry.stopped(2, error);
     return undefined;

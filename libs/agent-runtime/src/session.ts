@@ -118,7 +118,10 @@ export interface Session {
    * where the partition started when it was accepted.
    */
   rewind(positions: readonly PartitionOffset[]): Promise<void>;
-  /** The first offset and the end (high watermark) of a partition as far as they are known, without asking anyone. */
+  /**
+   * The first offset and the end of a partition as far as they are known, without asking anyone. The end is the high watermark;
+   * or the offset behind the last record, once it is known that only transaction markers follow it.
+   */
   watermarks(partition: TopicPartition): { readonly low: number; readonly high: number } | null;
 
   /** Opens a transaction; a no-op for at-least-once. */

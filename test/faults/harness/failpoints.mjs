@@ -13,11 +13,14 @@
  *     stop-after-offsets:n       the same with its offsets in the transaction, for want of a commit only
  *     abort-one-in:n             one commitTransaction in n, at random (FAULT_SEED), fails so that the transaction must be aborted
  *     slow-step:n                one step takes n ms: the main thread is blocked behind the 100th record
- *     hang-in-offsets:n          the n-th sendOffsetsToTransaction never comes back
- *     hang-in-init:n             the n-th initTransactions never comes back; the first is that of the start
+ *     hang-in-offsets:n          the n-th sendOffsetsToTransaction never comes back, and holds a thread of libuv's pool
+ *     hang-in-init:n             the same with the n-th initTransactions; the first is that of the start
  */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, open, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 const runtime = new URL('../../../libs/agent-runtime/package.json', import.meta.url);
 const { RdKafka } = createRequire(runtime)('@confluentinc/kafka-javascript');
@@ -93,6 +96,10 @@ function hang(name, n, method) {
   around(producer, method, (original, args) => {
     if (!due()) return original(...args);
     fired(name);
+    // A pipe that nobody writes to: to open it takes for ever.
+    const pipe = join(mkdtempSync(join(tmpdir(), 'kafnus-hang-')), 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    open(pipe, 'r', () => undefined);
   });
 }
 

@@ -70,6 +70,7 @@ export function connectionProperties(
     ...pemOrFile('ca', config.kafkaSslCa),
     ...pemOrFile('certificate', config.kafkaSslCertificate),
     ...pemOrFile('key', config.kafkaSslKey),
+    ...(config.kafkaSslKeyPassword === '' ? {} : { 'ssl.key.password': config.kafkaSslKeyPassword }),
     'socket.keepalive.enable': true,
     // A transaction is a chain of small requests: Nagle's algorithm makes each wait for a delayed acknowledgement (40 ms).
     'socket.nagle.disable': true,
@@ -115,6 +116,8 @@ export function consumerProperties(config: RuntimeConfig, agent: string): Proper
     'enable.auto.commit': false,
     'enable.auto.offset.store': false,
     'isolation.level': 'read_committed',
+    // Where a partition ends cannot be told from offsets: the last ones may be transaction markers.
+    'enable.partition.eof': true,
   };
 }
 

@@ -118,6 +118,12 @@ export class KafkaSession implements Session {
   #producer: KafkaProducer;
   #admin: AdminClient | undefined;
   #batch: InputRecord[] = [];
+  /** For each owned partition the offset behind the last record that was read, or where reading began. */
+  readonly #reached = new Map<string, number>();
+  /** Ends that the consume call in flight has told of. */
+  #ends: (TopicPartition & { readonly offset: number })[] = [];
+  /** For each partition the last end that was reached, and the offset behind the last record before it: between them lie markers. */
+  readonly #drained = new Map<string, { readonly end: number; readonly records: number }>();
   #consuming: Promise<void> | undefined;
   #waiter: (() => void) | undefined;
   /** A rebalance that the loop has not answered yet. */
@@ -126,6 +132,7 @@ export class KafkaSession implements Session {
   #now = performance.now();
   #open = false;
   #closing = false;
+  #unreturned = 0;
 
   constructor(options: KafkaSessionOptions) {
     this.#options = options;
@@ -203,14 +210,23 @@ export class KafkaSession implements Session {
     let topic = '';
     let partition = -1;
     let owned = false;
+    let last: ClientMessage | undefined;
     for (const message of messages) {
       if (message.partition !== partition || message.topic !== topic) {
+        if (last) this.#reached.set(partitionName(last), last.offset + 1);
         ({ topic, partition } = message);
         owned = this.#isOwned(message);
       }
       if (!owned) continue;
+      last = message;
       this.#batch.push(message.headers ? (message as InputRecord) : Object.assign(message, { headers: noHeaders }));
     }
+    if (last) this.#reached.set(partitionName(last), last.offset + 1);
+    for (const end of this.#ends) {
+      const records = this.#reached.get(partitionName(end));
+      if (records !== undefined) this.#drained.set(partitionName(end), { end: end.offset, records });
+    }
+    this.#ends = [];
     if (this.#batch.length > 0) this.#waiter?.();
   }
 
@@ -279,7 +295,10 @@ export class KafkaSession implements Session {
     this.#dropFetched(positions);
     if (this.#closing) return;
     this.#unanswered = undefined;
-    for (const position of positions) this.#owned.set(partitionName(position), position.offset);
+    for (const position of positions) {
+      this.#owned.set(partitionName(position), position.offset);
+      this.#reached.set(partitionName(position), position.offset ?? 0);
+    }
     try {
       this.#assign(positions);
     } catch (thrown) {
@@ -299,7 +318,10 @@ export class KafkaSession implements Session {
   }
 
   release(partitions: readonly TopicPartition[]): void {
-    for (const partition of partitions) this.#owned.delete(partitionName(partition));
+    for (const partition of partitions) {
+      this.#owned.delete(partitionName(partition));
+      this.#reached.delete(partitionName(partition));
+    }
     this.#dropFetched(partitions);
     this.#unanswered = undefined;
     try {
@@ -321,7 +343,9 @@ export class KafkaSession implements Session {
     for (const position of positions) {
       // Without a start there was no record yet, and so nothing to go back from.
       const offset = position.offset ?? this.#owned.get(partitionName(position)) ?? null;
-      if (offset !== null) await this.#seek({ ...position, offset });
+      if (offset === null) continue;
+      await this.#seek({ ...position, offset });
+      this.#reached.set(partitionName(position), offset);
     }
     this.#consume();
   }
@@ -347,7 +371,11 @@ export class KafkaSession implements Session {
   watermarks({ topic, partition }: TopicPartition): { readonly low: number; readonly high: number } | null {
     try {
       const { lowOffset, highOffset } = this.#consumer.getWatermarkOffsets(topic, partition);
-      return highOffset >= 0 ? { low: Math.max(0, lowOffset), high: highOffset } : null;
+      if (highOffset < 0) return null;
+      // Markers of transactions are nothing to wait for: a raw topic that agents write to ends with them.
+      const drained = this.#drained.get(partitionName({ topic, partition }));
+      const high = drained !== undefined && drained.end >= highOffset ? drained.records : highOffset;
+      return { low: Math.max(0, lowOffset), high };
     } catch {
       // Not fetched from yet.
       return null;
@@ -482,7 +510,7 @@ export class KafkaSession implements Session {
       const left = deadline - performance.now();
       try {
         const timeoutMs = Math.max(1, Math.min(left, requestTimeoutMs));
-        await inTime(operation, timeoutMs + graceMs, (done) => invoke(timeoutMs, done));
+        await this.#inTime(operation, timeoutMs + graceMs, (done) => invoke(timeoutMs, done));
         return;
       } catch (thrown) {
         const error = asKafkaError(thrown);
@@ -491,6 +519,35 @@ export class KafkaSession implements Session {
         await pause(50);
       }
     }
+  }
+
+  /**
+   * A call that may not come back: sendOffsetsToTransaction can wait for good when a coordinator goes away, whatever its timeout
+   * says (librdkafka issue 5456). It is left behind then, and fails with an error that is not retriable: a call that still runs
+   * cannot be repeated, but another producer under the same transactional id makes it harmless.
+   */
+  #inTime(
+    operation: string,
+    limitMs: number,
+    invoke: (done: (error: KafkaError | null | undefined) => void) => void,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        reject(Object.assign(new Error(`${operation} did not come back within ${limitMs} ms`), { code: timedOut }));
+      }, limitMs);
+      this.#unreturned += 1;
+      invoke((error) => {
+        this.#unreturned -= 1;
+        clearTimeout(timer);
+        if (error) reject(error);
+        else resolve();
+      });
+    });
+  }
+
+  /** Calls that hold a thread: more than 0 between commits when one has been given up. */
+  get unreturnedCalls(): number {
+    return this.#unreturned;
   }
 
   #tellRetry(error: KafkaError): void {
@@ -502,8 +559,8 @@ export class KafkaSession implements Session {
   async reset(): Promise<void> {
     const old = this.#producer;
     this.#producer = this.#createProducer();
-    // It may be blocked in a call that never ends; nothing depends on it any more.
-    old.disconnect(() => undefined);
+    // Nothing depends on it any more. Blocked in a call that never ends, it would hold one thread more for its end.
+    if (this.#unreturned === 0) old.disconnect(() => undefined);
     await this.#startProducer();
   }
 
@@ -576,6 +633,7 @@ export class KafkaSession implements Session {
       else if (error.code === allBrokersDown) listener.clusterAway(error);
       else listener.brokerProblem(error);
     });
+    consumer.on('partition.eof', (end: TopicPartition & { readonly offset: number }) => this.#ends.push(end));
     consumer.on('event.log', (entry: { severity: number; fac: string; message: string }) => listener.clientLog(entry));
     return consumer;
   }
@@ -628,28 +686,6 @@ export class KafkaSession implements Session {
       }
     }
   }
-}
-
-/**
- * A call that may not come back: sendOffsetsToTransaction can wait for good when a coordinator goes away, whatever its timeout
- * says (librdkafka issue 5456). It is left behind then, and fails with an error that is not retriable: a call that still runs
- * cannot be repeated, but another producer under the same transactional id makes it harmless.
- */
-function inTime(
-  operation: string,
-  limitMs: number,
-  invoke: (done: (error: KafkaError | null | undefined) => void) => void,
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      reject(Object.assign(new Error(`${operation} did not come back within ${limitMs} ms`), { code: timedOut }));
-    }, limitMs);
-    invoke((error) => {
-      clearTimeout(timer);
-      if (error) reject(error);
-      else resolve();
-    });
-  });
 }
 
 function named(operation: string, error: KafkaError): KafkaError {
