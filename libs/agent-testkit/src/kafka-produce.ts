@@ -31,6 +31,8 @@ export async function produceAll(
   const timeout = options.timeoutMs ?? 60_000;
   const settings: ClientSettings = {
     'enable.idempotence': true,
+    // With more, records of a topic that has just been created can be lost unnoticed: see the agents' producer.
+    'max.in.flight.requests.per.connection': 1,
     partitioner: 'murmur2_random',
     'linger.ms': 5,
     'compression.type': 'lz4',

@@ -25,6 +25,8 @@ const guarded = {
     'enable.idempotence',
     'acks',
     'request.required.acks',
+    'max.in.flight.requests.per.connection',
+    'max.in.flight',
     'partitioner',
     'dr_cb',
     'dr_msg_cb',
@@ -166,6 +168,10 @@ export function producerProperties(config: RuntimeConfig, agent: string): Proper
     partitioner: 'murmur2_random',
     'enable.idempotence': true,
     acks: 'all',
+    // With two requests in flight the first may be refused (a partition without its leader yet) and the second be taken: a
+    // broker that knows nothing of a producer takes any sequence number. librdkafka then counts the first as delivered, and
+    // the transaction is committed without it (confluent-kafka-go issue 921).
+    'max.in.flight.requests.per.connection': 1,
     // Reports for failures only: they name the topic that refused, and cost nothing while all is well.
     'delivery.report.only.error': true,
     dr_cb: true,

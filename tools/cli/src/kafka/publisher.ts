@@ -45,6 +45,8 @@ export class Publisher {
       'allow.auto.create.topics': false,
       ...settings,
       'enable.idempotence': true,
+      // With more, records of a topic that has just been created can be lost unnoticed: see the agents' producer.
+      'max.in.flight.requests.per.connection': 1,
       // As a Java producer would choose the partition.
       partitioner: 'murmur2_random',
       dr_cb: true,
