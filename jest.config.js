@@ -19,6 +19,8 @@ const shared = {
 };
 
 export default {
+  // With the Kafka client loaded, Node's own clean-up at the end of a process sometimes spins for good.
+  forceExit: true,
   projects: [
     ...Object.entries(packages).map(([name, folder]) => ({
       ...shared,

@@ -25,7 +25,7 @@ function run(env: Record<string, string>, more: Partial<ConcurrencyOptions> = {}
     count: 2,
     script,
     argv: [],
-    env: { ...process.env, CHILD_FOLDER: folder, ...env },
+    env: { ...process.env, CHILD_FOLDER: folder, CHILD_COUNT: String(more.count ?? 2), ...env },
     instanceId: 'host',
     httpPort: 8080,
     killAfterMs: 5000,

@@ -7,7 +7,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-process.exitCode = await runProgram(process.argv.slice(2), {
+const code = await runProgram(process.argv.slice(2), {
   env: process.env,
   stdin: process.stdin,
   stdout: process.stdout,
@@ -20,3 +20,5 @@ process.exitCode = await runProgram(process.argv.slice(2), {
       process.once('SIGHUP', () => resolve());
     }),
 });
+// Not left to Node: with the Kafka client loaded, its clean-up at the end of a process sometimes spins for good.
+process.exit(code);
