@@ -38,17 +38,32 @@ describe('the changelog', () => {
     );
   });
 
+  test.each([0, 7, 999_999, 9007199254740991, 9007199254740992, 9007199254740994, -1, 1e21, 0.5])(
+    '%p is read back, by digits or not',
+    (value) => {
+      expect(parseChangelogValue(Buffer.from(String(value)))).toBe(value);
+    },
+  );
+
   test('a tombstone deletes', () => {
     expect(parseChangelogValue(null)).toBeNull();
   });
 
-  test.each(['', 'NaN', 'Infinity', 'abc', '12 34', '{"value":1}'])('%p is nobody of ours', (text) => {
-    expect(parseChangelogValue(Buffer.from(text))).toBeUndefined();
-  });
+  test.each(['', 'NaN', 'Infinity', 'abc', '12 34', '12x', '/0', ':', '{"value":1}'])(
+    '%p is nobody of ours',
+    (text) => {
+      expect(parseChangelogValue(Buffer.from(text))).toBeUndefined();
+    },
+  );
 
   test('that does not fit its input is named with both numbers, what is wrong and what to do', () => {
     const text = partitionMismatch('g-newest-changelog', 4, 'raw_lastdata', 8);
     expect(text).toMatch(/changelog topic g-newest-changelog has 4 partitions, but its input raw_lastdata has 8/);
-    expect(text).toMatch(/docs\/operations\.md.*recreate the changelog with 8 partitions/);
+    expect(text).toMatch(/"Adding partitions" in docs\/operations\.md/);
+    expect(text).toContain('"kafnus state repartition --group g --input-topic raw_lastdata --partitions 8"');
+    // After a move that was cut off the changelog is the larger one.
+    expect(partitionMismatch('my-agents-newest-changelog', 8, 'raw', 4)).toContain(
+      '--group my-agents --input-topic raw --partitions 8"',
+    );
   });
 });

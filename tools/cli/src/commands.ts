@@ -19,4 +19,9 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Publish NGSIv2 notifications to raw topics, as Orion would',
     load: () => import('./commands/send.js'),
   },
+  {
+    name: 'state',
+    summary: "Carry lastdata's state over to more partitions, or check where it lies",
+    load: () => import('./commands/state.js'),
+  },
 ];

@@ -19,10 +19,12 @@ export function changelogSpec(partitions: number, replicationFactor: number): To
 
 /** What to do about a changelog that does not fit its input. */
 export function partitionMismatch(changelog: string, found: number, input: string, expected: number): string {
+  const group = changelog.replace(/-[^-]+-changelog$/, '');
   return (
     `the changelog topic ${changelog} has ${found} partitions, but its input ${input} has ${expected}: the state of an entity ` +
-    `would be looked for in another partition than it was written to. Stop the agent and follow "Adding partitions" in ` +
-    `docs/operations.md: recreate the changelog with ${expected} partitions and rebuild it from the input`
+    `would be looked for in another partition than it was written to. Stop publishing and all instances of the agent, and ` +
+    `follow "Adding partitions" in docs/operations.md: "kafnus state repartition --group ${group} --input-topic ${input} ` +
+    `--partitions ${Math.max(found, expected)}" carries the state over`
   );
 }
 
@@ -34,6 +36,24 @@ export function changelogRecord(topic: string, partition: number, put: StatePut,
 /** The value of a change that is read back: null deletes, undefined is no record of this suite. */
 export function parseChangelogValue(value: Buffer | null): number | null | undefined {
   if (value === null) return null;
+  const whole = wholeNumber(value);
+  if (whole !== undefined) return whole;
   const number = value.length === 0 ? Number.NaN : Number(value.toString('latin1'));
   return Number.isFinite(number) ? number : undefined;
+}
+
+const zero = 0x30;
+/** As long as the largest number whose digits are all kept. */
+const maxDigits = String(Number.MAX_SAFE_INTEGER).length;
+
+/** What nearly all values are, without making a string of each: digits, and no more than a number can hold exactly. */
+function wholeNumber(text: Buffer): number | undefined {
+  if (text.length === 0 || text.length > maxDigits) return undefined;
+  let number = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const digit = (text[at] ?? 0) - zero;
+    if (digit < 0 || digit > 9) return undefined;
+    number = number * 10 + digit;
+  }
+  return number <= Number.MAX_SAFE_INTEGER ? number : undefined;
 }

@@ -1,0 +1,375 @@
+/**
+ * Growing the input of lastdata, on a real Kafka with real processes: "Adding partitions" in docs/operations.md, step by step,
+ * and what happens to those who do it otherwise. What is proven each time is the promise itself: an older version of an
+ * entity stays out, a newer one gets in, once and in order.
+ */
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import {
+  AgentProcess,
+  createTopics,
+  endOffsets,
+  produceAll,
+  readAll,
+  startLocalKafka,
+  withKafka,
+  type LocalKafka,
+  type ProcessEnd,
+} from '@kafnus/agent-testkit';
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { notification, reading } from './notifications.js';
+
+jest.setTimeout(300_000);
+
+const cli = join(import.meta.dirname, '..', '..', 'tools', 'cli', 'dist');
+const before = 4;
+const after = 8;
+const entities = Array.from({ length: 60 }, (_, index) => `Sensor:${index}`);
+
+interface Ran extends ProcessEnd {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function run(...args: string[]): Promise<Ran> {
+  const child = spawn(process.execPath, args);
+  child.stdin.end();
+  return outcomeOf(child);
+}
+
+async function outcomeOf(child: ChildProcessWithoutNullStreams): Promise<Ran> {
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk: Buffer) => (stdout += String(chunk)));
+  child.stderr.on('data', (chunk: Buffer) => (stderr += String(chunk)));
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  return { code, signal, stdout, stderr };
+}
+
+/** A move that does `action` (JavaScript) when a step is done. */
+function moveWith(
+  address: string,
+  { group, input }: { group: string; input: string },
+  step: string,
+  action: string,
+): string {
+  return `
+    import { readSync, writeSync } from 'node:fs';
+    import { repartition } from ${JSON.stringify(pathToFileURL(join(cli, 'state', 'repartition.js')).href)};
+    await repartition({
+      address: ${JSON.stringify(address)},
+      group: ${JSON.stringify(group)},
+      inputTopic: ${JSON.stringify(input)},
+      partitions: ${after},
+      placement: undefined,
+      producer: {},
+      dryRun: false,
+      onProgress: () => undefined,
+      interrupted: () => false,
+      onStep: (step) => { if (step === ${JSON.stringify(step)}) { ${action} } },
+    });`;
+}
+
+/** A move that is held where everything is written and nothing is committed. */
+async function heldMove(address: string, scene: { group: string; input: string }): Promise<() => Promise<Ran>> {
+  // Reads from its standard input until that is closed.
+  const program = moveWith(address, scene, 'written', `writeSync(1, 'held'); readSync(0, Buffer.alloc(1));`);
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program]);
+  const ended = outcomeOf(child);
+  await Promise.race([once(child.stdout, 'data'), ended]);
+  return () => {
+    child.stdin.end();
+    return ended;
+  };
+}
+
+withKafka(describe)('growing the input of lastdata', () => {
+  let kafka: LocalKafka;
+  const processes: AgentProcess[] = [];
+
+  beforeAll(async () => {
+    kafka = await startLocalKafka();
+  });
+
+  afterAll(async () => {
+    await Promise.all(processes.map((process) => process.kill()));
+    await kafka.stop();
+  });
+
+  /** A tenant with topics and a group of its own, whose publisher chooses keys and partitions in its own way. */
+  class Scene {
+    readonly group: string;
+    readonly input: string;
+    readonly changelog: string;
+
+    private constructor(
+      readonly service: string,
+      private readonly publisher: { readonly partitioner?: string; readonly keyOf?: (entity: string) => string },
+    ) {
+      this.group = `agents-of-${service}`;
+      this.input = `raw_${service}`;
+      this.changelog = `${this.group}-newest-changelog`;
+    }
+
+    /** Every entity has its version 100, and the agent is stopped. */
+    static async begin(service: string, publisher: Scene['publisher'] = {}): Promise<Scene> {
+      const scene = new Scene(service, publisher);
+      await createTopics(kafka.bootstrapServers, [{ topic: scene.input, partitions: before }]);
+      await scene.publish(100);
+      await scene.drain();
+      return scene;
+    }
+
+    /** Version `sequence` of these entities; a greater one has a later TimeInstant. */
+    async publish(sequence: number, among: readonly string[] = entities): Promise<void> {
+      const { partitioner = 'murmur2_random', keyOf = (entity: string) => entity } = this.publisher;
+      await produceAll(
+        kafka.bootstrapServers,
+        among.map((entity) => ({
+          topic: this.input,
+          ...notification(entity, sequence, { service: this.service }),
+          key: keyOf(entity),
+        })),
+        { settings: { partitioner } },
+      );
+    }
+
+    start(): AgentProcess {
+      const env = {
+        KAFNUS_GROUP_ID: this.group,
+        KAFNUS_INPUT_TOPIC: this.input,
+        KAFNUS_LOG_LEVEL: 'info',
+        // One that ends without leaving is forgotten sooner; the brokers allow no less.
+        KAFNUS_KAFKA_CONSUMER: '{"session.timeout.ms": 6000}',
+      };
+      const agent = new AgentProcess({ agent: 'lastdata', brokers: kafka.bootstrapServers, env });
+      processes.push(agent);
+      return agent;
+    }
+
+    /** Runs the agent until all is read. @returns how many versions it skipped as stale */
+    async drain(): Promise<number> {
+      const agent = this.start();
+      await agent.ready();
+      const { ledger } = await agent.until('at the end', ({ assignment }) => assignment.every(({ lag }) => lag === 0));
+      await agent.stop();
+      return ledger.skipped['stale'] ?? 0;
+    }
+
+    state(action: string, ...args: string[]): Promise<Ran> {
+      const where = ['--brokers', kafka.bootstrapServers, '--group', this.group, '--input-topic', this.input];
+      return run(join(cli, 'main.js'), 'state', action, ...where, ...args);
+    }
+
+    alter(partitions: number): Promise<string> {
+      const args = ['--alter', '--topic', this.input, '--partitions', String(partitions)];
+      return kafka.tool('org.apache.kafka.tools.TopicCommand', ...args);
+    }
+
+    ends(topic: string): Promise<number[]> {
+      return endOffsets(kafka.bootstrapServers, topic);
+    }
+
+    /** The versions that came out, in order, of each entity. */
+    async emitted(): Promise<Map<string, number[]>> {
+      const rows = new Map<string, number[]>();
+      for (const { key, value } of await readAll(kafka.bootstrapServers, `${this.service}_lastdata`)) {
+        const { entityid } = (JSON.parse(String(key)) as { payload: { entityid: string } }).payload;
+        rows.set(entityid, [...(rows.get(entityid) ?? []), reading(value)]);
+      }
+      return rows;
+    }
+
+    /** The agent is refused, and says which command helps. */
+    async expectRefused(): Promise<void> {
+      const agent = this.start();
+      expect(await agent.ended).toEqual({ code: 2, signal: null });
+      await agent.untilLogged('\\"Adding partitions\\" in docs/operations.md');
+      await agent.untilLogged(
+        `\\"kafnus state repartition --group ${this.group} --input-topic ${this.input} --partitions ${after}\\"`,
+      );
+    }
+
+    /** Older versions than 100 stay out, a newer one gets in, and then 150 is an older one as well. */
+    async expectNewestWins(): Promise<void> {
+      for (const sequence of [50, 200, 150]) await this.publish(sequence);
+      expect(await this.drain()).toBe(2 * entities.length);
+      expect(await this.emitted()).toEqual(new Map(entities.map((entity) => [entity, [100, 200]])));
+    }
+  }
+
+  test('by the tool: only when all is read and nobody runs, and twice is as good as once', async () => {
+    const scene = await Scene.begin('planned');
+    const grow = (...args: string[]): Promise<Ran> =>
+      scene.state('repartition', '--partitions', String(after), ...args);
+
+    const agent = scene.start();
+    await agent.ready();
+    const alive = await grow();
+    expect(alive).toMatchObject({ code: 1, stdout: '' });
+    expect(alive.stderr).toMatch(/the group agents-of-planned has 1 living members: kafnus-lastdata-.*scale it to 0/);
+    expect(await scene.state('check')).toMatchObject({ code: 0, stderr: '' });
+    await agent.stop();
+
+    await scene.publish(90, entities.slice(0, 3));
+    const unread = await grow();
+    expect(unread).toMatchObject({ code: 1, stdout: '' });
+    expect(unread.stderr).toMatch(/raw_planned holds about 3 records that the group .* has not read: stop publishing/);
+    await scene.drain();
+
+    const rehearsal = await grow('--dry-run', '--json');
+    const plan: unknown = JSON.parse(rehearsal.stdout);
+    expect(plan).toMatchObject({ entities: entities.length, placement: 'murmur2', dryRun: true, unread: 0 });
+    expect(await scene.ends(scene.input)).toHaveLength(before);
+    expect(await scene.ends(scene.changelog)).toHaveLength(before);
+
+    const done = await grow('--json');
+    expect(done).toMatchObject({ code: 0, stderr: '' });
+    const report = JSON.parse(done.stdout) as { written: number; deleted: number };
+    expect(report).toEqual({ ...(plan as object), dryRun: false });
+    expect(report.written).toBeGreaterThan(entities.length / 4);
+    expect(report.deleted).toBe(report.written);
+    expect(await scene.state('check')).toMatchObject({ code: 0, stderr: '' });
+
+    const ends = await scene.ends(scene.changelog);
+    expect(ends).toHaveLength(after);
+    const again = await grow();
+    expect(again).toMatchObject({ code: 0, stderr: '' });
+    expect(again.stdout).toContain('nothing to do');
+    expect(await scene.ends(scene.changelog)).toEqual(ends);
+
+    const less = await scene.state('repartition', '--partitions', '7');
+    expect(less).toMatchObject({ code: 1, stdout: '' });
+    expect(less.stderr).toContain('--partitions 7 is less than the 8 that raw_planned has');
+
+    await scene.expectNewestWins();
+    // Not by chance: records of moved entities came from all of the new partitions.
+    expect(Math.min(...(await scene.ends(scene.input)).slice(before))).toBeGreaterThan(0);
+  });
+
+  test.each(['changelog-grown', 'written', 'committed', 'done'])(
+    'killed when the step was %s, the same command goes on',
+    async (step) => {
+      const scene = await Scene.begin(`killed_${step.replace('-', '_')}`);
+      const program = moveWith(kafka.bootstrapServers, scene, step, `process.kill(process.pid, 'SIGKILL');`);
+      const killed = await run('--input-type=module', '--eval', program);
+      expect(killed).toMatchObject({ code: null, signal: 'SIGKILL' });
+      expect(await scene.ends(scene.changelog)).toHaveLength(after);
+      expect(await scene.ends(scene.input)).toHaveLength(step === 'done' ? after : before);
+      if (step === 'changelog-grown' || step === 'committed') await scene.expectRefused();
+
+      expect(await scene.state('repartition', '--partitions', String(after))).toMatchObject({ code: 0, stderr: '' });
+      expect(await scene.state('check')).toMatchObject({ code: 0, stderr: '' });
+      await scene.expectNewestWins();
+    },
+  );
+
+  test('an agent that is started during the move waits until it has ended', async () => {
+    const scene = await Scene.begin('early');
+    // With these numbers of partitions the agent would not be refused.
+    await scene.alter(after);
+    const release = await heldMove(kafka.bootstrapServers, scene);
+    expect(await scene.ends(scene.changelog)).toHaveLength(after);
+    const agent = scene.start();
+    await agent.until('assigned its partitions', ({ assignment }) => assignment.length === after);
+    await expect(agent.ready(5000)).rejects.toThrow('not ready within 5000 ms');
+    expect(await release()).toMatchObject({ code: 0, stderr: '' });
+    await agent.ready();
+    await agent.stop();
+    await scene.expectNewestWins();
+  });
+
+  test('records that are published during the move are told', async () => {
+    const scene = await Scene.begin('restless');
+    const release = await heldMove(kafka.bootstrapServers, scene);
+    await scene.publish(110);
+    const { code, stderr } = await release();
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/meanwhile 60 records were published to the old ones. Do not start the agent/);
+  });
+
+  test('without the tool the agent is refused, and the command that it names helps', async () => {
+    const scene = await Scene.begin('unplanned');
+    await scene.alter(after);
+    await scene.expectRefused();
+    const check = await scene.state('check');
+    expect(check.code).toBe(1);
+    expect(check.stderr).toContain(`${scene.changelog} has 4 partitions, but raw_unplanned has 8`);
+    expect(await scene.state('repartition', '--partitions', String(after))).toMatchObject({ code: 0, stderr: '' });
+    await scene.expectNewestWins();
+  });
+
+  test('publishers that partition as librdkafka does by default are recognised', async () => {
+    const scene = await Scene.begin('librdkafka', { partitioner: 'consistent_random' });
+    const wrong = await scene.state('repartition', '--partitions', String(after), '--partitioner', 'murmur2');
+    expect(wrong).toMatchObject({ code: 1, stdout: '' });
+    expect(wrong.stderr).toMatch(
+      /\d+ of 60 entities are not where murmur2 of their id puts them, such as '\["librdkafka"/,
+    );
+    const done = await scene.state('repartition', '--partitions', String(after), '--json');
+    expect(JSON.parse(done.stdout)).toMatchObject({ placement: 'crc32', unexplained: { crc32: 0 } });
+    await scene.expectNewestWins();
+  });
+
+  test('records that are keyed by something else than the entity id: every partition gets all of the state', async () => {
+    const scene = await Scene.begin('subscriptions', {
+      keyOf: (entity) => `subscription ${entity.length}${entity.at(-1)}`,
+    });
+    const refused = await scene.state('repartition', '--partitions', String(after));
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toMatch(/keyed by something else than the entity id.*--everywhere/);
+    expect(await scene.ends(scene.changelog)).toHaveLength(before);
+    const grow = ['repartition', '--partitions', String(after), '--everywhere'] as const;
+    expect(await scene.state(...grow)).toMatchObject({ code: 0, stderr: '' });
+    expect(await scene.state('check', '--everywhere')).toMatchObject({ code: 0, stderr: '' });
+    const ends = await scene.ends(scene.changelog);
+    expect((await scene.state(...grow)).stdout).toContain('nothing to do');
+    expect(await scene.ends(scene.changelog)).toEqual(ends);
+    await scene.expectNewestWins();
+  });
+
+  test('the input has more partitions already, and unread records before and after: the newest is the last that comes out', async () => {
+    const scene = await Scene.begin('accident');
+    const late = entities.slice(0, 20);
+    // Unread in the old partitions; then the newer ones in the new partitions, but for some entities older ones.
+    for (const sequence of [110, 120]) await scene.publish(sequence);
+    await scene.publish(140, late);
+    await scene.alter(after);
+    await scene.publish(130, entities.slice(20));
+    await scene.publish(125, late);
+    await scene.expectRefused();
+    const refused = await scene.state('repartition');
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toMatch(/holds about \d+ records.*"If the input has more partitions already"/);
+
+    const first = await scene.state('repartition', '--everywhere');
+    expect(first).toMatchObject({ code: 0, stderr: '' });
+    expect(first.stdout).toContain('go on with "If the input has more partitions already"');
+    await scene.drain();
+    expect(await scene.state('repartition', '--everywhere')).toMatchObject({ code: 0, stderr: '' });
+    const args = ['--group', scene.group, '--topic', scene.input, '--reset-offsets', '--to-earliest', '--execute'];
+    await kafka.tool('org.apache.kafka.tools.consumer.group.ConsumerGroupCommand', ...args);
+    await scene.drain();
+    const emitted = await scene.emitted();
+    expect(new Map([...emitted].map(([entity, versions]) => [entity, versions.at(-1)]))).toEqual(
+      new Map(entities.map((entity) => [entity, late.includes(entity) ? 140 : 130])),
+    );
+
+    // The copies that are not needed any more.
+    expect(await scene.state('repartition', '--partitioner', 'murmur2')).toMatchObject({ code: 0, stderr: '' });
+    expect(await scene.state('check')).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  test('a group that has no changelog is no group of lastdata', async () => {
+    await createTopics(kafka.bootstrapServers, [{ topic: 'raw_nobody', partitions: 4 }]);
+    const where = ['--brokers', kafka.bootstrapServers, '--group', 'nobody', '--input-topic', 'raw_nobody'];
+    const { code, stderr } = await run(join(cli, 'main.js'), 'state', 'repartition', ...where, '--partitions', '8');
+    expect(code).toBe(1);
+    expect(stderr).toContain(
+      `the topic 'nobody-newest-changelog' does not exist: is --group or --input-topic another one?`,
+    );
+    expect(await endOffsets(kafka.bootstrapServers, 'raw_nobody')).toHaveLength(4);
+  });
+});
