@@ -23,6 +23,7 @@
  * A consumer group fences generations, not partitions: a commit that passes the coordinator's check may still carry offsets
  * of a partition that is being taken away. Hence partitions are released only when nothing of theirs is in flight.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Agent, ConfiguredAgent, InputRecord, OutputRecord, Step } from './agent.js';
 import type { RuntimeConfig } from './config.js';
 import { deadLetter, fittingDeadLetter } from './dead-letter.js';
@@ -45,6 +46,8 @@ const maxAhead = 2000;
 /** Two of the same within this time: another process has our identity, and one of us must go. */
 const fencedTwiceMs = 60_000;
 const idleMs = 1000;
+/** How long a process that must end anyway tries to leave its group. */
+const failedCloseMs = 2000;
 const waitMs = 500;
 
 export interface RunOptions {
@@ -100,7 +103,11 @@ export class AgentLoop {
   #joined = false;
   #lastFenced = Number.NEGATIVE_INFINITY;
   #lastCommit: Date | null = null;
+  /** What the last commit took, in milliseconds. */
+  #commitMs = 0;
   #lastProgress = performance.now();
+  /** Entries that were restored when progress was last looked for. */
+  #lastRestored = 0;
 
   constructor(options: RunOptions) {
     const { agent, config, session } = options;
@@ -131,6 +138,9 @@ export class AgentLoop {
       this.lifecycle.to('stopped');
     } catch (error) {
       this.lifecycle.to('failed');
+      // The others need not wait for our session to time out. What we left open is undecided to them until our successor ends it.
+      const closed = this.#session.close().catch(() => undefined);
+      await Promise.race([closed, sleep(failedCloseMs, undefined, { ref: false })]);
       throw error;
     }
   }
@@ -234,13 +244,18 @@ export class AgentLoop {
 
   #send(record: OutgoingRecord, batch: Batch): boolean {
     batch.outputs += 1;
-    if (this.#committing !== undefined) {
+    if (this.#holds()) {
       this.#held.push(record);
       return true;
     }
     if (this.#held.length === 0 && this.#session.send(record) === 'queued') return true;
     this.#held.push(record);
     return false;
+  }
+
+  /** Whether outputs wait for the commit in flight: where it is a transaction, they would become part of it. */
+  #holds(): boolean {
+    return this.#committing !== undefined && this.#options.config.delivery === 'exactly-once';
   }
 
   async #sendHeld(): Promise<void> {
@@ -269,9 +284,7 @@ export class AgentLoop {
     await this.#finishCommit();
     await this.#abandon();
     this.#problem = problem;
-    await new Promise((resolve) => {
-      setTimeout(resolve, waitMs);
-    });
+    await sleep(waitMs);
   }
 
   // --- commit --------------------------------------------------------------------------------------------------------
@@ -279,10 +292,16 @@ export class AgentLoop {
   /** How long to wait for the next event, in milliseconds. */
   #patience(): number {
     if (!this.#hasWork() || this.#committing !== undefined) return idleMs;
-    return Math.max(
-      0,
-      this.#age() < this.#options.config.commitIntervalMs ? this.#options.config.commitIntervalMs - this.#age() : 0,
-    );
+    return Math.max(0, this.#longest() - this.#age());
+  }
+
+  /**
+   * The age at which a transaction is committed, in milliseconds: the configured interval, or twice what the last commit took
+   * when that is more. A commit pays for each partition that it touches: with a thousand tenants, for thousands.
+   */
+  #longest(): number {
+    const { commitIntervalMs, transactionTimeoutMs } = this.#options.config;
+    return Math.max(commitIntervalMs, Math.min(2 * this.#commitMs, transactionTimeoutMs / 4));
   }
 
   #hasWork(): boolean {
@@ -295,11 +314,7 @@ export class AgentLoop {
 
   #commitIsDue(): boolean {
     if (this.#committing !== undefined || !this.#hasWork()) return false;
-    return (
-      this.#drained ||
-      this.#age() >= this.#options.config.commitIntervalMs ||
-      (this.#batch?.size ?? 0) >= maxTransaction
-    );
+    return this.#drained || this.#age() >= this.#longest() || (this.#batch?.size ?? 0) >= maxTransaction;
   }
 
   async #startCommit(): Promise<void> {
@@ -323,6 +338,7 @@ export class AgentLoop {
     counts.commitInto(this.ledger);
     this.#problem = null;
     this.#lastCommit = new Date();
+    this.#commitMs = durationMs;
     this.#lastProgress = performance.now();
     const batchMs = performance.now() - since;
     this.#options.telemetry.transactionCommitted({ records: counts.records, outputs, durationMs, batchMs }, counts);
@@ -409,7 +425,7 @@ export class AgentLoop {
 
   // --- partitions ----------------------------------------------------------------------------------------------------
 
-  /** Reads offsets and state beside the loop; the partitions that are there flow on. */
+  /** Reads offsets and state beside the loop, which goes on committing and answers a revocation at once. */
   #prepare(partitions: readonly TopicPartition[]): void {
     const abort = new AbortController();
     const done = this.#preparation.prepare(partitions, abort.signal).then(
@@ -501,9 +517,15 @@ export class AgentLoop {
     return entries;
   }
 
-  /** Milliseconds for which there was something to do and nothing was committed. */
+  /** Milliseconds for which there was something to do, and nothing was committed or restored. */
   get stuckMs(): number {
-    if (this.partitions().every(({ lag }) => lag === null || lag === 0)) this.#lastProgress = performance.now();
+    const all = this.partitions();
+    let restored = 0;
+    for (const { restore } of all) restored += restore?.entries ?? 0;
+    // While partitions are prepared, those that are there stand still: librdkafka hands out nothing before its answer.
+    const progress = restored !== this.#lastRestored || all.every(({ lag }) => lag === null || lag === 0);
+    this.#lastRestored = restored;
+    if (progress) this.#lastProgress = performance.now();
     return performance.now() - this.#lastProgress;
   }
 

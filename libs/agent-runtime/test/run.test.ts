@@ -1,10 +1,10 @@
 /** The delivery guarantee of the loop, under every fault that the in-memory cluster can make, at every point. */
 import { describe, expect, jest, test } from '@jest/globals';
-import { ConfigurationError } from '@kafnus/agent-runtime';
+import { ConfigurationError, type InputRecord } from '@kafnus/agent-runtime';
 import type { CommitFault, MemoryOperation, MemorySession } from '@kafnus/agent-testkit';
 import fc from 'fast-check';
 import { changelog, deadLetterTopic, groupId, input, inputTopic } from './counting-agent.js';
-import { header, mixed, Rig } from './loop-rig.js';
+import { header, mixed, Rig, type Running } from './loop-rig.js';
 
 jest.setTimeout(60_000);
 
@@ -99,6 +99,58 @@ describe('without faults', () => {
     const second = rig.start('other');
     await rig.finish();
     expect(second.loop.stateEntries).toBe(6);
+  });
+
+  test('a record that is delivered again is not processed again', async () => {
+    const rig = new Rig(1);
+    rig.produce(mixed(3, 1));
+    const running = rig.start();
+    await rig.drained();
+    await deliver(rig, running, rig.cluster.read(inputTopic));
+    rig.produce(mixed(3, 1));
+    await rig.finish();
+    expect(rig.counted).toBe(6);
+  });
+
+  test('a record of a partition that was given away is left to its new owner', async () => {
+    const rig = new Rig(2);
+    rig.produce(mixed(10));
+    const before = rig.start();
+    await rig.drained();
+    const after = rig.start('two');
+    await rig.cluster.until(() => after.loop.partitions().some(({ state }) => state === 'running'), 'taken over');
+    const moved = after.loop.partitions()[0]?.partition;
+    rig.produce(mixed(10));
+    await rig.drained();
+    await deliver(
+      rig,
+      before,
+      rig.cluster.read(inputTopic).filter(({ partition }) => partition === moved),
+    );
+    await rig.finish();
+    expect(rig.counted).toBe(20);
+  });
+
+  test('the state that is restored holds all that the committed offsets cover', async () => {
+    const rig = new Rig(1);
+    for (const topic of ['out-a', changelog]) rig.cluster.createTopic(topic, 1);
+    rig.produce([input('x', 'emit'), input('x', 'emit')]);
+    // The member before has sent its offsets; what it wrote, and the end of its transaction, come a moment later.
+    const predecessor = rig.cluster.transaction(`${groupId}-old`);
+    predecessor.offsets = { group: groupId, positions: [{ topic: inputTopic, partition: 0, offset: 1 }] };
+    let asked = false;
+    rig.cluster.faults.onCall = ({ operation }) => {
+      asked ||= operation === 'committed';
+    };
+    rig.start();
+    await rig.cluster.until(() => asked, 'the committed offsets asked for');
+    const write = (topic: string, headers: Record<string, string>[]): void =>
+      rig.cluster.write({ topic, partition: 0, key: 'x', value: '1', headers, timestamp: 1 }, predecessor);
+    write('out-a', [{ from: '0@0' }]);
+    write(changelog, []);
+    rig.cluster.endTransaction(`${groupId}-old`, 'committed');
+    await rig.finish();
+    expect(rig.counted).toBe(1);
   });
 
   test('the output topic is created as the settings say, the changelog compacted and with the partitions of the input', async () => {
@@ -505,6 +557,19 @@ describe('status', () => {
     session.crash();
   });
 });
+
+/** Has the session deliver records that nobody should get from it, and waits until the loop has had its turn with them. */
+async function deliver(rig: Rig, { session }: Running, records: readonly InputRecord[]): Promise<void> {
+  expect(records).not.toEqual([]);
+  const next = session.next.bind(session);
+  let turns = 0;
+  session.next = async (timeoutMs, wantRecords) => {
+    turns += 1;
+    return turns === 1 ? { kind: 'records', records } : next(timeoutMs, wantRecords);
+  };
+  session.wake();
+  await rig.cluster.until(() => turns > 1, 'the next turn');
+}
 
 function fail(): never {
   throw new Error('there is no such fault');

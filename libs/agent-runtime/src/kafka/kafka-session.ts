@@ -5,8 +5,8 @@
  * this file:
  *
  * - A rebalance is told by a callback, and librdkafka then waits for `(incremental)Assign` or `Unassign`, for as long as
- *   max.poll.interval.ms. So the callback only queues an event; the loop prepares (committed offsets, state) while other
- *   partitions flow, and then answers. No record of a partition can arrive before it was accepted.
+ *   max.poll.interval.ms. So the callback only queues an event; the loop prepares (committed offsets, state) while
+ *   commits go on, and then answers. No record of a partition can arrive before it was accepted.
  *
  * - A consume call in flight may hold records that were fetched before a partition was revoked, or before a rewind.
  *
@@ -21,6 +21,7 @@
  * - The outcome of a commit is one of three: committed, surely aborted, unknown. Retriable errors are retried with the very
  *   same call until a deadline; after it the outcome counts as unknown.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { InputRecord } from '../agent.js';
 import type { RuntimeConfig } from '../config.js';
 import type {
@@ -86,13 +87,12 @@ const consumeTimeoutMs = 100;
 const requestTimeoutMs = 5000;
 /** How much longer than its timeout a call may take before it is given up. */
 const graceMs = 2000;
+/**
+ * The coordinator answers a commit before its markers are written, and refuses the next transaction's partitions until they are:
+ * librdkafka then asks again after 20 ms. So long, about, the markers take.
+ */
+const markersMs = 4;
 const noHeaders: readonly never[] = [];
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, milliseconds);
-  });
-}
 
 interface Rebalance {
   readonly assigned: boolean;
@@ -133,6 +133,7 @@ export class KafkaSession implements Session {
   #open = false;
   #closing = false;
   #unreturned = 0;
+  #committedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: KafkaSessionOptions) {
     this.#options = options;
@@ -363,7 +364,7 @@ export class KafkaSession implements Session {
         );
         if (revoked || this.#closing) return;
         this.#options.listener.brokerProblem(named(`seek of ${name}`, asKafkaError(thrown)));
-        await pause(100);
+        await sleep(100);
       }
     }
   }
@@ -383,8 +384,12 @@ export class KafkaSession implements Session {
   }
 
   async begin(): Promise<void> {
+    // Without transactions, records are sent while others are being committed: a refusal stays until a commit has told it.
+    if (!this.#exactlyOnce) return;
     this.#refused.clear();
-    if (this.#exactlyOnce) await call((done) => this.#producer.beginTransaction(done));
+    const early = this.#committedAt + markersMs - performance.now();
+    if (early > 0) await sleep(early);
+    await call((done) => this.#producer.beginTransaction(done));
   }
 
   send(record: OutgoingRecord): 'queued' | 'full' | 'too-large' {
@@ -412,7 +417,7 @@ export class KafkaSession implements Session {
   }
 
   async sendable(): Promise<void> {
-    await pause(5);
+    await sleep(5);
   }
 
   async commit(offsets: readonly PartitionOffset[]): Promise<CommitOutcome> {
@@ -431,12 +436,13 @@ export class KafkaSession implements Session {
         await this.#retried('commitTransaction', deadline, (timeoutMs, done) => {
           this.#producer.commitTransaction(timeoutMs, done);
         });
+        this.#committedAt = performance.now();
       } else {
         await this.#flush();
         // Reports of failures are handed over by a callback of their own: let those that flush has made arrive first.
         await new Promise(setImmediate);
         const failure = this.#refused.entries().next().value;
-        if (failure) return this.#aborted(failure[1]);
+        if (failure) return this.#refusedAnew(failure[1]);
         await this.#retried('commit', deadline, (_timeoutMs, done) => {
           this.#consumer.commitCb(positions, done);
         });
@@ -444,7 +450,7 @@ export class KafkaSession implements Session {
       return { kind: 'committed' };
     } catch (thrown) {
       const error = asKafkaError(thrown);
-      if (!this.#exactlyOnce) return this.#aborted(error);
+      if (!this.#exactlyOnce) return this.#refusedAnew(error);
       return error.isTxnRequiresAbort ? this.#abortBecause(error) : this.#unknown(error);
     }
   }
@@ -472,7 +478,10 @@ export class KafkaSession implements Session {
 
   async abort(): Promise<CommitOutcome> {
     const aborted = this.#aborted(new Error('aborted'));
-    if (!this.#exactlyOnce) return aborted;
+    if (!this.#exactlyOnce) {
+      this.#refused.clear();
+      return aborted;
+    }
     try {
       await this.#retried(
         'abortTransaction',
@@ -485,6 +494,13 @@ export class KafkaSession implements Session {
     } catch (thrown) {
       return this.#unknown(asKafkaError(thrown));
     }
+  }
+
+  /** Without transactions: the refusals are told, and those of what is sent from now on are new ones. */
+  #refusedAnew(error: Error): CommitOutcome {
+    const outcome = this.#aborted(error);
+    this.#refused.clear();
+    return outcome;
   }
 
   #aborted(error: Error): CommitOutcome {
@@ -516,7 +532,7 @@ export class KafkaSession implements Session {
         const error = asKafkaError(thrown);
         if (!error.isRetriable || performance.now() >= deadline) throw error;
         this.#tellRetry(named(operation, error));
-        await pause(50);
+        await sleep(50);
       }
     }
   }
@@ -682,7 +698,7 @@ export class KafkaSession implements Session {
           throw named(operation, error);
         }
         this.#options.listener.clusterAway(named(operation, error));
-        await pause(Math.min(2000, 100 * 2 ** Math.min(attempt, 5)));
+        await sleep(Math.min(2000, 100 * 2 ** Math.min(attempt, 5)));
       }
     }
   }
