@@ -1,7 +1,7 @@
 /** The command line. */
 import { parseArgs } from 'node:util';
 
-export const sections = ['pipeline', 'peers', 'latency', 'growth', 'pure'] as const;
+export const sections = ['pipeline', 'peers', 'latency', 'restore', 'growth', 'pure'] as const;
 export type Section = (typeof sections)[number];
 
 export interface Options {
@@ -21,9 +21,10 @@ export const help = `Measures the agents on a real Kafka, which it starts, and w
   make bench ARGS="--only peers"  some sections
 
   --only a,b      of: ${sections.join(', ')}
-    pipeline      throughput, CPU and memory of each agent on a backlog; start-up and restore
+    pipeline      throughput, CPU and memory of each agent on a backlog
     peers         historic beside Kafka Streams and a bare pass-through
     latency       from the producer to a read_committed reader, at 200, 1,000 and 5,000 notifications/s
+    restore       start-up; entities restored per second, and bytes of memory an entity
     growth        cost of a record by entities, tenants, partitions and entities of a notification
     pure          the decision alone: time and bytes allocated, without Kafka
   --rounds N      rounds of each contender, in turn; medians are shown (default 3)

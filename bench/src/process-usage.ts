@@ -26,6 +26,14 @@ export function usageOf(pid: number): Usage {
   return { cpuMs, peakRssBytes };
 }
 
+/** The memory that the process and its children have resident now, bytes. @throws Error like {@link usageOf} */
+export function residentBytes(pid: number): number {
+  return withChildren(pid).reduce((sum, member) => {
+    const resident = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${member}/status`, 'utf8'))?.[1];
+    return sum + Number(resident ?? 0) * 1024;
+  }, 0);
+}
+
 function withChildren(pid: number): number[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
   return [pid, ...children.flatMap((child) => withChildren(Number(child)))];

@@ -5,6 +5,7 @@ import type { Machine } from './machine.js';
 import type { LatencyResult } from './pipeline/latency.js';
 import type { PipelineResult } from './pipeline/throughput.js';
 import type { PeersResult } from './peers/peers.js';
+import type { RestoreResult } from './restore/restore.js';
 import type { GrowthResult } from './growth/growth.js';
 import type { PureResult } from './pure/pure.js';
 
@@ -13,6 +14,7 @@ export interface Results {
   readonly pipeline?: PipelineResult;
   readonly peers?: PeersResult;
   readonly latency?: LatencyResult;
+  readonly restore?: RestoreResult;
   readonly growth?: GrowthResult;
   readonly pure?: PureResult;
 }

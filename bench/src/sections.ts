@@ -9,6 +9,7 @@ import { measurePeers, peersTable } from './peers/peers.js';
 import { drawResults } from './plot.js';
 import { progress } from './progress.js';
 import { measurePure, pureTable } from './pure/pure.js';
+import { measureRestore, restoreTable } from './restore/restore.js';
 import { writeResult, type Results } from './results.js';
 import { targetRows, targetTable } from './targets.js';
 
@@ -30,6 +31,10 @@ const runs: Readonly<Record<Section, (options: Options) => Promise<Finding>>> = 
   async latency(options) {
     const latency = await withKafka((kafka) => measureLatency(kafka, options));
     return { results: { latency }, text: latencyTable(latency) };
+  },
+  async restore(options) {
+    const restore = await withKafka((kafka) => measureRestore(kafka, options));
+    return { results: { restore }, text: restoreTable(restore) };
   },
   async growth(options) {
     const growth = await withKafka((kafka) => measureGrowth(kafka, options));

@@ -23,7 +23,7 @@ function row(target: string, bound: Bound, found: number | undefined, unit = '')
   return { target, wanted, found: Number(found.toPrecision(3)), verdict: met ? 'met' : 'missed' };
 }
 
-export function targetRows({ pipeline, peers, latency }: Results, { cores }: Machine): TargetRow[] {
+export function targetRows({ pipeline, peers, latency, restore }: Results, { cores }: Machine): TargetRow[] {
   const agent = (name: string): BacklogFigures | undefined => pipeline?.agents.find((entry) => entry.name === name);
   const peer = (name: string): BacklogFigures | undefined => peers?.contenders.find((entry) => entry.name === name);
   const late = (name: string, rate: number): LatencyFigures | undefined =>
@@ -67,6 +67,12 @@ export function targetRows({ pipeline, peers, latency }: Results, { cores }: Mac
     row('exactly once at 5,000/s, p99', { atMost: 200 }, late(exactlyOnce, 5000)?.p99, ' ms'),
     row('at least once at 1,000/s, p50', { atMost: 8 }, late(atLeastOnce, 1000)?.p50, ' ms'),
     row('at least once at 1,000/s, p99', { atMost: 40 }, late(atLeastOnce, 1000)?.p99, ' ms'),
+  );
+  const largest = restore?.restores.at(-1);
+  const size = largest === undefined ? 'many' : shown(largest.entities);
+  rows.push(
+    row(`restore of ${size} entities`, { atLeast: 200_000 }, largest?.entitiesPerSecond, '/s'),
+    row('memory an entity, restored', { atMost: 150 }, largest?.bytesPerEntity, ' bytes'),
   );
   return rows;
 }

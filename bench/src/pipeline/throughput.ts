@@ -1,18 +1,15 @@
-/** Section "pipeline": each agent on a backlog, and its start. */
+/** Section "pipeline": each agent on a backlog. */
 import type { LocalKafka } from '@kafnus/agent-testkit';
 import { availableParallelism } from 'node:os';
 import { agentContender } from '../contender.js';
 import type { Options } from '../options.js';
 import { runRounds, type BacklogFigures, type Entry } from '../rounds.js';
 import { shown, table } from '../table.js';
-import { measureStartup, startupTable, type StartupFigures } from './startup.js';
 import { writeNotifications, writeSinkFailures } from './write-backlog.js';
 
 export interface PipelineResult {
   readonly records: number;
   readonly agents: readonly BacklogFigures[];
-  /** undefined with --quick. */
-  readonly startup?: StartupFigures;
 }
 
 /** Two processes of an agent, the client's threads and the broker: on fewer cores they only take turns. */
@@ -35,13 +32,12 @@ export async function measurePipeline(kafka: LocalKafka, options: Options): Prom
     { contender: atLeastOnce, backlog: notifications },
     ...(availableParallelism() >= coresForConcurrency ? [{ contender: twice, backlog: notifications }] : []),
   ];
-  const agents = await runRounds(entries, rounds, historic);
-  return { records, agents, startup: await measureStartup(kafka) };
+  return { records, agents: await runRounds(entries, rounds, historic) };
 }
 
-export function pipelineTables({ records, agents, startup }: PipelineResult): string {
+export function pipelineTables({ records, agents }: PipelineResult): string {
   const title = `Throughput of one process on a backlog of ${shown(records)} notifications (900 bytes, ten attributes, 4 partitions)`;
-  return backlogTable(title, agents) + (startup === undefined ? '' : `\n${startupTable(startup)}`);
+  return backlogTable(title, agents);
 }
 
 /** @param reference the contender that the others are compared with */

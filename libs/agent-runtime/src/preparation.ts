@@ -1,6 +1,6 @@
 /**
  * What comes before the first record of a partition: the committed offsets and, for an agent with state, its changelog.
- * It runs beside the loop, so that the partitions that are there already flow on.
+ * It runs beside the loop, which commits what it has meanwhile, and gives up at once what is taken away again.
  */
 import type { ConfiguredAgent } from './agent.js';
 import { ConfigurationError, type RuntimeConfig } from './config.js';
@@ -22,7 +22,7 @@ export interface PreparationOptions {
   readonly config: Pick<RuntimeConfig, 'topicReplication'>;
   /** undefined for an agent without state. */
   readonly changelog: string | undefined;
-  readonly session: Session;
+  readonly session: Pick<Session, 'committed' | 'partitionCount' | 'ensureTopic' | 'restore'>;
   /** Told while something outside is not there. */
   readonly onWait: (problem: string) => void;
   readonly telemetry: Pick<
@@ -32,6 +32,11 @@ export interface PreparationOptions {
 }
 
 const retryPauseMs = 500;
+/**
+ * Partitions that are restored at the same time. While the records of one are turned into objects in this thread, which takes most
+ * of the time, another thread collects those of the other. More would only take more memory, and threads from the loop's calls.
+ */
+const restoreLanes = 2;
 
 export class Preparation {
   readonly #options: PreparationOptions;
@@ -54,13 +59,32 @@ export class Preparation {
   async prepare(partitions: readonly TopicPartition[], signal: AbortSignal): Promise<Prepared> {
     const { session, changelog } = this.#options;
     const positions = await session.committed(partitions);
+    if (changelog === undefined || partitions.length === 0) return { positions, stores: new Map() };
+    await this.#provisionChangelog(changelog, signal);
+    return { positions, stores: await this.#restoreAll(changelog, partitions, signal) };
+  }
+
+  /** @throws what the first restore that fails does, when the others have ended */
+  async #restoreAll(
+    changelog: string,
+    partitions: readonly TopicPartition[],
+    signal: AbortSignal,
+  ): Promise<Map<string, PartitionStore>> {
     const stores = new Map<string, PartitionStore>();
-    if (changelog !== undefined && partitions.length > 0) {
-      await this.#provisionChangelog(changelog, signal);
-      for (const partition of partitions)
-        stores.set(partitionName(partition), await this.#restore(changelog, partition, signal));
-    }
-    return { positions, stores };
+    const failed = new AbortController();
+    const either = AbortSignal.any([signal, failed.signal]);
+    const waiting = partitions.values();
+    const lane = async (): Promise<void> => {
+      // The lanes share one iterator: each takes the next partition that none has taken.
+      for (const partition of waiting) {
+        either.throwIfAborted();
+        stores.set(partitionName(partition), await this.#restore(changelog, partition, either));
+      }
+    };
+    const stopping = (error: unknown): void => failed.abort(error);
+    await Promise.all(Array.from({ length: restoreLanes }, () => lane().catch(stopping)));
+    either.throwIfAborted();
+    return stores;
   }
 
   /** Created whatever KAFNUS_TOPICS_CREATE says: without it nothing can be kept. */

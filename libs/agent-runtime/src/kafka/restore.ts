@@ -27,7 +27,8 @@ export interface RestoreOptions {
   readonly admin: () => AdminClient;
 }
 
-const batchSize = 1000;
+/** Small: what lives as long as a batch makes V8 enlarge its young generation, by 20 MB more with batches of 1000. No faster either. */
+const batchSize = 250;
 const requestTimeoutMs = 10_000;
 
 /** @returns the entries read. @throws KafkaError; and Error when `signal` is aborted */
@@ -74,20 +75,24 @@ async function readTo(
   consumer.setDefaultIsTimeoutOnlyForFirstMessage(true);
   consumer.assign([{ ...changelog, offset: 0 }]);
   const read = (): Promise<ClientMessage[]> => call((done) => consumer.consume(batchSize, done));
-  let ahead = read();
-  while (reached < end) {
-    const messages = await ahead;
-    // The next batch is collected by another thread while this one is put into the store.
-    ahead = read();
-    if (signal.aborted) break;
-    for (const { key, value, offset } of messages) {
-      if (key !== null) onEntry(key, value);
-      reached = Math.max(reached, offset + 1);
+  let ahead: Promise<ClientMessage[]> | undefined = read();
+  try {
+    while (ahead) {
+      const messages: ClientMessage[] = await ahead;
+      ahead = undefined;
+      signal.throwIfAborted();
+      reached = Math.max(reached, (messages.at(-1)?.offset ?? -1) + 1);
+      // The next batch is collected by another thread while this one is put into the store. Not behind the end: the call would wait.
+      if (reached < end) ahead = read();
+      for (const { key, value } of messages) {
+        if (key !== null) onEntry(key, value);
+      }
+      entries += messages.length;
+      if (messages.length > 0) onProgress({ entries, offset: reached, end });
     }
-    entries += messages.length;
-    if (messages.length > 0) onProgress({ entries, offset: reached, end });
+  } finally {
+    // The client may not be disconnected under a call.
+    await ahead?.catch(() => undefined);
   }
-  await ahead;
-  signal.throwIfAborted();
   return entries;
 }

@@ -18,7 +18,9 @@ const absent = Number.NaN;
 
 export class PartitionStore implements StateReader {
   readonly #keys = new KeyTable();
-  #values = new Float64Array(512).fill(absent);
+  /** By the number of the key: as many as there are keys, the rest has never been touched. */
+  #values = new Float64Array(512);
+  #count = 0;
   #size = 0;
   /** The undo log: the numbers of the keys, and the values that they had. */
   #notedKeys: number[] = [];
@@ -33,7 +35,7 @@ export class PartitionStore implements StateReader {
   get(key: string): number | undefined {
     const length = this.#encode(key);
     const index = this.#keys.find(this.#scratch, length);
-    const value = index < 0 ? absent : (this.#values[index] ?? absent);
+    const value = this.#valueOf(index);
     return Number.isNaN(value) ? undefined : value;
   }
 
@@ -43,7 +45,7 @@ export class PartitionStore implements StateReader {
     const length = this.#encode(key);
     const index = this.#keys.add(this.#scratch, length);
     this.#notedKeys.push(index);
-    this.#notedValues.push(this.#values[index] ?? absent);
+    this.#notedValues.push(this.#valueOf(index));
     this.#set(index, value);
   }
 
@@ -74,18 +76,24 @@ export class PartitionStore implements StateReader {
 
   *entries(): IterableIterator<[string, number]> {
     for (let index = 0; index < this.#keys.size; index += 1) {
-      const value = this.#values[index] ?? absent;
+      const value = this.#valueOf(index);
       if (!Number.isNaN(value)) yield [this.#keys.key(index), value];
     }
   }
 
+  /** {@link absent} for a key that has just got its number, and for -1. */
+  #valueOf(index: number): number {
+    return index < 0 || index >= this.#count ? absent : (this.#values[index] ?? absent);
+  }
+
   #set(index: number, value: number): void {
     if (index >= this.#values.length) {
-      const larger = new Float64Array(this.#values.length * 2).fill(absent, this.#values.length);
+      const larger = new Float64Array(this.#values.length * 2);
       larger.set(this.#values);
       this.#values = larger;
     }
-    const before = this.#values[index] ?? absent;
+    const before = this.#valueOf(index);
+    this.#count = Math.max(this.#count, index + 1);
     this.#values[index] = value;
     this.#size += Number(Number.isNaN(before)) - Number(Number.isNaN(value));
   }

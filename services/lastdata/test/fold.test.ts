@@ -1,0 +1,247 @@
+/**
+ * lastdata against a fold that is written without any of its code: whatever arrives in whatever order, and wherever the process
+ * that keeps the state dies or gives up a transaction.
+ */
+import { expect, test } from '@jest/globals';
+import { parseChangelogValue, PartitionStore, type InputRecord, type Step } from '@kafnus/agent-runtime';
+import fc from 'fast-check';
+import { agent } from '../src/agent.js';
+import { settings, type Config } from '../src/config.js';
+
+const defaults = Object.fromEntries(
+  Object.entries(settings).map(([key, setting]) => [key, setting.default]),
+) as unknown as Config;
+const { decide } = agent.configure(defaults);
+
+/** One entity of a notification, as the source means it. */
+interface Version {
+  readonly entity: string;
+  readonly type: string;
+  /** Microseconds since the epoch; null without TimeInstant. */
+  readonly instant: number | null;
+  /** How the instant is spelled: minutes east of Greenwich, and the text for it. */
+  readonly zone: readonly [number, string];
+  readonly deleted: boolean;
+}
+
+type Action =
+  | { readonly do: 'notify'; readonly versions: readonly Version[] }
+  | { readonly do: 'begin commit' }
+  | { readonly do: 'committed' }
+  | { readonly do: 'abort' }
+  | { readonly do: 'kill' };
+
+const base = Date.UTC(2026, 0, 1) * 1000;
+const second = 1_000_000;
+
+const version = fc.record<Version>({
+  entity: fc.constantFrom('a', 'b', 'a,b', '"'),
+  type: fc.constantFrom('T', 'U'),
+  // Few instants, so that equal ones are common; some a microsecond apart, some on the other side of midnight.
+  instant: fc.option(
+    fc
+      .tuple(fc.integer({ min: -3, max: 3 }), fc.constantFrom(0, 1, 999, 1000))
+      .map(([seconds, micros]) => base + seconds * second + micros),
+    { freq: 6 },
+  ),
+  zone: fc.constantFrom<Version['zone']>(
+    [0, 'Z'],
+    [0, ''],
+    [0, '-00:00'],
+    [120, '+02:00'],
+    [-330, '-0530'],
+    [840, '+14'],
+    [60, '+01:00[Europe/Madrid]'],
+  ),
+  deleted: fc.boolean(),
+});
+
+const action = fc.oneof<[fc.WeightedArbitrary<Action>, ...fc.WeightedArbitrary<Action>[]]>(
+  {
+    weight: 8,
+    arbitrary: fc.record({ do: fc.constant('notify'), versions: fc.array(version, { minLength: 1, maxLength: 3 }) }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('begin commit') }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('committed') }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('abort') }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('kill') }) },
+);
+
+function spelled(instant: number, [minutes, text]: Version['zone']): string {
+  const millis = Math.floor(instant / 1000);
+  const micros = String(instant - millis * 1000).padStart(3, '0');
+  return `${new Date(millis + minutes * 60_000).toISOString().slice(0, -1)}${micros}${text}`;
+}
+
+function nameOf({ type, entity }: Pick<Version, 'type' | 'entity'>): string {
+  return `${type}/${entity}`;
+}
+
+/** What an output says, once it is committed. */
+interface Seen {
+  readonly name: string;
+  /** Which version it is: the place of its notification, and in it. null for a tombstone. */
+  readonly sequence: string | null;
+}
+
+/** A partition with all that is committed of it, and one process after another that works on it. */
+class Partition {
+  readonly input: (readonly Version[])[] = [];
+  readonly outputs: Seen[] = [];
+  readonly changelog: (readonly [Buffer, Buffer])[] = [];
+  store = new PartitionStore();
+  #committed = 0;
+  #next = 0;
+  /** What was decided since the last commit, and how much of it the commit in flight covers. */
+  #steps: Step[] = [];
+  #committing: { readonly steps: number; readonly mark: number } | undefined;
+
+  /** Decides all records that are there, as the loop does. */
+  run(): void {
+    for (; this.#next < this.input.length; this.#next += 1) {
+      const step = decide(record(this.input[this.#next] ?? [], this.#next), this.store);
+      for (const put of (step.kind === 'emit' && step.puts) || []) this.store.put(put);
+      this.#steps.push(step);
+    }
+  }
+
+  beginCommit(): void {
+    this.#committing ??= { steps: this.#steps.length, mark: this.store.mark() };
+  }
+
+  commitEnds(): void {
+    if (!this.#committing) return;
+    const { steps, mark } = this.#committing;
+    this.#committing = undefined;
+    this.#committed += steps;
+    this.store.committed(mark);
+    for (const step of this.#steps.splice(0, steps)) {
+      if (step.kind !== 'emit') continue;
+      this.outputs.push(...step.outputs.map(seen));
+      this.changelog.push(...(step.puts ?? []).map(entry));
+    }
+  }
+
+  abort(): void {
+    this.store.undo();
+    this.#rewind();
+  }
+
+  /** Another process takes over, with what the changelog holds. */
+  kill(): void {
+    this.store = this.restored();
+    this.#rewind();
+  }
+
+  restored(): PartitionStore {
+    const store = new PartitionStore();
+    for (const [key, value] of this.changelog) store.restore(key, parseChangelogValue(value) ?? null);
+    return store;
+  }
+
+  #rewind(): void {
+    this.#steps = [];
+    this.#committing = undefined;
+    this.#next = this.#committed;
+  }
+}
+
+function record(versions: readonly Version[], offset: number): InputRecord {
+  const data = versions.map(({ entity, type, instant, zone, deleted }, place) => ({
+    id: entity,
+    type,
+    ...(instant === null ? {} : { TimeInstant: { type: 'DateTime', value: spelled(instant, zone) } }),
+    ...(deleted ? { alterationType: { type: 'Text', value: 'entityDelete' } } : {}),
+    sequence: { type: 'Text', value: `${offset}.${place}` },
+  }));
+  const value = Buffer.from(JSON.stringify({ subscriptionId: 's', data }));
+  return { topic: 'raw_lastdata', partition: 0, offset, timestamp: 0, key: null, value, headers: [] };
+}
+
+function seen({ key, value, headers }: Extract<Step, { kind: 'emit' }>['outputs'][number]): Seen {
+  const { payload } = JSON.parse(String(key)) as { payload: { entityid: string } };
+  const type = headers.flatMap((header) => Object.entries(header)).find(([name]) => name === 'entityType')?.[1];
+  const row = value === null ? null : (JSON.parse(String(value)) as { payload: { sequence: string } });
+  return {
+    name: nameOf({ entity: payload.entityid, type: String(type).toUpperCase() }),
+    sequence: row?.payload.sequence ?? null,
+  };
+}
+
+function entry({ key, value }: { readonly key: string; readonly value: number }): readonly [Buffer, Buffer] {
+  return [Buffer.from(key), Buffer.from(String(value))];
+}
+
+/** SPEC 4, in as many lines as it has: what is emitted, what a reader keeps, and what the newest instants are. */
+function fold(input: readonly (readonly Version[])[]): { emitted: Seen[]; newest: Map<string, number> } {
+  const emitted: Seen[] = [];
+  const newest = new Map<string, number>();
+  for (const [offset, versions] of input.entries()) {
+    for (const [place, each] of versions.entries()) {
+      const name = nameOf(each);
+      const { instant, deleted } = each;
+      if (instant !== null && instant < (newest.get(name) ?? Number.NEGATIVE_INFINITY)) continue;
+      if (instant !== null) newest.set(name, instant);
+      emitted.push({ name, sequence: deleted ? null : `${offset}.${place}` });
+    }
+  }
+  return { emitted, newest };
+}
+
+function table(outputs: readonly Seen[]): Map<string, string> {
+  const rows = new Map<string, string>();
+  for (const { name, sequence } of outputs) {
+    if (sequence === null) rows.delete(name);
+    else rows.set(name, sequence);
+  }
+  return rows;
+}
+
+/** By entity, as the fold names them. */
+function newestIn(store: PartitionStore): Map<string, number> {
+  return new Map(
+    [...store.entries()].map(([key, value]) => {
+      const [, , type = '', entity = ''] = JSON.parse(key) as string[];
+      return [nameOf({ type, entity }), value];
+    }),
+  );
+}
+
+/** Without the fold: no row is older than a row of the same entity before it. */
+function expectInOrder({ input, outputs }: Partition): void {
+  const last = new Map<string, number>();
+  for (const { name, sequence } of outputs) {
+    const [offset = -1, place = -1] = sequence?.split('.').map(Number) ?? [];
+    const instant = input[offset]?.[place]?.instant ?? null;
+    if (instant === null) continue;
+    expect(instant).toBeGreaterThanOrEqual(last.get(name) ?? instant);
+    last.set(name, instant);
+  }
+}
+
+test('what a reader keeps is the fold of the input, whatever arrives and whoever dies', () => {
+  fc.assert(
+    fc.property(fc.array(action, { maxLength: 40 }), (actions) => {
+      const partition = new Partition();
+      for (const step of actions) {
+        if (step.do === 'notify') partition.input.push(step.versions);
+        else if (step.do === 'begin commit') partition.beginCommit();
+        else if (step.do === 'committed') partition.commitEnds();
+        else if (step.do === 'abort') partition.abort();
+        else partition.kill();
+        partition.run();
+      }
+      partition.commitEnds();
+      partition.beginCommit();
+      partition.commitEnds();
+
+      const { emitted, newest } = fold(partition.input);
+      expect(partition.outputs).toEqual(emitted);
+      expect(table(partition.outputs)).toEqual(table(emitted));
+      expect(newestIn(partition.store)).toEqual(newest);
+      expect(newestIn(partition.restored())).toEqual(newest);
+      expectInOrder(partition);
+    }),
+    { numRuns: 500 },
+  );
+});

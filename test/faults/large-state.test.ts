@@ -1,0 +1,122 @@
+/** A million entities in one process: restored after a crash in the middle of a restore, in little memory, and none forgotten. */
+import { expect, test } from '@jest/globals';
+import {
+  AgentProcess,
+  createTopics,
+  endOffsets,
+  produceAll,
+  readAll,
+  type LocalKafka,
+  type RecordToWrite,
+} from '@kafnus/agent-testkit';
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { impatient } from './harness/fleet.js';
+import { describeFaults } from './harness/suite.js';
+
+const entities = 1_000_000;
+const partitions = 4;
+const bytesPerEntity = 150;
+/** Three times what it takes on a machine that does nothing else: processor time, so a busy one does not fail. */
+const cpuMicrosPerEntity = 20;
+const sample = 5000;
+
+const inputTopic = 'large_raw_lastdata';
+const outputTopic = 'large_city_lastdata';
+const type = 'AirQualityObserved';
+const newest = Date.UTC(2026, 0, 1);
+
+function idOf(entity: number): string {
+  return `urn:ngsi-ld:${type}:${String(entity).padStart(7, '0')}`;
+}
+
+function* changelog(topic: string): Generator<RecordToWrite> {
+  const value = String(newest * 1000);
+  for (let entity = 0; entity < entities; entity += 1) {
+    const key = JSON.stringify(['city', '/stations', type, idOf(entity)]);
+    yield { topic, key, value, partition: entity % partitions };
+  }
+}
+
+/** Two versions of each entity of the sample, which is spread over all: one that is too old by a millisecond, and one newer. */
+function* notifications(): Generator<RecordToWrite> {
+  for (let place = 0; place < sample; place += 1) {
+    const entity = place * (entities / sample);
+    for (const instant of [newest - 1, newest + 1]) {
+      const TimeInstant = { type: 'DateTime', value: new Date(instant).toISOString() };
+      yield {
+        topic: inputTopic,
+        partition: entity % partitions,
+        key: idOf(entity),
+        value: JSON.stringify({ subscriptionId: 's', data: [{ id: idOf(entity), type, TimeInstant }] }),
+        headers: [{ 'fiware-service': 'city' }, { 'fiware-servicepath': '/stations' }],
+      };
+    }
+  }
+}
+
+function lastdata(kafka: LocalKafka, group: string): AgentProcess {
+  return new AgentProcess({
+    agent: 'lastdata',
+    brokers: kafka.bootstrapServers,
+    env: { ...impatient, KAFNUS_TOPIC_PREFIX: 'large_', KAFNUS_GROUP_ID: group, KAFNUS_INSTANCE_ID: group },
+  });
+}
+
+/** Bytes that the process has resident. */
+function residentBytes(agent: AgentProcess): number {
+  const resident = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${agent.child.pid}/status`, 'utf8'))?.[1];
+  return Number(resident) * 1024;
+}
+
+/** Processor time of all its threads so far; Linux counts in steps of ten milliseconds. */
+function cpuMicros(agent: AgentProcess): number {
+  // The second field is the name in brackets and may hold anything.
+  const [, after = ''] = /\) (.*)$/s.exec(readFileSync(`/proc/${agent.child.pid}/stat`, 'utf8')) ?? [];
+  const fields = after.split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
+}
+
+describeFaults('a state of 1,000,000 entities', { brokers: 1, heap: '512m' }, (kafka) => {
+  test('is restored after a kill in the middle of a restore, in at most 150 bytes an entity, and complete', async () => {
+    const brokers = kafka().internalServers;
+    const group = 'large';
+    const topic = `${group}-newest-changelog`;
+    await createTopics(brokers, [
+      { topic: inputTopic, partitions },
+      { topic, partitions, config: { 'cleanup.policy': 'compact' } },
+    ]);
+    await produceAll(brokers, changelog(topic));
+
+    const empty = lastdata(kafka(), 'empty');
+    await empty.ready();
+    await sleep(1000);
+    const base = residentBytes(empty);
+    await empty.stop();
+
+    const victim = lastdata(kafka(), group);
+    await victim.until('restoring', ({ assignment }) =>
+      assignment.some(({ state, restore }) => state === 'restoring' && (restore?.entries ?? 0) > 0),
+    );
+    expect(await victim.kill()).toEqual({ code: null, signal: 'SIGKILL' });
+
+    const agent = lastdata(kafka(), group);
+    const { stateEntries } = await agent.ready(120_000);
+    expect(stateEntries).toBe(entities);
+    expect(cpuMicros(agent) / entities).toBeLessThan(cpuMicrosPerEntity);
+    await sleep(1000);
+    expect((residentBytes(agent) - base) / entities).toBeLessThan(bytesPerEntity);
+
+    await produceAll(brokers, notifications());
+    const { ledger } = await agent.until('done', ({ ledger: { read } }) => read === 2 * sample);
+    expect(ledger).toMatchObject({ emitted: sample, skipped: { stale: sample }, rejected: {} });
+    expect((await agent.health()).stateEntries).toBe(entities);
+    await agent.stop();
+    const outputs = await readAll(brokers, [outputTopic]);
+    const ids = outputs.map(
+      ({ key }) => (JSON.parse(String(key)) as { payload: { entityid: string } }).payload.entityid,
+    );
+    expect(ids.sort()).toEqual(Array.from({ length: sample }, (_, place) => idOf(place * (entities / sample))));
+    expect((await endOffsets(brokers, topic)).reduce((sum, end) => sum + end, 0)).toBeGreaterThan(entities + sample);
+  });
+});
