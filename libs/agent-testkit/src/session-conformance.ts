@@ -118,6 +118,26 @@ export function describeSessionConformance(
         expect(member.values(1)).toEqual(values(1, 5));
       });
 
+      scene('of a transaction come when it is committed, and never when it is aborted', async (stage) => {
+        await stage.input(1);
+        const member = await stage.member('a').then((joined) => joined.joined(1));
+        const { session } = member;
+        const sendInput = async (value: string): Promise<void> => {
+          await session.begin();
+          session.send({ ...stage.input0, key: 'key', value, headers: [], timestamp: now });
+          await stage.quiet();
+        };
+        await sendInput('never');
+        await session.abort();
+        await sendInput('in time');
+        await member.idle(harness.quietMs);
+        expect(member.records).toEqual([]);
+        expect((await session.commit([])).kind).toBe('committed');
+        await harness.produce(numbered(stage.in, 0, 1));
+        await member.receive(2);
+        expect(member.values(0)).toEqual(['in time', '0#0']);
+      });
+
       scene('are held back while none are wanted, and rebalances are not', async (stage) => {
         await stage.input(2);
         const member = await stage.member('a');

@@ -1,0 +1,148 @@
+/**
+ * The session when records come late: the client has them in hand while their partition is given back, taken again or rewound.
+ * When a consume call returns is up to the client's threads; here it returns when it is told to.
+ *
+ * librdkafka's mock cluster is enough for this: nothing here is about transactions.
+ */
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { kafka, KafkaSession, loadConfig, type InputRecord, type TopicPartition } from '@kafnus/agent-runtime';
+import { EMBEDDED_PARTITIONS, produceAll, startEmbeddedBroker, type EmbeddedBroker } from '@kafnus/agent-testkit';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { KafkaConsumer } from '../src/kafka/client.js';
+
+jest.setTimeout(30_000);
+
+const topic = 'late';
+const batch = 10;
+
+let broker: EmbeddedBroker;
+let session: KafkaSession;
+/** Consume calls that have records and do not return yet. */
+let inHand: (() => void)[] = [];
+
+beforeAll(async () => {
+  broker = await startEmbeddedBroker({ topics: [topic] });
+  session = open();
+  await session.start();
+  let assigned: readonly TopicPartition[] = [];
+  while (assigned.length === 0) {
+    const event = await session.next(1000, true);
+    if (event.kind === 'assigned') assigned = event.partitions;
+  }
+  expect(assigned).toHaveLength(EMBEDDED_PARTITIONS);
+  await session.accept(assigned.map((partition) => ({ ...partition, offset: 0 })));
+}, 60_000);
+
+/** The next test begins with nothing on its way. */
+afterEach(async () => {
+  deliver();
+  while ((await session.next(200, true)).kind !== 'idle');
+});
+
+afterAll(async () => {
+  await session.close();
+  await broker.stop();
+});
+
+describe('records', () => {
+  test('come in order, batch by batch', async () => {
+    await write(0, 2 * batch);
+    expect(offsets(await take(batch))).toEqual(range(0, batch));
+    expect(offsets(await take(batch))).toEqual(range(batch, 2 * batch));
+  });
+
+  test('that arrive after the release of their partition are dropped', async () => {
+    const place = await late(1);
+    session.release([place]);
+    deliver();
+    expect((await session.next(500, true)).kind).toBe('idle');
+  });
+
+  test('that were fetched before their partition came back are dropped', async () => {
+    const place = await late(2);
+    session.release([place]);
+    const accepted = session.accept([{ ...place, offset: 5 }]);
+    deliver();
+    await accepted;
+    expect(offsets(await take(batch))).toEqual(range(5, 5 + batch));
+  });
+
+  test('that were fetched before a rewind are dropped, and come again in their order', async () => {
+    const place = await late(3);
+    const rewound = session.rewind([{ ...place, offset: 5 }]);
+    deliver();
+    await rewound;
+    expect(offsets(await take(batch))).toEqual(range(5, 5 + batch));
+  });
+});
+
+function open(): KafkaSession {
+  const env = {
+    KAFNUS_KAFKA_BROKERS: broker.bootstrapServers,
+    KAFNUS_INSTANCE_ID: 'a',
+    KAFNUS_BATCH_SIZE: String(batch),
+  };
+  const outcome = loadConfig({ name: 'late', settings: {} }, { argv: [], env });
+  if (outcome.kind !== 'run') throw new Error('a configuration was asked for');
+  const ignore = (): void => undefined;
+  const listener = {
+    topicCreated: ignore,
+    brokerProblem: ignore,
+    clusterAway: ignore,
+    commitRetry: ignore,
+    clientLog: ignore,
+  };
+  return new KafkaSession({ agent: 'late', inputTopic: topic, config: outcome.config, listener });
+}
+
+/** A partition with three batches: the first is delivered, the second is in hand, the third is behind it. */
+async function late(partition: number): Promise<TopicPartition> {
+  const client = kafka.KafkaConsumer.prototype as Pick<KafkaConsumer, 'consume'>;
+  const { consume } = client;
+  client.consume = function (this: KafkaConsumer, count, done) {
+    consume.call(this, count, (error, messages) => {
+      const first = messages?.[0];
+      if (first === undefined || first.offset < batch) done(error, messages);
+      else inHand.push(() => done(error, messages));
+    });
+  };
+  try {
+    await write(partition, 3 * batch);
+    expect(offsets(await take(batch))).toEqual(range(0, batch));
+    while (inHand.length === 0) await sleep(5);
+  } finally {
+    client.consume = consume;
+  }
+  return { topic, partition };
+}
+
+/** What is in hand arrives. */
+function deliver(): void {
+  for (const bring of inHand) bring();
+  inHand = [];
+}
+
+function write(partition: number, count: number): Promise<number> {
+  const records = range(0, count).map((number) => ({ topic, partition, key: 'k', value: String(number) }));
+  // In one batch, that one fetch brings all of them.
+  return produceAll(broker.bootstrapServers, records, { settings: { 'linger.ms': 100 } });
+}
+
+/** The next records, so many. */
+async function take(count: number): Promise<InputRecord[]> {
+  const records: InputRecord[] = [];
+  while (records.length < count) {
+    const event = await session.next(5000, true);
+    if (event.kind === 'idle') break;
+    if (event.kind === 'records') records.push(...event.records);
+  }
+  return records;
+}
+
+function offsets(records: readonly InputRecord[]): number[] {
+  return records.map(({ offset }) => offset);
+}
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, index) => from + index);
+}

@@ -1,0 +1,355 @@
+/**
+ * What the delivery guarantee rests on, line by line: each mutation takes one safeguard away, and names the tests that must
+ * notice.
+ *
+ * - `breaks`: what goes wrong in production without the safeguard.
+ * - `edits`: in `file`; each `find` must occur exactly once. Several, where one safeguard cannot be taken away in one place.
+ * - `tests`: all of them must fail. A test in memory or on librdkafka's mock cluster where that can show the fault: it takes
+ *   seconds. On a real Kafka, what only a broker decides.
+ *
+ * @typedef {{ project: string, file: string, name: string }} TestName project is Jest's display name, name the full name
+ * @typedef {{ name: string, breaks: string, file: string, edits: { find: string, replace: string }[], tests: TestName[] }} Mutation
+ */
+const source = (name) => `libs/agent-runtime/src/${name}`;
+
+const quick = (file) => (name) => ({ project: 'agent-runtime', file: `libs/agent-runtime/test/${file}`, name });
+const loop = quick('run.test.ts');
+const store = quick('partition-store.test.ts');
+const late = quick('kafka-session.test.ts');
+const underFault = (fault) => loop(`under a fault ${fault}, at every single call, nothing shows`);
+
+const real = (name) => ({
+  project: 'integration',
+  file: 'test/integration/session-conformance.test.ts',
+  name: `the session on a real Kafka ${name}`,
+});
+const session = (name) => real(`session conformance: a classic group ${name}`);
+
+/**
+ * For each file a test that passes whatever is mutated: when it fails too, the run itself has failed (no broker, no memory), and
+ * the failure of the others says nothing.
+ */
+export const controls = new Map(
+  [
+    loop('the end a session that fails ends the process with its error'),
+    store('PartitionStore values are any number but NaN, which would be none'),
+    late('records come in order, batch by batch'),
+    session('a changelog that is empty is restored at once'),
+  ].map(({ file, name }) => [file, name]),
+);
+
+/** @type {readonly Mutation[]} */
+export const mutations = [
+  // --- after an abort ------------------------------------------------------------------------------------------------
+  {
+    name: 'no-rewind',
+    breaks: 'after an abort the loop does not ask for the same records again: they are lost',
+    file: source('run.ts'),
+    edits: [
+      {
+        find: `forGood ? error : undefined);
+    await this.#session.rewind(this.#partitions.rewindPositions());`,
+        replace: 'forGood ? error : undefined);',
+      },
+    ],
+    tests: [underFault('aborted')],
+  },
+  {
+    name: 'no-seek',
+    breaks: "the session's rewind does not move the consumer",
+    file: source('kafka/kafka-session.ts'),
+    edits: [{ find: 'await call((done) => this.#consumer.seek(position, requestTimeoutMs, done));', replace: '' }],
+    tests: [late('records that were fetched before a rewind are dropped, and come again in their order')],
+  },
+  {
+    name: 'no-drop-of-fetched',
+    breaks: 'what was fetched before a rewind is delivered after it: a jump that looks like a gap',
+    file: source('kafka/kafka-session.ts'),
+    edits: [
+      {
+        find: `this.#dropFetched(positions);
+    for (const position of positions) {
+      // Without a start`,
+        replace: `for (const position of positions) {
+      // Without a start`,
+      },
+    ],
+    tests: [late('records that were fetched before a rewind are dropped, and come again in their order')],
+  },
+  {
+    name: 'no-quiesce-before-rewind',
+    breaks: 'a consume call in flight brings records from before a rewind',
+    file: source('kafka/kafka-session.ts'),
+    edits: [
+      {
+        find: `await this.#quiesce();
+    this.#dropFetched(positions);
+    for (const position of positions) {
+      // Without a start`,
+        replace: `this.#dropFetched(positions);
+    for (const position of positions) {
+      // Without a start`,
+      },
+    ],
+    tests: [late('records that were fetched before a rewind are dropped, and come again in their order')],
+  },
+  {
+    name: 'no-undo-of-state',
+    breaks: 'the changes of state of an aborted transaction stay: its records are decided on what they did themselves',
+    file: source('partitions.ts'),
+    edits: [{ find: 'owned.store?.undo();', replace: '' }],
+    tests: [underFault('aborted')],
+  },
+  {
+    name: 'undo-oldest-first',
+    breaks: 'a key that was put twice in an aborted transaction keeps its first new value',
+    file: source('state/partition-store.ts'),
+    edits: [
+      {
+        find: 'for (let note = this.#notedKeys.length - 1; note >= 0; note -= 1) {',
+        replace: 'for (let note = 0; note < this.#notedKeys.length; note += 1) {',
+      },
+    ],
+    tests: [store('PartitionStore a change is seen at once, and taken back by undo')],
+  },
+  {
+    name: 'held-outputs-kept',
+    breaks: 'outputs that were decided behind an aborted commit are sent, and sent again when their records come back',
+    file: source('run.ts'),
+    edits: [{ find: 'this.#open = false;\n    this.#held = [];', replace: 'this.#open = false;' }],
+    tests: [underFault('aborted')],
+  },
+  {
+    name: 'counted-before-commit',
+    breaks: 'records of an aborted transaction are counted, and counted again when they come back',
+    file: source('run.ts'),
+    edits: [
+      { find: '    counts.commitInto(this.ledger);\n', replace: '' },
+      {
+        find: 'const started = performance.now();\n',
+        replace: 'const started = performance.now();\n    batch.counts.commitInto(this.ledger);\n',
+      },
+    ],
+    tests: [loop('under a fault aborted: what is read again is not counted twice')],
+  },
+
+  // --- after an unknown outcome --------------------------------------------------------------------------------------
+  {
+    name: 'no-restore-after-unknown',
+    breaks: 'a commit whose answer was lost is taken for aborted, though it was made: its records are processed twice',
+    file: source('run.ts'),
+    edits: [
+      {
+        find: 'this.#partitions.own(await this.#preparation.prepare(partitions, new AbortController().signal));',
+        replace: 'await this.#preparation.prepare(partitions, new AbortController().signal);',
+      },
+    ],
+    tests: [underFault('unknown, and committed')],
+  },
+  {
+    name: 'unknown-taken-for-aborted',
+    breaks: 'a producer that was fenced goes on with the transaction of its successor',
+    file: source('kafka/kafka-session.ts'),
+    edits: [
+      {
+        find: 'return error.isTxnRequiresAbort ? this.#abortBecause(error) : this.#unknown(error);',
+        replace: 'return error.isTxnRequiresAbort ? this.#abortBecause(error) : this.#aborted(error);',
+      },
+    ],
+    tests: [
+      session(
+        'an identity of a successor fences the predecessor: its open records never appear, its commit is unknown, reset() regains it',
+      ),
+    ],
+  },
+  {
+    name: 'transactional-id-per-start',
+    breaks:
+      'a restarted process neither fences its predecessor nor ends its transaction: readers wait, a zombie writes',
+    file: source('kafka/client-config.ts'),
+    edits: [
+      {
+        find: 'return `${config.groupId}-${config.instanceId}`;',
+        replace: 'return `${config.groupId}-${config.instanceId}-${performance.now()}`;',
+      },
+    ],
+    tests: [
+      session(
+        'an identity of a successor ends the transaction that a dead predecessor left open: readers go on at once',
+      ),
+    ],
+  },
+
+  // --- partitions that come and go -----------------------------------------------------------------------------------
+  {
+    name: 'no-ownership-filter',
+    breaks: 'the session delivers records of a partition that was given away',
+    file: source('kafka/kafka-session.ts'),
+    edits: [{ find: 'return start !== undefined;', replace: 'return true;' }],
+    tests: [late('records that arrive after the release of their partition are dropped')],
+  },
+  {
+    name: 'no-quiesce-before-accept',
+    breaks: 'a consume call in flight brings records from before a partition was given away and came back',
+    file: source('kafka/kafka-session.ts'),
+    edits: [
+      {
+        find: `async accept(positions: readonly PartitionOffset[]): Promise<void> {
+    await this.#quiesce();`,
+        replace: 'async accept(positions: readonly PartitionOffset[]): Promise<void> {',
+      },
+    ],
+    tests: [late('records that were fetched before their partition came back are dropped')],
+  },
+  {
+    name: 'disowned-and-still-found',
+    breaks: 'the loop decides records of a partition that was given away: two members write the same outputs',
+    file: source('partitions.ts'),
+    edits: [{ find: 'if (ofTopic) ofTopic[partition] = undefined;', replace: 'void ofTopic?.[partition];' }],
+    tests: [loop('without faults a record of a partition that was given away is left to its new owner')],
+  },
+  {
+    name: 'no-offset-filter',
+    breaks: 'a record that was processed is processed again when it is delivered again',
+    file: source('run.ts'),
+    edits: [
+      {
+        find: 'if (owned === undefined || (owned.next !== null && record.offset < owned.next)) continue;',
+        replace: 'if (owned === undefined) continue;',
+      },
+    ],
+    tests: [loop('without faults a record that is delivered again is not processed again')],
+  },
+  {
+    name: 'released-before-commit',
+    breaks: 'the next owner starts while the transaction of the one before is open: it reads old offsets and old state',
+    file: source('run.ts'),
+    edits: [
+      {
+        find: `else await this.#commitAll();
+    this.#partitions.disown(partitions);
+    this.#session.release(partitions);`,
+        replace: `this.#session.release(partitions);
+    if (!lost) await this.#commitAll();
+    this.#partitions.disown(partitions);`,
+      },
+    ],
+    tests: [underFault('joined by another')],
+  },
+  {
+    name: 'lost-and-committed',
+    breaks:
+      'a member that was cut off commits what its successor is processing, and relies on the coordinator to refuse',
+    file: source('run.ts'),
+    edits: [
+      {
+        find: 'if (lost) await this.#abandon();\n    else await this.#commitAll();',
+        replace: 'await this.#commitAll();',
+      },
+    ],
+    tests: [loop('under a fault lost: what was open is aborted, never committed; the coordinator is not relied on')],
+  },
+  {
+    name: 'offsets-after-changelog',
+    breaks: 'a transaction that ends between the two reads moves the offsets past changes that the state does not have',
+    file: source('preparation.ts'),
+    edits: [
+      {
+        find: 'const positions = await session.committed(partitions);',
+        replace: 'const positions = partitions.map((partition) => ({ ...partition, offset: null }));',
+      },
+      {
+        find: 'return { positions, stores: await this.#restoreAll(changelog, partitions, signal) };',
+        replace: `const stores = await this.#restoreAll(changelog, partitions, signal);
+    return { positions: await session.committed(partitions), stores };`,
+      },
+    ],
+    tests: [loop('without faults the state that is restored holds all that the committed offsets cover')],
+  },
+
+  // --- what is read and written --------------------------------------------------------------------------------------
+  {
+    name: 'restore-reads-uncommitted',
+    breaks: 'state is restored from transactions that were aborted',
+    file: source('kafka/client-config.ts'),
+    edits: [
+      {
+        find: `'isolation.level': 'read_committed',
+    'enable.partition.eof': true,
+    'check.crcs': false,`,
+        replace: `'isolation.level': 'read_uncommitted',
+    'enable.partition.eof': true,
+    'check.crcs': false,`,
+      },
+    ],
+    tests: [session('a changelog is restored to its end: committed entries, tombstones too, and of this partition')],
+  },
+  {
+    name: 'restore-ends-at-stable-offset',
+    breaks: 'a restore misses the last changes of a predecessor whose marker is still on its way',
+    file: source('kafka/restore.ts'),
+    edits: [{ find: 'kafka.IsolationLevel.READ_UNCOMMITTED', replace: 'kafka.IsolationLevel.READ_COMMITTED' }],
+    tests: [
+      session('a changelog is not restored past a transaction that is still undecided; the signal ends the waiting'),
+    ],
+  },
+  {
+    name: 'input-reads-uncommitted',
+    breaks: 'records of aborted transactions are processed: dead letters that never were, in raw_errors',
+    file: source('kafka/client-config.ts'),
+    edits: [
+      {
+        find: `'isolation.level': 'read_committed',
+    // Where a partition ends`,
+        replace: `'isolation.level': 'read_uncommitted',
+    // Where a partition ends`,
+      },
+    ],
+    tests: [session('records of a transaction come when it is committed, and never when it is aborted')],
+  },
+  {
+    name: 'offsets-outside-the-transaction',
+    breaks: 'outputs are committed without the offsets of what they were made from',
+    file: source('kafka/kafka-session.ts'),
+    edits: [
+      { find: 'sendOffsetsToTransaction(positions,', replace: 'sendOffsetsToTransaction(positions.slice(0, 0),' },
+    ],
+    tests: [session('a transaction is invisible until it is committed, and complete after it, the offsets with it')],
+  },
+  {
+    name: 'changelog-not-written',
+    breaks: 'the next process begins without state',
+    file: source('run.ts'),
+    edits: [
+      {
+        find: 'room = this.#send(changelogRecord(this.#changelog, record.partition, put, record.timestamp), batch) && room;',
+        replace: 'void changelogRecord(this.#changelog, record.partition, put, record.timestamp);',
+      },
+    ],
+    tests: [loop('without faults state is taken over by the next process')],
+  },
+  {
+    name: 'dead-letter-dropped',
+    breaks: 'a rejected record disappears',
+    file: source('run.ts'),
+    edits: [
+      {
+        find: 'room = this.#send(fittingDeadLetter(letter, record, maxRecordBytes(this.#options.config)), batch) && room;',
+        replace: 'void fittingDeadLetter(letter, record, maxRecordBytes(this.#options.config));',
+      },
+    ],
+    tests: [loop('without faults each record is emitted, skipped or dead-lettered once, and counted')],
+  },
+  {
+    name: 'five-requests-in-flight',
+    breaks: 'records of a topic that was just created are lost in committed transactions',
+    file: source('kafka/client-config.ts'),
+    edits: [
+      {
+        find: "'max.in.flight.requests.per.connection': 1,",
+        replace: "'max.in.flight.requests.per.connection': 5,",
+      },
+    ],
+    tests: [real('loses nothing of what is written to a topic at once after its creation')],
+  },
+];
