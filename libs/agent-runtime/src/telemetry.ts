@@ -96,7 +96,9 @@ export class Telemetry {
       formatters: { level: (label: string) => ({ level: label }) },
       redact: { paths: REDACTED, censor: '***' },
     };
-    this.logger = options.destination === undefined ? pino(settings) : pino(settings, options.destination);
+    // Synchronously: pino's default writes in a thread of the pool, which a hanging call may hold, and loses the last line of a
+    // process that kills itself.
+    this.logger = pino(settings, options.destination ?? pino.destination({ dest: 1, sync: true }));
     this.metrics = options.registry ?? new Registry();
     this.#metrics = createMetrics(this.metrics, agent, options.processMetrics ?? true);
     this.#metrics.buildInfo.set({ version }, 1);

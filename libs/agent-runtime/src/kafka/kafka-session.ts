@@ -91,7 +91,9 @@ const graceMs = 2000;
  * The coordinator answers a commit before its markers are written, and refuses the next transaction's partitions until they are:
  * librdkafka then asks again after 20 ms. So long, about, the markers take.
  */
-const markersMs = 4;
+const markersMs = 2;
+/** The steps in which acknowledgements are waited for, see {@link KafkaSession.commit}. */
+const drainStepsMs = [1, 1, 1, 1, 2, 2, 2, 4, 4, 8];
 const noHeaders: readonly never[] = [];
 
 interface Rebalance {
@@ -149,7 +151,7 @@ export class KafkaSession implements Session {
   }
 
   async start(): Promise<void> {
-    await this.#connect(this.#consumer, 'consumer');
+    await this.#connect('consumer', this.#consumer, () => (this.#consumer = this.#createConsumer()));
     await this.#startProducer();
     if (this.#closing) return;
     this.#consumer.setDefaultConsumeTimeout(consumeTimeoutMs);
@@ -430,9 +432,11 @@ export class KafkaSession implements Session {
       const refused = this.#refused.values().next().value;
       if (this.#exactlyOnce && refused) return await this.#abortBecause(refused);
       if (this.#exactlyOnce) {
+        const drained = this.#drain();
         await this.#retried('sendOffsetsToTransaction', deadline, (timeoutMs, done) => {
           this.#producer.sendOffsetsToTransaction(positions, this.#consumer, timeoutMs, done);
         });
+        await drained;
         await this.#retried('commitTransaction', deadline, (timeoutMs, done) => {
           this.#producer.commitTransaction(timeoutMs, done);
         });
@@ -455,6 +459,17 @@ export class KafkaSession implements Session {
     }
   }
 
+  /**
+   * Waits for acknowledgements in small steps: a single flush, and commitTransaction with it, looks only every 10 ms whether all
+   * have come, as no report of a success wakes it. What takes longer is left to them.
+   */
+  async #drain(): Promise<void> {
+    for (const timeoutMs of drainStepsMs) {
+      const error = await new Promise((resolve) => this.#producer.flush(timeoutMs, resolve));
+      if (!error) return;
+    }
+  }
+
   async #abortBecause(error: KafkaError): Promise<CommitOutcome> {
     // A right that was taken away shows when partitions are added to the transaction, before any record is sent: no report of a
     // delivery names the topic then, but a lookup does.
@@ -465,6 +480,7 @@ export class KafkaSession implements Session {
 
   /** Waits until everything is acknowledged or refused: what is queued cannot be taken back, and must not be sent again beside it. */
   async #flush(): Promise<void> {
+    await this.#drain();
     for (;;) {
       try {
         await call((done) => this.#producer.flush(requestTimeoutMs, done));
@@ -670,7 +686,7 @@ export class KafkaSession implements Session {
   }
 
   async #startProducer(): Promise<void> {
-    await this.#connect(this.#producer, 'producer');
+    await this.#connect('producer', this.#producer, () => (this.#producer = this.#createProducer()));
     this.#producer.setPollInBackground(true);
     if (!this.#exactlyOnce) return;
     await this.#untilAnswered(`initTransactions of ${transactionalId(this.#options.config)}`, () =>
@@ -678,10 +694,21 @@ export class KafkaSession implements Session {
     );
   }
 
-  #connect(client: KafkaConsumer | KafkaProducer, name: string): Promise<unknown> {
-    return this.#untilAnswered(`connection of the ${name}`, () =>
-      call((done) => client.connect({ timeout: requestTimeoutMs }, done)),
-    );
+  /**
+   * Connects a client, or the one that takes its place. A client that could not connect is thrown away: each further connect() of
+   * it would register its callbacks once more, every rebalance would be told twice, and with the second assignment of a
+   * partition what was fetched since the first is dropped and lost.
+   */
+  #connect<C extends KafkaConsumer | KafkaProducer>(name: string, first: C, anew: () => C): Promise<unknown> {
+    let client = first;
+    return this.#untilAnswered(`connection of the ${name}`, async () => {
+      try {
+        await call((done) => client.connect({ timeout: requestTimeoutMs }, done));
+      } catch (error) {
+        client = anew();
+        throw error;
+      }
+    });
   }
 
   /**
