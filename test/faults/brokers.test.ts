@@ -69,6 +69,20 @@ describeFaults('a cluster of three', { brokers: 3, proxied: true }, (kafka) => {
     });
   });
 
+  // Each is killed while the one before is still behind: partitions below their minimum of replicas, coordinators that move
+  // while they load, commits of unknown outcome.
+  test('is restarted broker by broker with SIGKILL, each before the last one is in sync', async () => {
+    await whileRecordsFlow(kafka(), async () => {
+      for (let round = 0; round < 2; round += 1) {
+        for (const broker of kafka().brokers) {
+          await broker.kill();
+          await broker.start();
+        }
+      }
+      await inSync(kafka());
+    });
+  });
+
   test.each(['transactions', 'group'] as const)('loses the coordinator of the %s', async (kind) => {
     await whileRecordsFlow(kafka(), async ({ workload }) => {
       const [stateTopic, id] = coordinators[kind](workload);

@@ -1,13 +1,14 @@
 /** Processes that are not what they take themselves for: two with one name, one that slept too long, one whose commits fail. */
 import { expect, test } from '@jest/globals';
 import type { AgentProcess } from '@kafnus/agent-testkit';
+import { eventually } from './harness/eventually.js';
 import { expectExactlyOnce, metric } from './harness/expectations.js';
-import { consumer, withFleet } from './harness/fleet.js';
+import { consumer, prompt, withFleet } from './harness/fleet.js';
 import { describeFaults } from './harness/suite.js';
 import { Workload } from './harness/workload.js';
 
 describeFaults('an agent', {}, (kafka) => {
-  test('of two processes with one instance id, exactly one lives', async () => {
+  test.concurrent('of two processes with one instance id, exactly one lives', async () => {
     await withFleet(kafka(), new Workload({ agent: 'lastdata' }), {}, async (fleet) => {
       const flow = fleet.flow(500);
       const first = fleet.start('twin');
@@ -24,11 +25,10 @@ describeFaults('an agent', {}, (kafka) => {
       await fleet.finished();
       expect(alive.end).toBeUndefined();
       await expectExactlyOnce(fleet.workload, kafka(), { alive: [alive] });
-      await alive.stop();
     });
   });
 
-  test('whose step takes longer than max.poll.interval.ms loses its partitions and comes back', async () => {
+  test.concurrent('whose step takes longer than max.poll.interval.ms loses its partitions and comes back', async () => {
     const hasty = consumer({ 'session.timeout.ms': 3000, 'heartbeat.interval.ms': 500, 'max.poll.interval.ms': 4000 });
     await withFleet(kafka(), new Workload({ agent: 'lastdata' }), hasty, async (fleet) => {
       await fleet.produce(3000);
@@ -42,42 +42,49 @@ describeFaults('an agent', {}, (kafka) => {
       await fleet.finished();
       expect(await metric(slow, 'kafnus_transactions_aborted_total')).toBeGreaterThan(0);
       await expectExactlyOnce(fleet.workload, kafka(), { alive: [slow, heir], complete: true });
-      await slow.stop();
-      await heir.stop();
     });
   });
 
-  test.each(['historic', 'lastdata'] as const)('%s of which one commit in three is aborted', async (agent) => {
-    await withFleet(kafka(), new Workload({ agent }), { KAFNUS_BATCH_SIZE: '100' }, async (fleet) => {
-      const unlucky = fleet.start('unlucky', { fault: 'abort-one-in:3' });
-      const flow = fleet.flow(1000);
-      await unlucky.until('busy', ({ ledger }) => ledger.read > 5000);
-      await flow.stop();
-      await fleet.finished();
-      expect(await metric(unlucky, 'kafnus_transactions_aborted_total')).toBeGreaterThan(5);
-      await expectExactlyOnce(fleet.workload, kafka(), { alive: [unlucky], complete: true });
-      await unlucky.stop();
-    });
+  test.concurrent.each(['historic', 'lastdata'] as const)(
+    '%s of which one commit in three is aborted',
+    async (agent) => {
+      await withFleet(kafka(), new Workload({ agent }), { KAFNUS_BATCH_SIZE: '100' }, async (fleet) => {
+        const unlucky = fleet.start('unlucky', { fault: 'abort-one-in:3' });
+        const flow = fleet.flow(1000);
+        await unlucky.until('busy', ({ ledger }) => ledger.read > 2000);
+        await eventually(async () =>
+          expect(await metric(unlucky, 'kafnus_transactions_aborted_total')).toBeGreaterThan(10),
+        );
+        await flow.stop();
+        await fleet.finished();
+        await expectExactlyOnce(fleet.workload, kafka(), { alive: [unlucky], complete: true });
+      });
+    },
+  );
+
+  test.concurrent('whose offsets are never answered starts anew by itself', async () => {
+    await withFleet(
+      kafka(),
+      new Workload({ agent: 'lastdata' }),
+      { ...prompt, KAFNUS_BATCH_SIZE: '200' },
+      async (fleet) => {
+        await fleet.produce(3000);
+        const agent = fleet.start('pod-0', { fault: 'hang-in-offsets:2' });
+        await fleet.finished();
+        await agent.untilLogged('failpoint hang-in-offsets');
+        await agent.untilLogged('sendOffsetsToTransaction did not come back');
+        expect(await metric(agent, 'kafnus_recoveries_total')).toBe(1);
+        await expectExactlyOnce(fleet.workload, kafka(), { alive: [agent], complete: true });
+        await expectForcedEnd(agent);
+      },
+    );
   });
 
-  test('whose offsets are never answered starts anew by itself', async () => {
-    await withFleet(kafka(), new Workload({ agent: 'lastdata' }), { KAFNUS_BATCH_SIZE: '200' }, async (fleet) => {
-      await fleet.produce(3000);
-      const agent = fleet.start('pod-0', { fault: 'hang-in-offsets:2' });
-      await fleet.finished();
-      await agent.untilLogged('failpoint hang-in-offsets');
-      await agent.untilLogged('sendOffsetsToTransaction did not come back');
-      expect(await metric(agent, 'kafnus_recoveries_total')).toBe(1);
-      await expectExactlyOnce(fleet.workload, kafka(), { alive: [agent], complete: true });
-      await expectForcedEnd(agent);
-    });
-  });
-
-  test('that hangs for good says that it is stalled, and its successor goes on', async () => {
+  test.concurrent('that hangs for good says that it is stalled, and its successor goes on', async () => {
     await withFleet(
       kafka(),
       new Workload({ agent: 'historic' }),
-      { KAFNUS_STALL_TIMEOUT_MS: '10000' },
+      { ...prompt, KAFNUS_STALL_TIMEOUT_MS: '10000' },
       async (fleet) => {
         await fleet.produce(3000);
         const fault = 'hang-in-offsets:2,hang-in-init:2';
@@ -90,7 +97,6 @@ describeFaults('an agent', {}, (kafka) => {
         const successor = fleet.start('pod-0');
         await fleet.finished();
         await expectExactlyOnce(fleet.workload, kafka(), { alive: [successor] });
-        await successor.stop();
       },
     );
   });

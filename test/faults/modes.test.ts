@@ -12,39 +12,41 @@ const cases = Object.entries(protocols).flatMap(([protocol, env]) =>
 );
 
 describeFaults('a group', {}, (kafka) => {
-  test.each(cases)('%s, %s: loses a member, gains one and says goodbye to one', async (delivery, _protocol, env) => {
-    await withFleet(
-      kafka(),
-      new Workload({ agent: 'historic' }),
-      { ...env, KAFNUS_DELIVERY: delivery },
-      async (fleet) => {
-        const owns = (count: number) => (status: { readonly assignment: readonly unknown[] }) =>
-          status.assignment.length === count;
-        const flow = fleet.flow(1000);
-        const [one, two] = [fleet.start('one'), fleet.start('two')];
-        await one.until('given two', owns(2));
-        await two.until('given two', owns(2));
-        await one.until('at work', ({ ledger }) => ledger.read > 0);
-        expect(await one.kill()).toEqual({ code: null, signal: 'SIGKILL' });
-        await two.until('given all', owns(4));
-        const three = fleet.start('three');
-        await three.until('given two', owns(2));
-        await two.stop();
-        await three.until('given all', owns(4));
-        await flow.stop();
-        await fleet.finished();
-        expect(await metric(three, 'kafnus_rebalances_total')).toBeGreaterThan(1);
-        if (delivery === 'exactly-once') await expectExactlyOnce(fleet.workload, kafka(), { alive: [three] });
-        else
-          expect(await expectAtLeastOnce(fleet.workload, kafka(), { alive: [three] })).toBeLessThan(
-            fleet.workload.size,
-          );
-        await three.stop();
-      },
-    );
-  });
+  test.concurrent.each(cases)(
+    '%s, %s: loses a member, gains one and says goodbye to one',
+    async (delivery, _protocol, env) => {
+      await withFleet(
+        kafka(),
+        new Workload({ agent: 'historic' }),
+        { ...env, KAFNUS_DELIVERY: delivery },
+        async (fleet) => {
+          const owns = (count: number) => (status: { readonly assignment: readonly unknown[] }) =>
+            status.assignment.length === count;
+          const flow = fleet.flow(1000);
+          const [one, two] = [fleet.start('one'), fleet.start('two')];
+          await one.until('given two', owns(2));
+          await two.until('given two', owns(2));
+          await one.until('at work', ({ ledger }) => ledger.read > 0);
+          expect(await one.kill()).toEqual({ code: null, signal: 'SIGKILL' });
+          await two.until('given all', owns(4));
+          const three = fleet.start('three');
+          await three.until('given two', owns(2));
+          await two.stop();
+          await three.until('given all', owns(4));
+          await flow.stop();
+          await fleet.finished();
+          expect(await metric(three, 'kafnus_rebalances_total')).toBeGreaterThan(1);
+          if (delivery === 'exactly-once') await expectExactlyOnce(fleet.workload, kafka(), { alive: [three] });
+          else
+            expect(await expectAtLeastOnce(fleet.workload, kafka(), { alive: [three] })).toBeLessThan(
+              fleet.workload.size,
+            );
+        },
+      );
+    },
+  );
 
-  test('at-least-once: what was written and not committed comes again, and is not lost', async () => {
+  test.concurrent('at-least-once: what was written and not committed comes again, and is not lost', async () => {
     const env = { ...impatient, KAFNUS_DELIVERY: 'at-least-once', KAFNUS_BATCH_SIZE: '200' };
     await withFleet(kafka(), new Workload({ agent: 'historic' }), env, async (fleet) => {
       await fleet.produce(3000);
@@ -56,7 +58,6 @@ describeFaults('a group', {}, (kafka) => {
       const again = await expectAtLeastOnce(fleet.workload, kafka(), { alive: [successor] });
       expect(again).toBeGreaterThan(0);
       expect(again).toBeLessThan(3000);
-      await successor.stop();
     });
   });
 });

@@ -1,22 +1,29 @@
 /** Members that come and go while records flow. */
 import { expect, test } from '@jest/globals';
-import type { AgentProcess } from '@kafnus/agent-testkit';
+import type { AgentStatus } from '@kafnus/agent-runtime';
+import { endOffsets, type AgentProcess } from '@kafnus/agent-testkit';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from './harness/eventually.js';
 import { expectExactlyOnce, metric } from './harness/expectations.js';
-import { impatient, withFleet } from './harness/fleet.js';
+import { consumer, impatient, prompt, withFleet } from './harness/fleet.js';
 import { seeded } from './harness/random.js';
 import { describeFaults } from './harness/suite.js';
-import { Workload } from './harness/workload.js';
+import { Workload, type AgentName } from './harness/workload.js';
 
 const stormMs = 20_000;
+const backlog = 60_000;
+const storms: readonly (readonly [AgentName, string, Readonly<Record<string, string>>])[] = [
+  ['historic', 'cooperative-sticky', impatient],
+  ['lastdata', 'cooperative-sticky', impatient],
+  ['lastdata', 'KIP-848', consumer({ 'group.protocol': 'consumer' })],
+];
 
 describeFaults('a group of agents', {}, (kafka) => {
-  test.each(['historic', 'lastdata'] as const)(
-    'of %s goes through a storm: every second one joins or leaves',
-    async (agent) => {
+  test.concurrent.each(storms)(
+    'of %s goes through a storm under %s: every second one joins or leaves',
+    async (agent, _protocol, env) => {
       const random = seeded(3);
-      await withFleet(kafka(), new Workload({ agent }), impatient, async (fleet) => {
+      await withFleet(kafka(), new Workload({ agent }), env, async (fleet) => {
         const members = new Map<string, AgentProcess>();
         const join = (): void => {
           const free = ['a', 'b', 'c', 'd', 'e'].find((name) => !members.has(name)) ?? '';
@@ -53,7 +60,7 @@ describeFaults('a group of agents', {}, (kafka) => {
     },
   );
 
-  test('scales from 1 to 4 to 6 to 2 on four partitions', async () => {
+  test.concurrent('scales from 1 to 4 to 6 to 2 on four partitions', async () => {
     await withFleet(kafka(), new Workload({ agent: 'lastdata' }), {}, async (fleet) => {
       const members: AgentProcess[] = [];
       const scale = async (to: number): Promise<void> => {
@@ -81,7 +88,47 @@ describeFaults('a group of agents', {}, (kafka) => {
       await flow.stop();
       await fleet.finished();
       await expectExactlyOnce(fleet.workload, kafka(), { alive: members });
-      await scale(0);
+    });
+  });
+
+  test.concurrent('of which one is told to stop in the middle of a backlog goes on without it at once', async () => {
+    const env = {
+      ...prompt,
+      // What is waited for here is the goodbye: neither of these timeouts may end the wait.
+      ...consumer({ 'session.timeout.ms': 45_000, 'heartbeat.interval.ms': 1000 }),
+      KAFNUS_TRANSACTION_TIMEOUT_MS: '60000',
+    };
+    await withFleet(kafka(), new Workload({ agent: 'historic' }), env, async (fleet) => {
+      const [leaving, staying] = [fleet.start('leaving'), fleet.start('staying')];
+      await fleet.produce(100);
+      const two = ({ assignment }: AgentStatus): boolean => assignment.length === 2;
+      await Promise.all([leaving.until('given two', two), staying.until('given two', two)]);
+      // Both find a backlog of tens of thousands at once.
+      const members = [leaving, staying];
+      for (const member of members) member.pause();
+      await fleet.produce(backlog);
+      for (const member of members) member.resume();
+      const { ledger } = await leaving.until('busy', (status) => status.ledger.read > 1000);
+      expect(ledger.read).toBeLessThan(backlog / 4);
+
+      const asked = Date.now();
+      expect(await leaving.kill('SIGTERM')).toEqual({ code: 0, signal: null });
+      expect(Date.now() - asked).toBeLessThan(5000);
+      await staying.until('given all', ({ assignment }) => assignment.length === 4, 20_000);
+
+      // The last one too, and it leaves no transaction open: whoever reads what is committed need not wait.
+      expect((await staying.health()).lag).toBeGreaterThan(backlog / 4);
+      expect(await staying.kill('SIGTERM')).toEqual({ code: 0, signal: null });
+      for (const tenant of fleet.workload.tenants) {
+        const topic = fleet.workload.outputTopic(tenant);
+        const { internalServers } = kafka();
+        const stable = (): Promise<number[]> => endOffsets(internalServers, topic, 'read_committed');
+        await eventually(async () => expect(await stable()).toEqual(await endOffsets(internalServers, topic)), 10_000);
+      }
+
+      const successor = fleet.start('successor');
+      await fleet.finished();
+      await expectExactlyOnce(fleet.workload, kafka(), { alive: [successor] });
     });
   });
 });

@@ -29,6 +29,8 @@ export interface ConcurrencyOptions {
 }
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+/** Two threads are always in use, and each call of the Kafka client that never comes back keeps one: Node's four are few. */
+const threadPoolSize = 16;
 
 /** @returns the exit code for this process, when all children have ended */
 export async function runConcurrently(options: ConcurrencyOptions): Promise<number> {
@@ -86,6 +88,8 @@ function startChild(options: ConcurrencyOptions, index: number): ChildProcess {
   const port = options.httpPort === 0 ? 0 : options.httpPort + index;
   const own = { concurrency: '1', 'instance-id': `${options.instanceId}-${index}`, 'http-port': String(port) };
   const env = {
+    // A process cannot choose it for itself: Node has started its threads before the first line of ours runs.
+    UV_THREADPOOL_SIZE: String(threadPoolSize),
     ...options.env,
     KAFNUS_CONCURRENCY: own.concurrency,
     KAFNUS_INSTANCE_ID: own['instance-id'],

@@ -296,12 +296,12 @@ export class AgentLoop {
   }
 
   /**
-   * The age at which a transaction is committed, in milliseconds: the configured interval, or twice what the last commit took
-   * when that is more. A commit pays for each partition that it touches: with a thousand tenants, for thousands.
+   * The age at which a transaction is committed, in milliseconds: the configured interval, or what the last commit took when
+   * that is more. A commit pays for each partition that it touches: with a thousand tenants, for thousands.
    */
   #longest(): number {
     const { commitIntervalMs, transactionTimeoutMs } = this.#options.config;
-    return Math.max(commitIntervalMs, Math.min(2 * this.#commitMs, transactionTimeoutMs / 4));
+    return Math.max(commitIntervalMs, Math.min(this.#commitMs, transactionTimeoutMs / 4));
   }
 
   #hasWork(): boolean {

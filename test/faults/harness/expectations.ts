@@ -30,7 +30,7 @@ export async function expectExactlyOnce(
 ): Promise<void> {
   await expectOffsets(workload, kafka);
   const outputs = await readOutputs(workload, kafka);
-  expectNoViolations(checkExactlyOnce(workload.expected, outputs.map(seen)), workload.name);
+  expectNoViolations(checkExactlyOnce(workload.expected, outputs), workload.name);
   await expectDeadLetters(workload, kafka, 'once');
   if (workload.agent === 'lastdata') {
     expect(tableOf(outputs)).toEqual(workload.table);
@@ -49,7 +49,7 @@ export async function expectAtLeastOnce(
   { alive = [] }: Expectations = {},
 ): Promise<number> {
   await expectOffsets(workload, kafka);
-  const report = checkExactlyOnce(workload.expected, (await readOutputs(workload, kafka)).map(seen));
+  const report = checkExactlyOnce(workload.expected, await readOutputs(workload, kafka));
   const violations = report.violations.filter(({ kind }) => kind !== 'duplicated');
   expectNoViolations({ ...report, violations }, workload.name);
   const letters = await expectDeadLetters(workload, kafka, 'at least once');
@@ -68,9 +68,28 @@ async function expectOffsets(workload: Workload, kafka: LocalKafka): Promise<voi
   expect(ends.map((_, partition) => committed.get(partition) ?? 0)).toEqual(ends);
 }
 
-async function readOutputs(workload: Workload, kafka: LocalKafka): Promise<InputRecord[]> {
-  const writable = workload.tenants.filter((tenant) => !workload.forbidden.has(tenant));
-  return readStable(kafka, ...writable.map((tenant) => workload.outputTopic(tenant)));
+/** An output, as far as the checks look at it. */
+interface Output extends SeenRecord {
+  readonly entity: string;
+  /** null is a tombstone. */
+  readonly sequence: number | null;
+}
+
+/** Topic by topic: of a long run, not all records fit into memory at once. */
+async function readOutputs(workload: Workload, kafka: LocalKafka): Promise<Output[]> {
+  const outputs: Output[] = [];
+  for (const tenant of workload.tenants.filter((name) => !workload.forbidden.has(name))) {
+    for (const record of await readStable(kafka, workload.outputTopic(tenant))) outputs.push(outputOf(record));
+  }
+  return outputs;
+}
+
+function outputOf(record: InputRecord): Output {
+  const { topic, partition, offset, value } = record;
+  const entity = header(record, 'entityId');
+  const id = outputId(header(record, 'fiware-correlator'), entity);
+  const sequence = value && (JSON.parse(value.toString()) as { payload: { sequence: number } }).payload.sequence;
+  return { id, topic, partition, offset, entity, sequence };
 }
 
 /**
@@ -78,7 +97,7 @@ async function readOutputs(workload: Workload, kafka: LocalKafka): Promise<Input
  * that died without a successor of its name lives until its timeout, and the last commit may be answered before its markers
  * are written.
  */
-async function readStable({ internalServers }: LocalKafka, ...topics: string[]): Promise<InputRecord[]> {
+export async function readStable({ internalServers }: LocalKafka, ...topics: string[]): Promise<InputRecord[]> {
   for (const topic of topics) {
     for (const deadline = Date.now() + 30_000; ; await sleep(100)) {
       const end = String(await endOffsets(internalServers, topic));
@@ -97,7 +116,8 @@ async function expectDeadLetters(
   kafka: LocalKafka,
   times: 'once' | 'at least once',
 ): Promise<number> {
-  const letters = await readStable(kafka, workload.deadLetterTopic);
+  const all = await readStable(kafka, workload.deadLetterTopic);
+  const letters = all.filter((letter) => workload.owns(header(letter, 'fiware-correlator')));
   const found = new Map<string, InputRecord>();
   for (const letter of letters) found.set(header(letter, 'fiware-correlator'), letter);
   const missing = [...workload.letters.keys()].filter((correlator) => !found.has(correlator));
@@ -126,7 +146,12 @@ async function readState(workload: Workload, kafka: LocalKafka): Promise<Map<str
   return new Map(entries.map(({ key, value }) => [String(key), Number(value)]));
 }
 
-async function expectLedgers(workload: Workload, alive: readonly AgentProcess[], complete: boolean): Promise<void> {
+/** The ledger of each living process adds up, and its metrics say the same. */
+export async function expectLedgers(
+  workload: Workload,
+  alive: readonly AgentProcess[],
+  complete: boolean,
+): Promise<void> {
   const all: Record<string, Tally> = {};
   for (const agent of alive) {
     const { ledger } = await agent.health();
@@ -177,22 +202,16 @@ export async function metric(agent: AgentProcess, name: string, label = ''): Pro
   return lines.filter((line) => line.includes(label)).reduce((all, line) => all + Number(line.split(' ').at(-1)), 0);
 }
 
-function tableOf(outputs: readonly InputRecord[]): Map<string, number> {
+function tableOf(outputs: readonly Output[]): Map<string, number> {
   const table = new Map<string, number>();
-  for (const output of outputs) {
-    const entity = header(output, 'entityId');
-    if (output.value === null) table.delete(entity);
-    else table.set(entity, (JSON.parse(output.value.toString()) as { payload: { sequence: number } }).payload.sequence);
+  for (const { entity, sequence } of outputs) {
+    if (sequence === null) table.delete(entity);
+    else table.set(entity, sequence);
   }
   return table;
 }
 
-function seen(record: InputRecord): SeenRecord {
-  const { topic, partition, offset } = record;
-  return { id: outputId(header(record, 'fiware-correlator'), header(record, 'entityId')), topic, partition, offset };
-}
-
-function header(record: InputRecord, name: string): string {
+export function header(record: InputRecord, name: string): string {
   return String(record.headers.find((entry) => name in entry)?.[name] ?? '');
 }
 

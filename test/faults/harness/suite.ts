@@ -5,7 +5,7 @@ import { startLocalKafka, withKafka, type LocalKafka, type LocalKafkaOptions } f
  * Three nodes, three replicas of everything, two of them in sync: what a production cluster is, small enough for two cores.
  * FAULTS_BROKERS=1 makes it one node, for working on a test that breaks no broker.
  */
-const production: LocalKafkaOptions = { brokers: process.env['FAULTS_BROKERS'] === '1' ? 1 : 3, heap: '256m' };
+export const production: LocalKafkaOptions = { brokers: process.env['FAULTS_BROKERS'] === '1' ? 1 : 3, heap: '256m' };
 
 /** Tests on one cluster, which they share; each has topics and a group of its own. */
 export function describeFaults(

@@ -5,7 +5,8 @@
 import type { ExpectedRecord, RecordToWrite } from '@kafnus/agent-testkit';
 import { seeded } from './random.js';
 
-export type AgentName = 'historic' | 'lastdata';
+/** `errors` has no records of its own: it reads the dead letters of the workloads with the same name. */
+export type AgentName = 'historic' | 'lastdata' | 'mutable' | 'errors';
 
 /** How many records of a tenant end in which way (SPEC 6). */
 export interface Tally {
@@ -20,7 +21,10 @@ export type Original = Pick<RecordToWrite, 'key' | 'value'> & { readonly headers
 
 export interface WorkloadOptions {
   readonly agent: AgentName;
-  /** Topic prefix and group: tests on one cluster do not meet. Default: another one for each workload. */
+  /**
+   * Topic prefix, and part of the group: tests on one cluster do not meet. Default: another one for each workload. Workloads of
+   * different agents may share it, and with it the tenants and the dead-letter topic, as in production.
+   */
   readonly name?: string;
   readonly partitions?: number;
   readonly entitiesPerPartition?: number;
@@ -50,6 +54,7 @@ interface Verdict {
 const START = Date.UTC(2026, 0, 1);
 const type = 'Device';
 const servicepath = '/lab';
+const suffixes = { historic: '', lastdata: '_lastdata', mutable: '_mutable', errors: '_error_log' } as const;
 let count = 0;
 
 export class Workload {
@@ -89,11 +94,11 @@ export class Workload {
   }
 
   get deadLetterTopic(): string {
-    return `${this.name}_raw_errors`;
+    return `${this.name}_raw_errors${this.agent === 'errors' ? '_dead' : ''}`;
   }
 
   get group(): string {
-    return this.name;
+    return `${this.name}-${this.agent}`;
   }
 
   get changelogTopic(): string {
@@ -101,7 +106,12 @@ export class Workload {
   }
 
   outputTopic(tenant: string): string {
-    return `${this.name}_${tenant}${this.agent === 'lastdata' ? '_lastdata' : ''}`;
+    return `${this.name}_${tenant}${suffixes[this.agent]}`;
+  }
+
+  /** Whether a record with this correlator is one of ours: a dead-letter topic may hold those of other workloads as well. */
+  owns(correlator: string): boolean {
+    return correlator.startsWith(this.agent);
   }
 
   /** The variables that an agent needs to work on it. */
@@ -136,10 +146,11 @@ export class Workload {
     const partition = among ? (this.#pick(among) ?? 0) : Math.floor(this.#random() * this.partitions);
     const entity = `device${partition}x${Math.floor(this.#random() * this.#entities)}`;
     const tenant = this.tenants[entity.charCodeAt(entity.length - 1) % this.tenants.length] ?? '';
+    const correlator = `${this.agent}${sequence}`;
     const headers = [
       { 'fiware-service': tenant },
       { 'fiware-servicepath': servicepath },
-      { 'fiware-correlator': `c${sequence}` },
+      { 'fiware-correlator': correlator },
     ];
     const verdict = this.#written(
       tenant,
@@ -149,11 +160,11 @@ export class Workload {
     this.ends[partition] = (this.ends[partition] ?? 0) + 1;
     this.#count(verdict.tenant ?? tenant, verdict.end);
     for (const row of verdict.rows ?? []) {
-      this.expected.push({ id: outputId(`c${sequence}`, row.entity), entity: `${tenant}/${row.entity}`, sequence });
+      this.expected.push({ id: outputId(correlator, row.entity), entity: `${tenant}/${row.entity}`, sequence });
       if (row.deleted) this.table.delete(row.entity);
       else this.table.set(row.entity, sequence);
     }
-    if (verdict.deadLettered) this.letters.set(`c${sequence}`, { key, value: verdict.value, headers });
+    if (verdict.deadLettered) this.letters.set(correlator, { key, value: verdict.value, headers });
     return { topic: this.inputTopic, partition, key, value: verdict.value, headers, timestamp: Date.now() };
   }
 
@@ -168,7 +179,7 @@ export class Workload {
     if (dice < 12) return { value: JSON.stringify({ data: [] }), end: 'skipped' };
     if (dice < 15) return this.#deletion(draft);
     if (dice < 20) return this.#twins(draft);
-    // Late, equal and timeless versions: lastdata tells them apart, to historic each is a version.
+    // Late, equal and timeless versions: lastdata tells them apart, to the others each is a version.
     if (dice < 30) return this.#version(draft, draft.now - 1000 * Math.floor(1 + this.#random() * 4000));
     if (dice < 35) return this.#version(draft, (this.#known(draft) ?? draft.now * 1000) / 1000);
     if (dice < 38 && this.agent === 'lastdata') return this.#timeless(draft);
@@ -196,10 +207,11 @@ export class Workload {
   }
 
   #deletion(draft: Draft): Verdict {
-    const entity = { ...row(draft, draft.entity, draft.now), alterationType: { type: 'Text', value: 'entityDelete' } };
+    // One in three is late itself, and must not remove what is newer.
+    const instant = draft.sequence % 3 === 0 ? draft.now - 1000 * Math.floor(this.#random() * 4000) : draft.now;
+    const entity = { ...row(draft, draft.entity, instant), alterationType: { type: 'Text', value: 'entityDelete' } };
     const value = notification(entity);
-    if (this.agent === 'historic') return { value, end: 'skipped' };
-    this.#moves(draft, draft.entity, draft.now);
+    if (this.agent !== 'lastdata' || !this.#moves(draft, draft.entity, instant)) return { value, end: 'skipped' };
     return { value, end: 'emitted', rows: [{ entity: draft.entity, deleted: true }] };
   }
 
@@ -233,7 +245,7 @@ export class Workload {
     }
   }
 
-  /** Whether lastdata emits this version; notes it if so. historic emits all. */
+  /** Whether lastdata emits this version; notes it if so. The others emit all. */
   #moves(draft: Draft, entity: string, instant: number): boolean {
     const key = stateKey(draft.tenant, entity);
     const version = instant * 1000;
@@ -259,7 +271,7 @@ export class Workload {
 }
 
 /** The tenant of records that name no legal service. */
-const INVALID_TENANT = '_invalid';
+export const INVALID_TENANT = '_invalid';
 
 /** Tells an output record from all others: by the headers, for a tombstone has nothing else. */
 export function outputId(correlator: string, entity: string): string {
@@ -278,10 +290,23 @@ function row({ sequence }: Draft, id: string, instant?: number): object {
   return {
     id,
     type,
-    ...(instant === undefined ? {} : { TimeInstant: { type: 'DateTime', value: new Date(instant).toISOString() } }),
+    ...(instant === undefined ? {} : { TimeInstant: { type: 'DateTime', value: spelled(instant, sequence) } }),
     sequence: { type: 'Number', value: sequence, metadata: {} },
     location: { type: 'geo:point', value: '40.4168, -3.7038', metadata: {} },
     operator: { type: 'Text', value: 'Ayuntamiento', metadata: {} },
     address: { type: 'StructuredValue', value: { streetAddress: 'Calle Mayor' }, metadata: {} },
   };
+}
+
+const zones = [
+  [0, 'Z'],
+  [120, '+02:00'],
+  [-330, '-05:30'],
+  [0, ''],
+] as const;
+
+/** The same instant in the words of many clocks: as texts they sort in another order. */
+function spelled(instant: number, sequence: number): string {
+  const [minutes, text] = zones[sequence % zones.length] ?? zones[0];
+  return new Date(instant + minutes * 60_000).toISOString().replace('Z', text);
 }

@@ -10,7 +10,7 @@ const cases = (['historic', 'lastdata'] as const).flatMap((agent) => faults.map(
 const restoring = ['lastdata', 'kill-in-restore:200'] as const;
 
 describeFaults('kill -9', { brokers: 1 }, (kafka) => {
-  test.each<readonly [AgentName, string]>([...cases, restoring])('of %s: %s', async (agent, fault) => {
+  test.concurrent.each<readonly [AgentName, string]>([...cases, restoring])('of %s: %s', async (agent, fault) => {
     await withFleet(kafka(), new Workload({ agent }), { ...impatient, KAFNUS_BATCH_SIZE: '200' }, async (fleet) => {
       await fleet.produce(3000);
       if (fault === restoring[1]) {
@@ -20,14 +20,16 @@ describeFaults('kill -9', { brokers: 1 }, (kafka) => {
         await first.kill();
         await fleet.produce(500);
       }
+      // However many transactions the agent makes of a backlog, there are always more to come.
+      const flow = fleet.flow(300);
       const victim = fleet.start('pod-0', { fault });
       expect(await victim.ended).toEqual({ code: null, signal: 'SIGKILL' });
+      await flow.stop();
       await victim.untilLogged(`failpoint ${fault.split(':')[0]}`);
 
       const successor = fleet.start('pod-0');
       await fleet.finished();
       await expectExactlyOnce(fleet.workload, kafka(), { alive: [successor] });
-      await successor.stop();
     });
   });
 });

@@ -1,0 +1,52 @@
+/** Brokers whose disk takes no more. */
+import { expect, test } from '@jest/globals';
+import type { LocalBroker } from '@kafnus/agent-testkit';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { eventually } from './harness/eventually.js';
+import { inSync } from './harness/cluster.js';
+import { expectExactlyOnce } from './harness/expectations.js';
+import { withFleet } from './harness/fleet.js';
+import { describeFaults } from './harness/suite.js';
+import { Workload } from './harness/workload.js';
+
+/** Where the disk ends. The small index files, which are allocated in advance, fit. */
+const mostBytes = 2 ** 20;
+const settings = { 'log.index.size.max.bytes': '65536' };
+
+/**
+ * Lets no file of the running broker grow beyond {@link mostBytes}: a write fails as on a full disk (with EFBIG in place of
+ * ENOSPC), and the broker gives up its only log folder, and with it itself. Unlike a full disk it takes no root to make. A
+ * broker that is started again has no limit: somebody has made room.
+ */
+function fillDisk({ pid }: LocalBroker): void {
+  execFileSync('prlimit', ['--pid', String(pid), `--fsize=${mostBytes}`]);
+}
+
+// prlimit is Linux's.
+const testOnLinux = process.platform === 'linux' ? test : test.skip;
+
+describeFaults('a disk that is full', { properties: settings }, (kafka) => {
+  testOnLinux.each([
+    ['of one broker', 1],
+    // The third refuses all writes for want of replicas: its disk would never fill up.
+    ['of two brokers', 2],
+  ])('%s', async (_what, count) => {
+    await withFleet(kafka(), new Workload({ agent: 'lastdata' }), {}, async (fleet) => {
+      await fleet.produce(1000);
+      const agent = fleet.start('pod-0');
+      await agent.until('at work', ({ ledger }) => ledger.read > 0);
+      const victims = kafka().brokers.slice(0, count);
+      for (const victim of victims) fillDisk(victim);
+      const filling = fleet.produce(20_000);
+      await eventually(async () => expect(victims.map(({ pid }) => pid)).toEqual(victims.map(() => undefined)));
+      for (const { logFile } of victims) expect(readFileSync(logFile, 'utf8')).toContain('File too large');
+      await Promise.all(victims.map((victim) => victim.start()));
+      await inSync(kafka());
+      await filling;
+      await fleet.finished();
+      expect(agent.end).toBeUndefined();
+      await expectExactlyOnce(fleet.workload, kafka(), { alive: [agent] });
+    });
+  });
+});
