@@ -2,7 +2,7 @@
 # target sets up what it needs, once.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-kafka lockfile build lint format test test-unit test-integration test-faults demo bench bench-all clean
+.PHONY: help setup setup-kafka lockfile build lint format test test-unit test-integration test-faults soak guard demo bench bench-guard bench-all clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -13,8 +13,9 @@ MANIFESTS := package.json pnpm-workspace.yaml pnpm-lock.yaml \
 
 PNPM := node .tools/node_modules/pnpm/bin/pnpm.cjs
 BIN := node_modules/.bin
-# Each blocking call of a Kafka client holds a thread of Node's pool; the tests run several clients in a process.
-JEST := UV_THREADPOOL_SIZE=32 node --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js
+# Each blocking call of a Kafka client holds a thread of Node's pool; the tests run several clients in a process. Fault tests
+# that wait more than they work share a cluster and run side by side, as many as two cores take.
+JEST := UV_THREADPOOL_SIZE=32 node --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js --maxConcurrency=3
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -55,11 +56,20 @@ test-integration: build setup-kafka ## Run the tests on a real Kafka, which they
 test-faults: build setup-kafka ## Crash agents and brokers in every way and check that nothing is lost or doubled; ARGS as above
 	@$(JEST) --selectProjects faults --runInBand --verbose $(ARGS)
 
+soak: build setup-kafka ## Run everything under load and random faults for MINUTES=10, and watch memory; ARGS=--help
+	@node test/soak/main.mjs --minutes $(or $(MINUTES),10) $(ARGS)
+
+guard: $(SETUP) setup-kafka ## Take away what exactly-once rests on, piece by piece in a copy: a test must notice each; ARGS=--help
+	@node scripts/mutation-guard.mjs $(ARGS)
+
 demo: build ## Watch the agents at work, without any set-up; ARGS: what `kafnus demo` takes
 	@node tools/cli/dist/main.js demo $(ARGS)
 
 bench: build setup-kafka ## Measure one agent in a minute: records/s, CPU, memory; ARGS: what the benchmark takes, e.g. ARGS=--help
 	@node bench/dist/main.js $(or $(ARGS),--quick)
+
+bench-guard: build setup-kafka ## Fail when a decision costs more than its budget: allocations, time and CPU by yardsticks of the same run
+	@node bench/dist/guard-main.js
 
 bench-all: build setup-kafka ## Measure everything, peers included, side by side (about 40 minutes); ARGS as above
 	@node bench/dist/main.js $(ARGS)
