@@ -93,8 +93,10 @@ await check('lint', 3);
 await check('build', 3);
 const kafka = (await make('setup-kafka', 8)) === 0;
 await tests('test-unit', 10);
-if (kafka) await tests('test-integration', 30);
-else skips.push('the integration tests: no JDK >= 17 and Maven, see above');
+if (kafka) {
+  await tests('test-integration', 30);
+  await check('bench-guard', 10);
+} else skips.push('the integration tests and the budgets of the benchmark: no JDK >= 17 and Maven, see above');
 
 if (inCi) failed += skips.length;
 for (const skip of skips) console.log(`skipped: ${skip}`);

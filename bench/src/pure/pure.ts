@@ -12,9 +12,15 @@ export interface PureFigures {
   /** Of the notification that holds the entity. */
   readonly inputBytes: number;
   readonly nanoseconds: number;
+  /** Of the fastest block: what other processes disturb least. */
+  readonly nanosecondsAtBest: number;
   /** On the heap, and outside of it for buffers. */
   readonly allocatedBytes: number;
 }
+
+export const decisionStep = 'the whole decision';
+/** What any program in JavaScript would need to read a notification and to write one: tells fast machines from slow ones. */
+export const yardstickStep = 'JSON.parse and JSON.stringify';
 
 export interface PureResult {
   readonly figures: readonly PureFigures[];

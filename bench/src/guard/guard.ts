@@ -1,0 +1,81 @@
+/**
+ * The guard against a slower or hungrier agent, for CI: figures that a busy machine does not change much.
+ *
+ * - Bytes allocated by a decision: the same everywhere.
+ * - Its time, in times of JSON.parse and JSON.stringify of the same notifications in the same process.
+ * - CPU a record on a real Kafka, in that of the client's bare pass-through in the same run.
+ *
+ * Each has a budget, with a margin above what was measured when it was set. A budget that is exceeded on purpose is raised in
+ * the commit that does so.
+ */
+import { startLocalKafka } from '@kafnus/agent-testkit';
+import { agentContender } from '../contender.js';
+import { passThrough } from '../peers/contenders.js';
+import { writeNotifications } from '../pipeline/write-backlog.js';
+import { decisionStep, measurePure, yardstickStep, type PureFigures } from '../pure/pure.js';
+import { runRounds } from '../rounds.js';
+import { shown, table } from '../table.js';
+
+/** Bytes that a decision about an entity of so many attributes may allocate. */
+const bytesBudget: ReadonlyMap<number, number> = new Map([
+  [5, 12_000],
+  [20, 26_000],
+  [100, 95_000],
+]);
+/** A decision is measured at 0.7 (100 attributes) to 1.4 times (5 attributes) the yardstick. */
+const timesYardstick = 2;
+/** An agent is measured at 1.7 to 2.3 times the CPU of the bare pass-through. */
+const timesPassThrough = 3.5;
+
+const records = 40_000;
+const rounds = 3;
+
+interface Check {
+  readonly what: string;
+  readonly budget: number;
+  readonly found: number;
+}
+
+function pureChecks(figures: readonly PureFigures[]): Check[] {
+  const find = (step: string, attributes: number): PureFigures => {
+    const found = figures.find((figure) => figure.step === step && figure.attributes === attributes);
+    if (found === undefined) throw new Error(`no figures of "${step}" for ${attributes} attributes`);
+    return found;
+  };
+  return [...bytesBudget].flatMap(([attributes, budget]) => {
+    const decision = find(decisionStep, attributes);
+    const times = decision.nanosecondsAtBest / find(yardstickStep, attributes).nanosecondsAtBest;
+    const entity = `an entity of ${attributes} attributes`;
+    return [
+      { what: `bytes allocated, ${entity}`, budget, found: decision.allocatedBytes },
+      { what: `times JSON there and back, ${entity}`, budget: timesYardstick, found: times },
+    ];
+  });
+}
+
+async function pipelineCheck(): Promise<Check> {
+  const kafka = await startLocalKafka({ fullJit: true, heap: '512m' });
+  try {
+    const backlog = await writeNotifications(kafka, 'raw_guard', records);
+    const historic = { contender: agentContender('historic'), backlog };
+    const [agent, bare] = await runRounds([historic, { contender: passThrough, backlog }], rounds, historic);
+    if (agent === undefined || bare === undefined) throw new Error('a contender has no figures');
+    const found = agent.cpuMicrosPerRecord / bare.cpuMicrosPerRecord;
+    return { what: 'CPU a record, times the bare pass-through', budget: timesPassThrough, found };
+  } finally {
+    await kafka.stop();
+  }
+}
+
+/** @returns whether every figure is within its budget */
+export async function guard(): Promise<boolean> {
+  const checks = [...pureChecks((await measurePure()).figures), await pipelineCheck()];
+  const rows = checks.map(({ what, budget, found }) => [
+    what,
+    shown(budget),
+    shown(Number(found.toPrecision(3))),
+    found <= budget ? 'within' : 'EXCEEDED',
+  ]);
+  process.stdout.write(`${table('Budgets', ['', 'budget', 'found', ''], rows)}\n`);
+  return checks.every(({ found, budget }) => found <= budget);
+}
