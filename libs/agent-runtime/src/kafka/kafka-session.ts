@@ -85,6 +85,8 @@ export interface SessionListener {
 /** How long a consume call waits for its first record: bounds the time in which a rebalance is answered. */
 const consumeTimeoutMs = 100;
 const requestTimeoutMs = 5000;
+/** How long a fenced session lets the other one work, half as long at least and half as long again at most. */
+const fencedPauseMs = 1000;
 /** How much longer than its timeout a call may take before it is given up. */
 const graceMs = 2000;
 /**
@@ -136,6 +138,8 @@ export class KafkaSession implements Session {
   #closing = false;
   #unreturned = 0;
   #committedAt = Number.NEGATIVE_INFINITY;
+  /** The last unknown outcome was that of a fenced producer. */
+  #fenced = false;
 
   constructor(options: KafkaSessionOptions) {
     this.#options = options;
@@ -529,7 +533,8 @@ export class KafkaSession implements Session {
   }
 
   #unknown(error: KafkaError): CommitOutcome {
-    return { kind: 'unknown', cause: nameOf(error.code), fenced: isFenced(error), error };
+    this.#fenced = isFenced(error);
+    return { kind: 'unknown', cause: nameOf(error.code), fenced: this.#fenced, error };
   }
 
   /** The same call again while its error is retriable, until the deadline. */
@@ -589,6 +594,9 @@ export class KafkaSession implements Session {
   }
 
   async reset(): Promise<void> {
+    // Two processes of one identity that fenced each other at the same moment would both be fenced again, and both give up.
+    if (this.#fenced) await sleep(fencedPauseMs * (0.5 + Math.random()));
+    this.#fenced = false;
     const old = this.#producer;
     this.#producer = this.#createProducer();
     // Nothing depends on it any more. Blocked in a call that never ends, it would hold one thread more for its end.
