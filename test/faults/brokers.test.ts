@@ -2,6 +2,7 @@
 import { expect, test } from '@jest/globals';
 import type { LocalBroker, LocalKafka } from '@kafnus/agent-testkit';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { inSync } from './harness/cluster.js';
 import { eventually } from './harness/eventually.js';
 import { expectExactlyOnce } from './harness/expectations.js';
 import { withFleet, type Fleet } from './harness/fleet.js';
@@ -29,15 +30,6 @@ const coordinators = {
   transactions: ({ group }: Workload) => ['__transaction_state', `${group}-pod-0`] as const,
   group: ({ group }: Workload) => ['__consumer_offsets', group] as const,
 };
-
-/** As an operator waits between two restarts: every replica is in sync again. */
-async function inSync(kafka: LocalKafka): Promise<void> {
-  const behind = (): Promise<string> =>
-    kafka.tool('org.apache.kafka.tools.TopicCommand', '--describe', '--under-replicated-partitions');
-  for (const deadline = Date.now() + 60_000; (await behind()).trim() !== ''; await sleep(200)) {
-    if (Date.now() > deadline) throw new Error(`not in sync: ${await behind()}`);
-  }
-}
 
 /** Two agents at work while something happens to the brokers; then the end. */
 async function whileRecordsFlow(kafka: LocalKafka, work: (fleet: Fleet) => Promise<void>): Promise<void> {
