@@ -1,4 +1,5 @@
 import { RdKafka } from '@confluentinc/kafka-javascript';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** librdkafka settings, by name. */
 export type ClientSettings = Readonly<Record<string, string | number | boolean>>;
@@ -30,13 +31,14 @@ export async function withConsumer<T>(
   settings: ClientSettings,
   work: (consumer: RdKafka.KafkaConsumer) => Promise<T>,
 ): Promise<T> {
-  const consumer = new RdKafka.KafkaConsumer({
-    'group.id': 'kafnus-testkit',
-    'enable.auto.commit': false,
-    ...clientSettings(address),
-    ...settings,
-  });
-  return connected(consumer, address, () => work(consumer));
+  const create = (): RdKafka.KafkaConsumer =>
+    new RdKafka.KafkaConsumer({
+      'group.id': 'kafnus-testkit',
+      'enable.auto.commit': false,
+      ...clientSettings(address),
+      ...settings,
+    });
+  return connected(create, address, work);
 }
 
 /** Runs `work` with a producer, and disconnects it. */
@@ -45,8 +47,7 @@ export async function withProducer<T>(
   settings: ClientSettings,
   work: (producer: RdKafka.Producer) => Promise<T>,
 ): Promise<T> {
-  const producer = new RdKafka.Producer({ ...clientSettings(address), ...settings });
-  return connected(producer, address, () => work(producer));
+  return connected(() => new RdKafka.Producer({ ...clientSettings(address), ...settings }), address, work);
 }
 
 /** The partitions of each topic, as 0, 1, 2, ...; a topic that does not exist has none. */
@@ -77,21 +78,34 @@ export async function allPartitions(
   });
 }
 
-async function connected<T>(client: AnyClient, address: KafkaAddress, work: () => Promise<T>): Promise<T> {
-  // The first complaint says what is wrong; the last one is always that all brokers are down.
-  let complaint = '';
-  client.on('event.error', (error) => (complaint ||= `: ${error.message}`));
+async function connected<C extends AnyClient, T>(
+  create: () => C,
+  address: KafkaAddress,
+  work: (client: C) => Promise<T>,
+): Promise<T> {
+  const client = await connect(create, address);
   try {
-    await call((done) => client.connect({ timeout: ANSWER_TIMEOUT, allTopics: false }, done));
-  } catch (error) {
-    client.disconnect(() => undefined);
-    const servers = typeof address === 'string' ? address : address['bootstrap.servers'];
-    throw new Error(`No Kafka answers at ${servers}${complaint}`, { cause: error });
-  }
-  try {
-    return await work();
+    return await work(client);
   } finally {
     await call((done) => client.disconnect(done));
+  }
+}
+
+/** A client is asked to connect once only; another takes its place while a broker that a test has killed still shows in the cluster. */
+async function connect<C extends AnyClient>(create: () => C, address: KafkaAddress): Promise<C> {
+  // The first complaint says what is wrong; the last one is always that all brokers are down.
+  let complaint = '';
+  for (const deadline = Date.now() + ANSWER_TIMEOUT; ; await sleep(200)) {
+    const client = create();
+    client.on('event.error', (error) => (complaint ||= `: ${error.message}`));
+    try {
+      await call((done) => client.connect({ timeout: Math.max(1000, deadline - Date.now()), allTopics: false }, done));
+      return client;
+    } catch (error) {
+      if (Date.now() < deadline - 200) continue;
+      const servers = typeof address === 'string' ? address : address['bootstrap.servers'];
+      throw new Error(`No Kafka answers at ${servers}${complaint}`, { cause: error });
+    }
   }
 }
 
