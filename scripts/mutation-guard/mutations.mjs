@@ -334,7 +334,7 @@ export const mutations = [
     file: source('run.ts'),
     edits: [
       {
-        find: 'room = this.#send(fittingDeadLetter(letter, record, maxRecordBytes(this.#options.config)), batch) && room;',
+        find: 'room = this.#send(fittingDeadLetter(letter, record, this.#maxBytes), batch) && room;',
         replace: 'void fittingDeadLetter(letter, record, maxRecordBytes(this.#options.config));',
       },
     ],

@@ -6,21 +6,12 @@
  *     node pass-through.js <brokers> <input topic> <output topic> <group>
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asKafkaError, call, kafka } from '@kafnus/agent-runtime';
+import { asKafkaError, call, kafka, type InputRecord } from '@kafnus/agent-runtime';
 
 const commitEveryMs = 100;
 const commitEveryRecords = 10_000;
 const batchSize = 1000;
 const timeoutMs = 30_000;
-
-interface Message {
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: number;
-  readonly timestamp: number;
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-}
 
 const [brokers = '', inputTopic = '', output = '', group = ''] = process.argv.slice(2);
 
@@ -70,7 +61,7 @@ consumer.subscribe([inputTopic]);
 // Whoever started this ends it by a signal, and with it goes when the channel closes.
 process.once('disconnect', () => process.exit(0));
 
-const next = (): Promise<Message[]> => call((done) => consumer.consume(batchSize, done));
+const next = (): Promise<Omit<InputRecord, 'headers'>[]> => call((done) => consumer.consume(batchSize, done));
 
 /** The next records are fetched while the last ones are produced and committed. */
 let fetching = next();

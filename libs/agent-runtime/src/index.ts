@@ -20,7 +20,7 @@ export { PartitionStore } from './state/partition-store.js';
 export * from './status.js';
 export { metricsReference, Telemetry } from './telemetry.js';
 export { KafkaSession, type KafkaSessionOptions, type SessionListener } from './kafka/kafka-session.js';
-export { connectionProperties } from './kafka/client-config.js';
+export { connectionProperties, losslessProducer } from './kafka/client-config.js';
 export { asKafkaError } from './kafka/errors.js';
 export { call, kafka, type KafkaError } from './kafka/client.js';
 export { version } from './version.js';

@@ -95,21 +95,7 @@ async function runOne<C>(
     host: config.httpHost,
     port: config.httpPort,
   });
-  try {
-    const { address, port } = await http.listen();
-    telemetry.starting({
-      version,
-      http: `${address}:${port}`,
-      inputTopic,
-      deadLetterTopic,
-      group: config.groupId,
-      delivery: config.delivery,
-    });
-  } catch (error) {
-    telemetry.stopped(2, error);
-    return 2;
-  }
-
+  // Before anything can be seen of this process: who sees it may stop it at once.
   const stop = (reason: string): void => {
     telemetry.stopping(reason);
     loop.stop();
@@ -126,6 +112,21 @@ async function runOne<C>(
   process.once('SIGTERM', () => stop('SIGTERM'));
   process.once('SIGINT', () => stop('SIGINT'));
   stopWithParent(() => stop('parent process ended'));
+
+  try {
+    const { address, port } = await http.listen();
+    telemetry.starting({
+      version,
+      http: `${address}:${port}`,
+      inputTopic,
+      deadLetterTopic,
+      group: config.groupId,
+      delivery: config.delivery,
+    });
+  } catch (error) {
+    telemetry.stopped(2, error);
+    return 2;
+  }
 
   try {
     await loop.run();

@@ -2,6 +2,7 @@
  * What comes before the first record of a partition: the committed offsets and, for an agent with state, its changelog.
  * It runs beside the loop, which commits what it has meanwhile, and gives up at once what is taken away again.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConfiguredAgent } from './agent.js';
 import { ConfigurationError, type RuntimeConfig } from './config.js';
 import type { Prepared } from './partitions.js';
@@ -101,9 +102,7 @@ export class Preparation {
         throw new ConfigurationError([partitionMismatch(changelog, state.partitions, configured.inputTopic, expected)]);
       }
       this.#options.onWait(`waiting for the changelog: ${state.error.message}`);
-      await new Promise((resolve) => {
-        setTimeout(resolve, retryPauseMs);
-      });
+      await sleep(retryPauseMs);
     }
   }
 

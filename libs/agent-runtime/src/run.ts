@@ -77,6 +77,7 @@ export class AgentLoop {
   readonly #options: RunOptions;
   readonly #session: Session;
   readonly #changelog: string | undefined;
+  readonly #maxBytes: number;
   readonly #partitions = new Partitions();
   readonly #topics: OutputTopics;
   readonly #preparation: Preparation;
@@ -114,6 +115,7 @@ export class AgentLoop {
     this.#options = options;
     this.#session = session;
     this.#changelog = agent.store === undefined ? undefined : changelogTopic(config.groupId, agent.store);
+    this.#maxBytes = maxRecordBytes(config);
     this.#topics = new OutputTopics(options);
     const onWait = (problem: string): void => {
       this.#problem = problem;
@@ -229,7 +231,7 @@ export class AgentLoop {
     const [first, ...rest] = (step.kind === 'reject' ? step.rejections : step.reports) ?? [];
     if (first) {
       const letter = deadLetter(this.#options.configured.deadLetterTopic, record, [first, ...rest]);
-      room = this.#send(fittingDeadLetter(letter, record, maxRecordBytes(this.#options.config)), batch) && room;
+      room = this.#send(fittingDeadLetter(letter, record, this.#maxBytes), batch) && room;
       if (step.kind === 'reject') this.#options.telemetry.recordRejected(record, step);
     }
     return room;

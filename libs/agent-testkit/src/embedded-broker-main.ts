@@ -30,8 +30,10 @@ if (values.help) {
     brokers: positiveInteger('--brokers', values.brokers),
     topics: positionals,
   });
+  // Listened for before the line is printed: who reads it may stop this process at once.
+  const stopped = untilStopped(values);
   process.stdout.write(`${JSON.stringify({ bootstrapServers: broker.bootstrapServers })}\n`);
-  await untilStopped(values);
+  await stopped;
   await broker.stop();
   process.exit(0);
 }

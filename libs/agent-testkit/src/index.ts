@@ -1,7 +1,7 @@
 export * from './converter-check.js';
 export * from './embedded-broker.js';
 export * from './invariants.js';
-export type { ClientSettings, KafkaAddress } from './kafka-client.js';
+export { call, partitionCounts, type ClientSettings, type KafkaAddress } from './kafka-client.js';
 export * from './kafka-distribution.js';
 export * from './kafka-metadata.js';
 export * from './kafka-produce.js';

@@ -1,5 +1,5 @@
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import type { OutputRecord } from '@kafnus/agent-runtime';
+import { losslessProducer, type OutputRecord } from '@kafnus/agent-runtime';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { call, partitionCounts, withProducer, type ClientSettings, type KafkaAddress } from './kafka-client.js';
 
@@ -30,17 +30,12 @@ export async function produceAll(
 ): Promise<number> {
   const timeout = options.timeoutMs ?? 60_000;
   const settings: ClientSettings = {
-    'enable.idempotence': true,
-    // With more, records of a topic that has just been created can be lost unnoticed: see the agents' producer.
-    'max.in.flight.requests.per.connection': 1,
+    ...losslessProducer,
     partitioner: 'murmur2_random',
     'linger.ms': 5,
     'compression.type': 'lz4',
     'queue.buffering.max.messages': 100_000,
     'message.timeout.ms': timeout,
-    dr_cb: true,
-    // One report per failed record, and none for the others: they would cost more than writing them.
-    'delivery.report.only.error': true,
     ...options.settings,
   };
   return withProducer(address, settings, async (producer) => {
@@ -55,15 +50,7 @@ export async function produceAll(
       const partition = record.partition ?? (await hashedPartition(producer, record, counts));
       const value = typeof record.value === 'string' ? Buffer.from(record.value) : record.value;
       const headers = record.headers && record.headers.map((header) => ({ ...header }));
-      for (;;) {
-        try {
-          producer.produce(record.topic, partition, value, record.key, record.timestamp, undefined, headers);
-          break;
-        } catch (error) {
-          if (!isQueueFull(error)) throw error;
-          await sleep(2);
-        }
-      }
+      await enqueue(producer, record.topic, partition, value, record.key, record.timestamp, undefined, headers);
       written += 1;
       if (written % 10_000 === 0) await nextTurn();
     }
@@ -75,6 +62,22 @@ export async function produceAll(
     }
     return written;
   });
+}
+
+/** Queues a record; waits only while the producer's queue is full. @throws Error when the client refuses it otherwise */
+export async function enqueue(
+  producer: RdKafka.Producer,
+  ...record: Parameters<RdKafka.Producer['produce']>
+): Promise<void> {
+  for (;;) {
+    try {
+      producer.produce(...record);
+      return;
+    } catch (error) {
+      if (!isQueueFull(error)) throw error;
+      await sleep(2);
+    }
+  }
 }
 
 async function hashedPartition(

@@ -1,6 +1,13 @@
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ANSWER_TIMEOUT, allPartitions, call, withConsumer, type KafkaAddress } from './kafka-client.js';
+import {
+  ANSWER_TIMEOUT,
+  allPartitions,
+  call,
+  withConsumer,
+  type AnyClient,
+  type KafkaAddress,
+} from './kafka-client.js';
 
 /** A topic to be created. */
 export interface TopicPlan {
@@ -47,14 +54,21 @@ export async function committedOffsets(
   topic: string,
 ): Promise<Map<number, number>> {
   return withConsumer(address, { 'group.id': group }, async (consumer) => {
-    const partitions = await allPartitions(consumer, [topic]);
-    const committed = await call<RdKafka.TopicPartitionOffsetAndMetadata[]>((done) =>
-      consumer.committed(partitions, ANSWER_TIMEOUT, done),
-    );
-    // The declared type hides that the client leaves the offset out when there is none.
-    const found = committed.filter((entry: Partial<RdKafka.TopicPartitionOffset>) => entry.offset !== undefined);
-    return new Map(found.map(({ partition, offset }) => [partition, offset]));
+    return committedOf(consumer, await allPartitions(consumer, [topic]));
   });
+}
+
+/** What the group of a consumer has committed, by partition of one topic; a partition without an offset is left out. */
+export async function committedOf(
+  consumer: RdKafka.KafkaConsumer,
+  partitions: { topic: string; partition: number }[],
+): Promise<Map<number, number>> {
+  const committed = await call<RdKafka.TopicPartitionOffsetAndMetadata[]>((done) =>
+    consumer.committed(partitions, ANSWER_TIMEOUT, done),
+  );
+  // The declared type hides that the client leaves the offset out when there is none.
+  const found = committed.filter((entry: Partial<RdKafka.TopicPartitionOffset>) => entry.offset !== undefined);
+  return new Map(found.map(({ partition, offset }) => [partition, offset]));
 }
 
 /**
@@ -86,15 +100,21 @@ export async function endOffsets(
   });
 }
 
-async function awaitLeaders(client: RdKafka.KafkaConsumer, topic: string, partitions: number): Promise<void> {
+/** Waits until a client knows leaders for so many partitions of a topic. @throws Error naming the topic when it takes longer */
+export async function awaitLeaders(
+  client: AnyClient,
+  topic: string,
+  partitions: number,
+  timeoutMs: number = ANSWER_TIMEOUT,
+): Promise<void> {
   for (const since = Date.now(); ; await sleep(50)) {
     const metadata = await call<RdKafka.Metadata>((done) => {
       client.getMetadata({ topic, allTopics: false, timeout: ANSWER_TIMEOUT }, done);
     });
     const known = metadata.topics.find(({ name }) => name === topic)?.partitions ?? [];
     if (known.filter(({ leader }) => leader >= 0).length >= partitions) return;
-    if (Date.now() - since > ANSWER_TIMEOUT) {
-      throw new Error(`Topic ${topic} has no leaders for all of its partitions after ${ANSWER_TIMEOUT} ms`);
+    if (Date.now() - since > timeoutMs) {
+      throw new Error(`Topic ${topic} has no leaders for all of its ${partitions} partitions after ${timeoutMs} ms`);
     }
   }
 }

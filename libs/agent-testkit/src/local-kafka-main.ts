@@ -49,8 +49,10 @@ if (values.help) {
     properties: Object.fromEntries(values.set.map(setting)),
     ...(values.logs === undefined ? {} : { logs: values.logs }),
   });
+  // Listened for before the line is printed: who reads it may stop this process at once.
+  const stopped = untilStopped(values);
   process.stdout.write(`${JSON.stringify({ bootstrapServers: kafka.bootstrapServers, logs: kafka.logs })}\n`);
-  await untilStopped(values);
+  await stopped;
   await kafka.stop();
   process.exit(0);
 }

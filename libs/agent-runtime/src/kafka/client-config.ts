@@ -154,6 +154,18 @@ export function transactionalId(config: RuntimeConfig): string {
   return `${config.groupId}-${config.instanceId}`;
 }
 
+/** What every producer of the suite and of its tools needs, so that nothing is lost or written twice without a word. */
+export const losslessProducer = {
+  'enable.idempotence': true,
+  // With two requests in flight the first may be refused (a partition without its leader yet) and the second be taken: a
+  // broker that knows nothing of a producer takes any sequence number. librdkafka then counts the first as delivered, and
+  // the transaction is committed without it (confluent-kafka-go issue 921).
+  'max.in.flight.requests.per.connection': 1,
+  // Reports for failures only: they name the topic that refused, and cost nothing while all is well.
+  'delivery.report.only.error': true,
+  dr_cb: true,
+} as const;
+
 /** The producer. */
 export function producerProperties(config: RuntimeConfig, agent: string): Properties {
   return {
@@ -170,16 +182,9 @@ export function producerProperties(config: RuntimeConfig, agent: string): Proper
     // What fits into a raw topic of default size fits into its dead letter, context headers included.
     'message.max.bytes': defaultMaxBytes,
     ...checked('producer', config.kafkaProducer),
-    partitioner: 'murmur2_random',
-    'enable.idempotence': true,
+    ...losslessProducer,
     acks: 'all',
-    // With two requests in flight the first may be refused (a partition without its leader yet) and the second be taken: a
-    // broker that knows nothing of a producer takes any sequence number. librdkafka then counts the first as delivered, and
-    // the transaction is committed without it (confluent-kafka-go issue 921).
-    'max.in.flight.requests.per.connection': 1,
-    // Reports for failures only: they name the topic that refused, and cost nothing while all is well.
-    'delivery.report.only.error': true,
-    dr_cb: true,
+    partitioner: 'murmur2_random',
     ...(config.delivery === 'exactly-once'
       ? { 'transactional.id': transactionalId(config), 'transaction.timeout.ms': config.transactionTimeoutMs }
       : {}),

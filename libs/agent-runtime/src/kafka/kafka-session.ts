@@ -497,11 +497,9 @@ export class KafkaSession implements Session {
   }
 
   async abort(): Promise<CommitOutcome> {
-    const aborted = this.#aborted(new Error('aborted'));
-    if (!this.#exactlyOnce) {
-      this.#refused.clear();
-      return aborted;
-    }
+    const reason = new Error('aborted');
+    if (!this.#exactlyOnce) return this.#refusedAnew(reason);
+    const aborted = this.#aborted(reason);
     try {
       await this.#retried(
         'abortTransaction',

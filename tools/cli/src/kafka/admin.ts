@@ -1,7 +1,6 @@
 /** What a tool asks of a cluster besides reading and writing. */
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import type { KafkaAddress } from '@kafnus/agent-testkit';
-import { call } from './publisher.js';
+import { call, type KafkaAddress } from '@kafnus/agent-testkit';
 import { messageOf } from '../error-text.js';
 
 const ANSWER_MS = 10_000;

@@ -1,7 +1,15 @@
 /** Writes raw records as Orion would: keyed, with headers, in order per key. */
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import { awaitBrokers, type ClientSettings, type KafkaAddress } from '@kafnus/agent-testkit';
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { losslessProducer } from '@kafnus/agent-runtime';
+import {
+  awaitBrokers,
+  call,
+  enqueue,
+  partitionCounts,
+  type ClientSettings,
+  type KafkaAddress,
+} from '@kafnus/agent-testkit';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** A record for a raw topic. */
 export interface RawRecord {
@@ -44,13 +52,9 @@ export class Publisher {
       'message.timeout.ms': 60_000,
       'allow.auto.create.topics': false,
       ...settings,
-      'enable.idempotence': true,
-      // With more, records of a topic that has just been created can be lost unnoticed: see the agents' producer.
-      'max.in.flight.requests.per.connection': 1,
+      ...losslessProducer,
       // As a Java producer would choose the partition.
       partitioner: 'murmur2_random',
-      dr_cb: true,
-      'delivery.report.only.error': true,
     });
     await call((done) => producer.connect({ timeout: ANSWER_MS, allTopics: false }, done));
     producer.setPollInterval(50);
@@ -64,37 +68,15 @@ export class Publisher {
 
   /** @throws Error naming the topic that does not exist: a mistyped name must not become a topic */
   async requireTopics(topics: readonly string[]): Promise<void> {
-    for (const topic of topics) {
-      const metadata = await call<RdKafka.Metadata>((done) => {
-        this.#producer.getMetadata({ topic, allTopics: false, timeout: ANSWER_MS }, done);
-      });
-      const known = metadata.topics.find(({ name }) => name === topic);
-      if (known === undefined || known.partitions.length === 0) {
-        throw new Error(`the topic ${topic} does not exist: create it first, or correct its name`);
-      }
+    for (const [topic, partitions] of await partitionCounts(this.#producer, topics)) {
+      if (partitions === 0) throw new Error(`the topic ${topic} does not exist: create it first, or correct its name`);
     }
   }
 
   /** Queues a record; waits only while the queue is full. */
   async send({ topic, key, value, headers, timestamp }: RawRecord): Promise<void> {
-    const bytes = Buffer.from(value);
-    for (;;) {
-      try {
-        this.#producer.produce(
-          topic,
-          undefined,
-          bytes,
-          key,
-          timestamp,
-          undefined,
-          headers.map((header) => ({ ...header })),
-        );
-        return;
-      } catch (error) {
-        if (!hasCode(error, RdKafka.CODES.ERRORS.ERR__QUEUE_FULL)) throw error;
-        await sleep(2);
-      }
-    }
+    const copies = headers.map((header) => ({ ...header }));
+    await enqueue(this.#producer, topic, undefined, Buffer.from(value), key, timestamp, undefined, copies);
   }
 
   /** Waits until everything is acknowledged or refused. @throws Error when that takes longer than `timeoutMs` */
@@ -108,20 +90,4 @@ export class Publisher {
   async close(): Promise<void> {
     await call<unknown>((done) => this.#producer.disconnect(done));
   }
-}
-
-function hasCode(error: unknown, code: number): boolean {
-  return typeof error === 'object' && error !== null && 'code' in error && error.code === code;
-}
-
-/** Turns one call of the client's callback API into a promise. */
-export function call<T>(
-  start: (done: (error: { readonly message: string } | null | undefined, result: T) => void) => void,
-): Promise<T> {
-  return new Promise((resolve, reject) => {
-    start((error, result) => {
-      if (error) reject(new Error(error.message, { cause: error }));
-      else resolve(result);
-    });
-  });
 }

@@ -1,8 +1,16 @@
 /** What a move of state asks of Kafka: topics and their ends, the members of a group, what a partition holds. */
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import { awaitBrokers, type ClientSettings, type KafkaAddress } from '@kafnus/agent-testkit';
+import { losslessProducer } from '@kafnus/agent-runtime';
+import {
+  awaitBrokers,
+  awaitLeaders,
+  call,
+  committedOf,
+  enqueue,
+  type ClientSettings,
+  type KafkaAddress,
+} from '@kafnus/agent-testkit';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { call } from '../kafka/publisher.js';
 import { quoted } from '../terminal/text.js';
 
 const ANSWER_MS = 10_000;
@@ -105,12 +113,7 @@ export class Cluster {
     const asked = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }));
     for (const since = Date.now(); ; await sleep(500)) {
       try {
-        const found = await call<RdKafka.TopicPartitionOffsetAndMetadata[]>((done) =>
-          this.consumer.committed(asked, ANSWER_MS, done),
-        );
-        // The declared type hides that the client leaves the offset out when there is none.
-        const known = found.filter((entry: Partial<RdKafka.TopicPartitionOffset>) => entry.offset !== undefined);
-        return new Map(known.map(({ partition, offset }) => [partition, offset]));
+        return await committedOf(this.consumer, asked);
       } catch (error) {
         if (Date.now() - since > STILL_MS) throw error;
       }
@@ -126,7 +129,7 @@ export class Cluster {
         );
       });
     }
-    await awaitLeaders(this.consumer, topic, partitions);
+    await awaitLeaders(this.consumer, topic, partitions, LEADERS_MS);
   }
 
   /**
@@ -208,14 +211,10 @@ export class Writer {
       ...settings,
       'linger.ms': 5,
       'allow.auto.create.topics': false,
-      'enable.idempotence': true,
+      ...losslessProducer,
       acks: -1,
-      // With more, records of a new partition can be lost unnoticed: see the agents' producer.
-      'max.in.flight.requests.per.connection': 1,
       'transactional.id': transactionalId,
       'transaction.timeout.ms': Writer.transactionMs,
-      dr_cb: true,
-      'delivery.report.only.error': true,
     });
     await call((done) => producer.connect({ timeout: ANSWER_MS, allTopics: false }, done));
     const writer = new Writer(producer);
@@ -241,21 +240,13 @@ export class Writer {
 
   /** Waits until this client knows all of the topic's partitions: it refuses to write to others. */
   async knows(topic: string, partitions: number): Promise<void> {
-    await awaitLeaders(this.#producer, topic, partitions);
+    await awaitLeaders(this.#producer, topic, partitions, LEADERS_MS);
   }
 
   /** Queues one record; waits while the queue is full. */
   async write(topic: string, partition: number, key: string, value: string | null): Promise<void> {
     const bytes = value === null ? null : Buffer.from(value);
-    for (;;) {
-      try {
-        this.#producer.produce(topic, partition, bytes, key, Date.now());
-        return;
-      } catch (error) {
-        if (!hasCode(error, RdKafka.CODES.ERRORS.ERR__QUEUE_FULL)) throw error;
-        await sleep(5);
-      }
-    }
+    await enqueue(this.#producer, topic, partition, bytes, key, Date.now());
   }
 
   /** Waits until the brokers have taken everything. @throws Error naming what was refused */
@@ -285,23 +276,7 @@ function done(what: string, start: (answer: (error?: RdKafka.LibrdKafkaError | n
   );
 }
 
-async function awaitLeaders(client: RdKafka.Client<'event.error'>, topic: string, partitions: number): Promise<void> {
-  for (const since = Date.now(); ; await sleep(50)) {
-    const metadata = await call<RdKafka.Metadata>((answer) => {
-      client.getMetadata({ topic, allTopics: false, timeout: ANSWER_MS }, answer);
-    });
-    const known = metadata.topics.find(({ name }) => name === topic)?.partitions ?? [];
-    if (known.filter(({ leader }) => leader >= 0).length >= partitions) return;
-    if (Date.now() - since > LEADERS_MS)
-      throw new Error(`${topic} has no leaders for all of its ${partitions} partitions`);
-  }
-}
-
 function stillOpen(ranges: readonly Range[]): string {
   const names = ranges.map(({ topic, partition }) => `${topic}-${partition}`).join(', ');
   return `a transaction stays open at the end of ${names}: is somebody still writing there? Stop it and try again`;
-}
-
-function hasCode(error: unknown, code: number): boolean {
-  return typeof error === 'object' && error !== null && 'code' in error && error.code === code;
 }
