@@ -2,7 +2,7 @@
 # target sets up what it needs, once.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-kafka lockfile build lint format test test-unit test-integration test-faults soak guard demo bench bench-guard bench-all clean
+.PHONY: help setup setup-kafka lockfile build lint format test test-unit test-integration test-faults soak guard demo bench bench-guard clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -65,14 +65,11 @@ guard: $(SETUP) setup-kafka ## Take away what exactly-once rests on, piece by pi
 demo: build ## Watch the agents at work, without any set-up; ARGS: what `kafnus demo` takes
 	@node tools/cli/dist/main.js demo $(ARGS)
 
-bench: build setup-kafka ## Measure one agent in a minute: records/s, CPU, memory; ARGS: what the benchmark takes, e.g. ARGS=--help
-	@node bench/dist/main.js $(or $(ARGS),--quick)
+bench: build setup-kafka ## Measure everything, peers included, in a quarter of an hour; one agent in a minute: ARGS=--quick
+	@node bench/dist/main.js $(ARGS)
 
 bench-guard: build setup-kafka ## Fail when a decision costs more than its budget: allocations, time and CPU by yardsticks of the same run
 	@node bench/dist/guard-main.js
-
-bench-all: build setup-kafka ## Measure everything, peers included, side by side (about 40 minutes); ARGS as above
-	@node bench/dist/main.js $(ARGS)
 
 clean: ## Remove what was built; installed packages and downloads stay
 	@rm -rf libs/*/dist services/*/dist tools/*/dist bench/dist .cache/test coverage

@@ -52,8 +52,10 @@ export async function runSections(options: Options): Promise<boolean> {
   progress(machineLine(machine));
   let results: Results = {};
   const texts: string[] = [];
-  for (const section of options.sections) {
-    progress(`--- ${section}`);
+  const started = performance.now();
+  for (const [place, section] of options.sections.entries()) {
+    const minutes = (performance.now() - started) / 60_000;
+    progress(`--- ${section}, ${place + 1} of ${options.sections.length} sections, ${minutes.toFixed(1)} min so far`);
     try {
       const found = await runs[section](options);
       results = { ...results, ...found.results };

@@ -1,6 +1,6 @@
 /** Brokers of a three-node cluster that go away: in order, by force, behind a network that fails. */
 import { expect, test } from '@jest/globals';
-import type { LocalBroker, LocalKafka } from '@kafnus/agent-testkit';
+import { partitionLeaders, type LocalBroker, type LocalKafka } from '@kafnus/agent-testkit';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inSync } from './harness/cluster.js';
 import { eventually } from './harness/eventually.js';
@@ -11,11 +11,11 @@ import { Workload } from './harness/workload.js';
 
 /** Both of Kafka's coordinators are found by a hash: the leader of that partition of the topic in which they keep their state. */
 async function coordinator(kafka: LocalKafka, stateTopic: string, id: string): Promise<LocalBroker> {
-  const answer = await kafka.tool('org.apache.kafka.tools.TopicCommand', '--describe', '--topic', stateTopic);
-  const leaders = [...answer.matchAll(/Partition: (\d+)\s+Leader: (\d+)/g)].map(([, , leader]) => leader);
-  const leader = leaders[(javaHash(id) & 0x7fffffff) % leaders.length];
-  const broker = kafka.brokers.find((candidate) => String(candidate.id) === leader);
-  if (broker === undefined) throw new Error(`no coordinator of ${id} in: ${answer}`);
+  const leaders = await partitionLeaders(kafka.internalServers, stateTopic);
+  const leader = leaders.get((javaHash(id) & 0x7fffffff) % leaders.size);
+  const broker = kafka.brokers.find((candidate) => candidate.id === leader);
+  if (broker === undefined)
+    throw new Error(`${leader ?? 'nobody'} is the coordinator of ${id}, of ${leaders.size} partitions`);
   return broker;
 }
 

@@ -34,8 +34,8 @@ const partitionCounts = [1, 4, 16, 64];
 const entitiesOfNotification = [1, 10, 50];
 
 export async function measureGrowth(kafka: LocalKafka, options: Options): Promise<GrowthResult> {
-  const records = Math.max(50_000, Math.round(options.records / 4));
-  const rounds = options.rounds;
+  const records = Math.max(50_000, Math.round(options.records / 2));
+  const rounds = options.growthRounds;
   const dimensions: GrowthDimension[] = [];
   const add = async (
     agent: GrowthDimension['agent'],

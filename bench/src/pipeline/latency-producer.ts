@@ -1,5 +1,5 @@
 /**
- * A program of its own: writes notifications at a steady rate. Each carries, as its correlator, its number and the moment
+ * A program of its own: writes notifications at steady rates, one after the other. Each carries, as its correlator, its number and the moment
  * at which it was due; agents hand the correlator on. The clock is the monotonic one, which the processes of a machine share.
  */
 import { call, kafka } from '@kafnus/agent-runtime';
@@ -13,28 +13,33 @@ import type { LatencyPlan, ProducerReport } from './latency.js';
 process.once('disconnect', () => process.exit());
 
 const plan = JSON.parse(process.argv[2] ?? '') as LatencyPlan;
-const { brokers, topic, partitions, rate, warmUp, counted } = plan;
+const { brokers, topic, partitions, phases } = plan;
 
 const producer = new kafka.Producer({ 'bootstrap.servers': brokers, 'linger.ms': 0, acks: 'all' }, {});
 await call((done) => producer.connect({ timeout: 10_000 }, done));
 producer.setPollInBackground(true);
 
 const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6;
-const start = nowMs() + 100;
-const late: number[] = [];
-for (let place = 0; place < warmUp + counted;) {
-  for (let due = start + (place * 1000) / rate; due <= nowMs() && place < warmUp + counted;) {
-    const value = Buffer.from(notification(place, typicalLoad));
-    const key = `${place % typicalLoad.entities}`;
-    const headers = rawHeaders(tenantName(0), `${place} ${due}`);
-    producer.produce(topic, partitionHash(key) % partitions, value, key, Date.now(), undefined, headers);
-    if (place >= warmUp) late.push(nowMs() - due);
-    place += 1;
-    due = start + (place * 1000) / rate;
+const reports: ProducerReport[] = [];
+let place = 0;
+let start = nowMs() + 100;
+for (const { rate, notifications, warmUp } of phases) {
+  const late: number[] = [];
+  const dueOf = (sent: number): number => start + (sent * 1000) / rate;
+  for (let sent = 0; sent < notifications; await sleep(1)) {
+    for (let due = dueOf(sent); due <= nowMs() && sent < notifications; due = dueOf(sent)) {
+      const value = Buffer.from(notification(place, typicalLoad));
+      const key = `${place % typicalLoad.entities}`;
+      const headers = rawHeaders(tenantName(0), `${place} ${due}`);
+      producer.produce(topic, partitionHash(key) % partitions, value, key, Date.now(), undefined, headers);
+      if (sent >= warmUp) late.push(nowMs() - due);
+      sent += 1;
+      place += 1;
+    }
   }
-  await sleep(1);
+  start = dueOf(notifications);
+  reports.push({ lateP99: quantile(late, 0.99) });
 }
 await call((done) => producer.flush(30_000, done));
 await call((done) => producer.disconnect(done));
-const report: ProducerReport = { lateP99: quantile(late, 0.99) };
-process.send?.(report);
+process.send?.(reports);

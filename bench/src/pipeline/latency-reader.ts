@@ -7,7 +7,7 @@ import type { LatencyPlan, ReaderReport } from './latency.js';
 process.once('disconnect', () => process.exit());
 
 const plan = JSON.parse(process.argv[2] ?? '') as LatencyPlan;
-const { brokers, topic, partitions, warmUp, counted } = plan;
+const { brokers, topic, partitions, phases } = plan;
 const patienceMs = 30_000;
 
 const consumer = new kafka.KafkaConsumer(
@@ -30,10 +30,22 @@ interface Message {
   readonly headers?: readonly Readonly<Record<string, Buffer>>[];
 }
 
+const expected = phases.reduce((sum, { notifications }) => sum + notifications, 0);
 const seen = new Set<number>();
-const latencies: number[] = [];
+const latencies: number[][] = phases.map(() => []);
+
+/** Where the latency of the notification with this number counts. */
+function latenciesOf(place: number): number[] | undefined {
+  let first = 0;
+  for (const [phase, { notifications, warmUp }] of phases.entries()) {
+    if (place < first + notifications) return place < first + warmUp ? undefined : latencies[phase];
+    first += notifications;
+  }
+  throw new Error(`there is no notification ${place}`);
+}
+
 let last = performance.now();
-while (seen.size < warmUp + counted) {
+while (seen.size < expected) {
   const messages = await call<readonly Message[]>((done) => consumer.consume(1000, done));
   const now = Number(process.hrtime.bigint()) / 1e6;
   for (const { headers } of messages) {
@@ -41,18 +53,18 @@ while (seen.size < warmUp + counted) {
     const [place, due] = correlator.split(' ').map(Number);
     if (place === undefined || due === undefined) throw new Error(`a record without its due time: '${correlator}'`);
     // At-least-once may repeat: the first arrival counts.
-    if (!seen.has(place) && place >= warmUp) latencies.push(now - due);
+    if (!seen.has(place)) latenciesOf(place)?.push(now - due);
     seen.add(place);
     last = performance.now();
   }
   if (performance.now() - last > patienceMs) {
-    throw new Error(`nothing arrived for ${patienceMs / 1000} s, after ${seen.size} of ${warmUp + counted} records`);
+    throw new Error(`nothing arrived for ${patienceMs / 1000} s, after ${seen.size} of ${expected} records`);
   }
 }
 await call((done) => consumer.disconnect(done));
-const report: ReaderReport = {
-  p50: quantile(latencies, 0.5),
-  p99: quantile(latencies, 0.99),
-  max: quantile(latencies, 1),
-};
-process.send?.(report);
+const reports: ReaderReport[] = latencies.map((values) => ({
+  p50: quantile(values, 0.5),
+  p99: quantile(values, 0.99),
+  max: quantile(values, 1),
+}));
+process.send?.(reports);

@@ -18,16 +18,24 @@ import { median, rounded } from '../statistics.js';
 import { shown, table } from '../table.js';
 import { typicalPartitions } from './write-backlog.js';
 
-/** What the reader tells at its end. Milliseconds. */
+/** What the reader tells at its end, by phase. Milliseconds. */
 export interface ReaderReport {
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
 }
 
-/** What the producer tells: how late it was itself, which is a part of every latency. Milliseconds. */
+/** What the producer tells, by phase: how late it was itself, which is a part of every latency. Milliseconds. */
 export interface ProducerReport {
   readonly lateP99: number;
+}
+
+/** A while at a steady rate. */
+export interface Phase {
+  readonly rate: number;
+  readonly notifications: number;
+  /** The first of them, which do not count: just-in-time compilers, first fetches, what the last rate has left. */
+  readonly warmUp: number;
 }
 
 /** The plan of one measurement, as the two programs get it. */
@@ -35,10 +43,7 @@ export interface LatencyPlan {
   readonly brokers: string;
   readonly topic: string;
   readonly partitions: number;
-  readonly rate: number;
-  /** Notifications that do not count: just-in-time compilers, first fetches. */
-  readonly warmUp: number;
-  readonly counted: number;
+  readonly phases: readonly Phase[];
 }
 
 export interface LatencyFigures extends ReaderReport, ProducerReport {
@@ -56,9 +61,16 @@ export const atLeastOnce = 'historic, at least once';
 /** The producer and the reader on one topic, without anything in between: what the others cannot be faster than. */
 const nobody = 'nobody in between';
 
+/** One after the other, with one start: notifications/s. */
 const rates = [200, 1000, 5000];
-const warmUpSeconds = 4;
-const countedSeconds = 8;
+const countedSeconds = 5;
+const startSeconds = 4;
+const settlingSeconds = 1;
+
+const phases: readonly Phase[] = rates.map((rate, place) => {
+  const warmUpSeconds = place === 0 ? startSeconds : settlingSeconds;
+  return { rate, notifications: rate * (warmUpSeconds + countedSeconds), warmUp: rate * warmUpSeconds };
+});
 
 export async function measureLatency(kafka: LocalKafka, { rounds }: Options): Promise<LatencyResult> {
   const contenders: (Contender | undefined)[] = [
@@ -67,16 +79,15 @@ export async function measureLatency(kafka: LocalKafka, { rounds }: Options): Pr
     kafkaStreams(await buildStreamsApplication()),
     undefined,
   ];
+  progress('a first run that does not count: it warms the broker up');
+  await measure(kafka.bootstrapServers, contenders[0]);
   const all: LatencyFigures[] = [];
   for (let round = 1; round <= rounds; round++) {
     for (const contender of contenders) {
-      for (const rate of rates) {
-        const figures = await measure(kafka.bootstrapServers, contender, rate);
-        all.push(figures);
-        progress(
-          `round ${round}/${rounds}  ${figures.name}, ${rate}/s: p50 ${shown(figures.p50)}, p99 ${shown(figures.p99)} ms`,
-        );
-      }
+      const figures = await measure(kafka.bootstrapServers, contender);
+      all.push(...figures);
+      const texts = figures.map(({ rate, p50, p99 }) => `${shown(rate)}/s: p50 ${shown(p50)}, p99 ${shown(p99)} ms`);
+      progress(`round ${round}/${rounds}  ${figures[0]?.name}  ${texts.join('; ')}`);
     }
   }
   return { figures: medians(all) };
@@ -104,29 +115,22 @@ function medians(all: readonly LatencyFigures[]): LatencyFigures[] {
   });
 }
 
-async function measure(brokers: string, contender: Contender | undefined, rate: number): Promise<LatencyFigures> {
+async function measure(brokers: string, contender: Contender | undefined): Promise<LatencyFigures[]> {
   const run = nextRun();
   const inputTopic = `${run}_raw`;
   const partitions = typicalPartitions;
   await createTopics(brokers, [{ topic: inputTopic, partitions }]);
   const output = contender === undefined ? inputTopic : outputTopic(run, tenantName(0));
-  const plan: LatencyPlan = {
-    brokers,
-    topic: inputTopic,
-    partitions,
-    rate,
-    warmUp: rate * warmUpSeconds,
-    counted: rate * countedSeconds,
-  };
+  const plan: LatencyPlan = { brokers, topic: inputTopic, partitions, phases };
   const job = { brokers, inputTopic, run };
   if (contender?.prepare) await contender.prepare({ ...job, partitions });
   else if (contender) await createTopics(brokers, [{ topic: output, partitions }]);
   const running = contender?.start(job);
-  const reader = startProgram<ReaderReport>('latency-reader.js', { ...plan, topic: output });
-  let producer: Program<ProducerReport> | undefined;
+  const reader = startProgram<readonly ReaderReport[]>('latency-reader.js', { ...plan, topic: output });
+  let producer: Program<readonly ProducerReport[]> | undefined;
   try {
     await reader.ready();
-    producer = startProgram<ProducerReport>('latency-producer.js', plan);
+    producer = startProgram<readonly ProducerReport[]>('latency-producer.js', plan);
     const lost = running?.ended.then((how): never => {
       throw new Error(`${contender?.name} ended: ${how}`);
     });
@@ -134,7 +138,11 @@ async function measure(brokers: string, contender: Contender | undefined, rate: 
     lost?.catch(() => undefined);
     const both = Promise.all([reader.report(), producer.report()]);
     const [read, produced] = await (lost === undefined ? both : Promise.race([both, lost]));
-    return { name: contender?.name ?? nobody, rate, ...read, ...produced };
+    return phases.map(({ rate }, place) => {
+      const [reader, producer] = [read[place], produced[place]];
+      if (reader === undefined || producer === undefined) throw new Error(`no report of the phase with ${rate}/s`);
+      return { name: contender?.name ?? nobody, rate, ...reader, ...producer };
+    });
   } finally {
     reader.child.kill();
     producer?.child.kill();
