@@ -1,6 +1,7 @@
 #!/bin/sh
 # Prepares a clone, and repairs one: packages and the native Kafka client; with the argument `kafka` what a local Apache
-# Kafka needs, with `pnpm` only the package manager. What is in place is left alone. Run it through make, which knows when.
+# Kafka needs, with `postgis` a PostgreSQL with PostGIS, with `pnpm` only the package manager. What is in place is left
+# alone. Run it through make, which knows when.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -9,11 +10,12 @@ die() { say "$*"; exit 1; }
 
 # --- Debian packages -------------------------------------------------------------------------------------------------
 
+as_root=
+[ "$(id -u)" = 0 ] || as_root='sudo -n'
+
 # apt-get as root, quiet unless it fails.
 apt_get() {
   apt_log=$(mktemp)
-  as_root=
-  [ "$(id -u)" = 0 ] || as_root='sudo -n'
   status=0
   # shellcheck disable=SC2086 # a list of words, on purpose
   $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" >"$apt_log" 2>&1 || {
@@ -62,6 +64,46 @@ setup_kafka() {
   fi
   debian_packages "$jdk" maven || die 'without a JDK and Maven there is no real Kafka to test against'
   jdk_is_recent || die "$jdk is installed, but 'javac -version' is older than 17: check PATH and JAVA_HOME"
+}
+
+# --- PostgreSQL with PostGIS -----------------------------------------------------------------------------------------
+
+# The newest version of PostgreSQL of which there is a server, as Debian and Ubuntu install it; with an argument: of which
+# there is that extension, too.
+postgres_version() {
+  newest=
+  for programs in /usr/lib/postgresql/*/bin; do
+    version=$(basename "$(dirname "$programs")")
+    [ -x "$programs/initdb" ] || continue
+    [ -z "${1:-}" ] || [ -f "/usr/share/postgresql/$version/extension/$1.control" ] || continue
+    if [ "$version" -gt "${newest:-0}" ]; then newest=$version; fi
+  done
+  [ -n "$newest" ] && echo "$newest"
+}
+
+# The tests start servers of their own, in temporary folders. Installing a first server would also create one for the system
+# and start it: a setting for the time of the installation keeps Debian from that.
+setup_postgis() {
+  if postgres_version postgis >/dev/null; then return 0; fi
+  command -v apt-get >/dev/null || die 'a real database for the tests needs PostgreSQL with PostGIS: please install them'
+  server=$(postgres_version || true)
+  if [ -n "$server" ]; then
+    debian_packages "postgresql-$server" "postgresql-$server-postgis-3" || die 'without PostGIS there is no database to test against'
+    return 0
+  fi
+  apt-cache show postgresql >/dev/null 2>&1 || ! may_install || apt_get update || true # a new machine may have no lists yet
+  server=$(apt-cache depends postgresql 2>/dev/null | sed -n 's/^ *Depends: postgresql-\([0-9][0-9]*\)$/\1/p')
+  [ -n "$server" ] || die 'apt-get knows no package postgresql: please install PostgreSQL with PostGIS'
+  keep_out=/etc/postgresql-common/createcluster.d/kafnus.conf
+  if may_install; then
+    debian_packages postgresql-common
+    $as_root mkdir -p "$(dirname "$keep_out")"
+    echo 'create_main_cluster = false' | $as_root tee "$keep_out" >/dev/null
+  fi
+  status=0
+  debian_packages "postgresql-$server" "postgresql-$server-postgis-3" || status=$?
+  [ ! -e "$keep_out" ] || $as_root rm -f "$keep_out"
+  [ "$status" = 0 ] || die 'without PostgreSQL and PostGIS there is no database to test against'
 }
 
 # --- The native Kafka client -----------------------------------------------------------------------------------------
@@ -192,6 +234,7 @@ setup_packages() {
 
 case ${1:-} in
   kafka) setup_kafka ;;
+  postgis) setup_postgis ;;
   pnpm)
     check_node
     setup_pnpm
@@ -203,5 +246,5 @@ case ${1:-} in
     setup_client
     say 'done'
     ;;
-  *) die "unknown argument '$1': none, kafka or pnpm" ;;
+  *) die "unknown argument '$1': none, kafka, postgis or pnpm" ;;
 esac

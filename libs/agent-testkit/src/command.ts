@@ -6,14 +6,26 @@ export interface CommandOutput {
   readonly stderr: string;
 }
 
+/** Where and as whom a command runs, where that is not as this process. */
+export interface CommandPlace {
+  readonly cwd?: string;
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
 /**
  * Runs a command to its end.
  * @param input text for its standard input
  * @throws Error with the end of what it wrote when it cannot be started or its exit code is not 0
  */
-export function runCommand(command: string, args: readonly string[], input = ''): Promise<CommandOutput> {
+export function runCommand(
+  command: string,
+  args: readonly string[],
+  input = '',
+  place: CommandPlace = {},
+): Promise<CommandOutput> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: 'pipe' });
+    const child = spawn(command, args, { ...place, stdio: 'pipe' });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { KafkaDistribution } from './kafka-distribution.js';
 import type { TcpProxy } from './tcp-proxy.js';
 
 /** One broker (and controller) of a local Kafka: a Java process that a test may kill, freeze and start again. */
@@ -40,6 +41,23 @@ export interface BrokerProcessPlan {
   readonly javaArguments: readonly string[];
   /** Resolves when the rest of the cluster and its clients can see the broker. */
   readonly visible: () => Promise<void>;
+}
+
+/** The command line of a {@link BrokerProcess}. */
+export function brokerArguments(
+  { log4jConfig, classPath }: KafkaDistribution,
+  plan: {
+    readonly jvmOptions: readonly string[];
+    readonly logFile: string;
+    readonly config: string;
+    readonly clusterId: string;
+    /** Deleted when the parent dies. */
+    readonly scratch: string;
+  },
+): string[] {
+  const log = [`-Dkafnus.log=${plan.logFile}`, `-Dlog4j2.configurationFile=${log4jConfig}`];
+  const main = ['-cp', classPath, 'kafnus.testkit.LeashedBroker', plan.config, plan.clusterId, plan.scratch];
+  return [...plan.jvmOptions, ...log, ...main];
 }
 
 /** How long the start of a broker may take, in ms: several of them on a busy machine with two cores. */

@@ -11,8 +11,16 @@ export interface Describe {
  * CI=true they run and fail, for a build that has tested nothing must not be green.
  */
 export function withKafka(describe: Describe): (name: string, suite: () => void) => void {
+  return unless(whyNoLocalKafka, describe);
+}
+
+/** The same for other needs. @param whyNot why they are not met, or undefined when they are */
+export function unless(
+  whyNot: () => string | undefined,
+  describe: Describe,
+): (name: string, suite: () => void) => void {
   return (name, suite) => {
-    const reason = whyNoLocalKafka();
+    const reason = whyNot();
     if (reason === undefined || process.env['CI'] === 'true') describe(name, suite);
     else describe.skip(`${name} [skipped: ${reason}]`, suite);
   };

@@ -12,13 +12,14 @@ export interface CompiledPackage {
   remove(): void;
 }
 
-/** Compiles `src` into a temporary copy of the package's folder, with links to what lies beside `src`. */
+/** Compiles `src` into a temporary copy of the package's folder, with links to what lies beside `src`, and to `deploy`. */
 export function compilePackage(): CompiledPackage {
   const root = mkdtempSync(join(tmpdir(), 'kafnus-compiled-'));
   const copy = join(root, 'libs', 'agent-testkit');
   const dist = join(copy, 'dist');
   mkdirSync(dist, { recursive: true });
   for (const name of ['java', 'node_modules', 'package.json']) symlinkSync(join(PACKAGE, name), join(copy, name));
+  symlinkSync(join(PACKAGE, '..', '..', 'deploy'), join(root, 'deploy'));
   for (const name of readdirSync(join(PACKAGE, 'src'))) {
     const { code } = transformFileSync(join(PACKAGE, 'src', name), {
       jsc: { target: 'es2022', parser: { syntax: 'typescript' } },

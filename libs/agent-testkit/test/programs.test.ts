@@ -3,15 +3,14 @@ import { endOffsets, produceAll, withKafka } from '@kafnus/agent-testkit';
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { askCommand } from '../src/command.js';
 import { freePorts } from '../src/ports.js';
 import { compilePackage, type CompiledPackage } from './compiled.js';
+import { eventually, isListening } from './waiting.js';
 
 jest.setTimeout(120_000);
 const describeWithKafka = withKafka(describe);
@@ -42,23 +41,6 @@ async function start(name: string, ...args: string[]): Promise<{ child: ChildPro
 async function exitCode(child: ChildProcess): Promise<unknown> {
   const [code] = child.exitCode === null && child.signalCode === null ? await once(child, 'exit') : [child.exitCode];
   return code;
-}
-
-function isListening(address: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection(Number(address.split(':')[1]), '127.0.0.1');
-    socket.once('error', () => resolve(false));
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-  });
-}
-
-async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (const since = Date.now(); !(await holds()); await sleep(50)) {
-    if (Date.now() - since > 15_000) throw new Error(`not after 15 s: ${what}`);
-  }
 }
 
 describe('embedded-broker-main', () => {
@@ -98,16 +80,16 @@ describeWithKafka('local-kafka-main', () => {
     expect(existsSync(line['logs'] ?? '')).toBe(true);
     child.kill('SIGTERM');
     expect(await exitCode(child)).toBe(0);
-    expect(await isListening(`127.0.0.1:${port}`)).toBe(false);
+    expect(await isListening(port ?? 0)).toBe(false);
     expect(existsSync(line['logs'] ?? '')).toBe(false);
   });
 
   test('leaves no broker and no data behind when it is killed', async () => {
     const { child, line } = await start('local-kafka-main');
-    const servers = line['bootstrapServers'] ?? '';
-    expect(await isListening(servers)).toBe(true);
+    const port = Number(line['bootstrapServers']?.split(':')[1]);
+    expect(await isListening(port)).toBe(true);
     child.kill('SIGKILL');
-    await eventually('the broker is gone', async () => !(await isListening(servers)));
+    await eventually('the broker is gone', async () => !(await isListening(port)));
     await eventually('the data is gone', () => !existsSync(line['logs'] ?? ''));
   });
 

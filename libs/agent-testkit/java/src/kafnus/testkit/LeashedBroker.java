@@ -11,12 +11,10 @@ import kafka.tools.StorageTool;
 import org.apache.kafka.common.utils.Time;
 
 /**
- * One Kafka broker and controller that lives no longer than the process that started it.
+ * One Kafka broker and controller that lives no longer than the process that started it, see {@link Leash}.
  *
  * <p>Arguments: server.properties, cluster id, scratch folder. It formats its storage when that is new, prints the line
- * {@code ready} once it serves clients, and stops on SIGTERM. Standard input is the leash: nothing is ever written to it,
- * and the system closes it when the parent dies, however the parent dies. Then nobody will read the data any more: the
- * scratch folder is deleted.
+ * {@code ready} once it serves clients, and stops on SIGTERM.
  */
 public final class LeashedBroker {
   public static void main(String[] args) throws IOException {
@@ -24,9 +22,7 @@ public final class LeashedBroker {
     String clusterId = args[1];
     File scratch = new File(args[2]);
 
-    Thread leash = new Thread(() -> awaitParentsDeath(scratch), "leash");
-    leash.setDaemon(true);
-    leash.start();
+    Leash.hold(scratch);
 
     int formatted = StorageTool.execute(
         new String[] {"format", "--ignore-formatted", "--cluster-id", clusterId, "--config", config}, System.err);
@@ -48,28 +44,5 @@ public final class LeashedBroker {
     }
     System.out.println("ready");
     server.awaitShutdown();
-  }
-
-  private static void awaitParentsDeath(File scratch) {
-    try {
-      while (System.in.read() >= 0) {
-        // Nobody writes: anything that comes is ignored.
-      }
-    } catch (IOException closed) {
-      // The same as the end of the stream.
-    }
-    delete(scratch);
-    Runtime.getRuntime().halt(1);
-  }
-
-  /** Best effort: the other brokers of the cluster delete the same folder while they still write to it. */
-  private static void delete(File file) {
-    File[] children = file.listFiles();
-    if (children != null) {
-      for (File child : children) {
-        delete(child);
-      }
-    }
-    file.delete();
   }
 }
