@@ -2,8 +2,9 @@
  * One NGSI attribute to one typed column: the table of SPEC 3.
  */
 import type { AttributeCode } from './codes.js';
-import { toWkb, type GeoType } from './geometry.js';
+import { toWkb, type GeoType, type WkbDialect } from './geometry.js';
 import { parseInstant } from './instant.js';
+import { jsonProblem, textProblem } from './storable.js';
 import { memo, shown } from './text.js';
 
 /** Whose record format is written: that of Kafnus Connect's sinks, or of the stock Debezium JDBC sink. */
@@ -22,6 +23,10 @@ export interface ColumnTypes {
   readonly boolean: ColumnType;
   readonly timestamp: ColumnType;
   readonly geometry: ColumnType;
+  /** How its bytes say that there is an altitude. */
+  readonly wkb: WkbDialect;
+  /** Whether what PostgreSQL cannot store must not reach the sink: see storable.ts. */
+  readonly storable: boolean;
   /** Text that is JSON. */
   readonly json: ColumnType;
   /** The TimeInstant and recvtime. */
@@ -44,6 +49,8 @@ export const columnTypes: Readonly<Record<Sink, ColumnTypes>> = {
     geometry: {
       schema: `"type":"struct","name":"io.confluent.connect.jdbc.data.geometry.Geometry",${WKB_FIELDS}`,
     },
+    wkb: 'iso',
+    storable: false,
     json: TEXT,
     instant: TEXT,
   },
@@ -53,6 +60,9 @@ export const columnTypes: Readonly<Record<Sink, ColumnTypes>> = {
     boolean: BOOLEAN,
     timestamp: TIMESTAMP,
     geometry: { schema: `"type":"struct","name":"io.debezium.data.geometry.Geometry",${WKB_FIELDS}` },
+    // A geometry with an ISO type makes the sink's task fail: it looks at the lowest byte, and takes 1001 for 233.
+    wkb: 'ewkb',
+    storable: true,
     json: { schema: '"type":"string","name":"io.debezium.data.Json"' },
     instant: { schema: '"type":"string","name":"io.debezium.time.ZonedTimestamp"' },
   },
@@ -131,9 +141,18 @@ export function cellConverter(types: ColumnTypes): (attribute: unknown) => Cell 
 
   const jsonCell = (value: unknown): Cell => {
     const text = jsonText(value);
-    return text === undefined
-      ? bad(types.json, 'nesting-too-deep', 'its value is nested too deeply')
-      : { type: types.json, json: JSON.stringify(text) };
+    if (text === undefined) return bad(types.json, 'nesting-too-deep', 'its value is nested too deeply');
+    const problem = types.storable ? jsonProblem(text) : undefined;
+    return problem === undefined
+      ? { type: types.json, json: JSON.stringify(text) }
+      : bad(types.json, 'text-invalid', `its value ${problem}`);
+  };
+
+  const textCell = (value: string): Cell => {
+    const problem = types.storable ? textProblem(value) : undefined;
+    return problem === undefined
+      ? { type: types.string, json: JSON.stringify(value) }
+      : bad(types.string, 'text-invalid', `its text ${problem}`);
   };
 
   const byValue = (value: unknown): Cell => {
@@ -144,7 +163,7 @@ export function cellConverter(types: ColumnTypes): (attribute: unknown) => Cell 
           ? { type: types.double, json: String(value) }
           : bad(types.double, 'number-invalid', 'its number is beyond the range of a double');
       case 'string':
-        return { type: types.string, json: JSON.stringify(value) };
+        return textCell(value);
       case 'boolean':
         return value ? yes : no;
       default:
@@ -160,7 +179,7 @@ export function cellConverter(types: ColumnTypes): (attribute: unknown) => Cell 
   };
 
   const geometryCell = (type: GeoType, value: unknown): Cell => {
-    const result = toWkb(type, value);
+    const result = toWkb(type, value, types.wkb);
     return result.kind === 'geometry'
       ? { type: types.geometry, json: `{"wkb":"${result.wkb}","srid":4326}` }
       : bad(types.geometry, 'geometry-invalid', `${shown(value)} is no sound ${type}: ${result.problem}`);

@@ -14,6 +14,10 @@ export const rejectCodes = {
     'The fiware-service is no legal service name (`[a-z0-9_]`, 1 to 50 characters), or its topic would be another one’s.',
   'servicepath-missing': 'The data model names the schema for the service path, and the service path is the root.',
   'table-missing': 'The data model names the table for the entity type, and nothing of the type can be part of a name.',
+  'table-name-invalid':
+    'sink=debezium: PostgreSQL can have no such table: its name or that of the schema has more than 63 bytes, or the schema begins with `pg_`.',
+  'text-unstorable':
+    'sink=debezium: the id or type of the entity, or the service path, holds what PostgreSQL cannot store (NUL, half a surrogate pair).',
   'entity-invalid': 'An element of `data` is not an object.',
   'entity-id-invalid': 'An entity has no `id`, or one that is not a non-empty string.',
   'entity-type-invalid': 'The `type` of an entity is not a string.',
@@ -29,6 +33,9 @@ export const attributeCodes = {
   'nesting-too-deep': 'The value is nested too deeply to be written as JSON text.',
   'attribute-not-normalized':
     'The attribute is not of the form {"type", "value", "metadata"} (keyValues notifications are not).',
+  'text-invalid': 'sink=debezium: the text holds what PostgreSQL cannot store (NUL, half a surrogate pair).',
+  'name-invalid':
+    'sink=debezium: no column can have the attribute’s name (empty, a double quote, NUL, more than 63 bytes, a system column): it is left out.',
   'name-clash': 'The lower-cased attribute name is a base column, or repeats another attribute’s: the first one wins.',
 } as const;
 

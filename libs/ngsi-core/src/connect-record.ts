@@ -5,6 +5,7 @@
 import { cellConverter, columnTypes, type Cell, type CellProblem, type ColumnType, type Sink } from './attribute.js';
 import { parseInstant, zonedText } from './instant.js';
 import type { Entity } from './notification.js';
+import { columnNameProblem, textProblem } from './storable.js';
 import { BoundedMap, shown } from './text.js';
 
 /** A value, and what of the entity is not in it. */
@@ -20,6 +21,8 @@ export interface RecordWriter {
    * received.
    */
   instantText(received: string): string | undefined;
+  /** Why the sink could write no row of this entity; undefined when it can. */
+  identityProblem(entity: Entity, servicepath: string): string | undefined;
   /** @param instant the second part of the key; undefined when the entity id is all of it */
   key(entity: Entity, instant: string | undefined): string;
   /**
@@ -40,8 +43,8 @@ interface Shape {
   readonly labels: readonly (string | undefined)[];
   /** Columns that come before the base columns: see {@link isArrayIndex}. */
   readonly leading: readonly { readonly place: number; readonly label: string }[];
-  /** The attributes, by their place, that are no column because another one has its name. */
-  readonly clashes: readonly number[];
+  /** The attributes, by their place, that are no column because of their names. */
+  readonly nameless: ReadonlyMap<number, CellProblem>;
 }
 
 /** Lower-cased names that no attribute may take. */
@@ -76,14 +79,19 @@ export function recordWriter(sink: Sink): RecordWriter {
     const leadingFields: string[] = [];
     const leading: { place: number; label: string }[] = [];
     const labels: (string | undefined)[] = [];
-    const clashes: number[] = [];
+    const nameless = new Map<number, CellProblem>();
     cells.forEach((cell, place) => {
       const column = (names[place] ?? '').toLowerCase();
+      const unfit = types.storable ? columnNameProblem(column) : undefined;
       if (column === NO_COLUMN) {
         labels.push(undefined);
+      } else if (unfit !== undefined) {
+        labels.push(undefined);
+        nameless.set(place, { code: 'name-invalid', message: `its column name ${shown(column)} ${unfit}` });
       } else if (taken.has(column)) {
         labels.push(undefined);
-        clashes.push(place);
+        const owner = BASE_COLUMNS.includes(column) ? 'is that of a base column' : 'is that of an attribute before it';
+        nameless.set(place, { code: 'name-clash', message: `its column name ${shown(column)} ${owner}` });
       } else {
         taken.add(column);
         const text = field(column, cell.type.schema, cell.json === 'null');
@@ -105,7 +113,7 @@ export function recordWriter(sink: Sink): RecordWriter {
       schema: struct([...leadingFields, ...fields]),
       labels,
       leading,
-      clashes,
+      nameless,
     };
   };
 
@@ -126,6 +134,15 @@ export function recordWriter(sink: Sink): RecordWriter {
       if (sink === 'kafnus') return received;
       const instant = parseInstant(received);
       return instant && zonedText(received, instant);
+    },
+
+    identityProblem(entity, servicepath) {
+      if (!types.storable) return undefined;
+      const problem = (what: string, text: string): string | undefined => {
+        const found = textProblem(text);
+        return found && `the ${what} ${shown(text)} ${found}`;
+      };
+      return problem('id', entity.id) ?? problem('type', entity.type) ?? problem('service path', servicepath);
     },
 
     key(entity, instant) {
@@ -163,7 +180,7 @@ export function recordWriter(sink: Sink): RecordWriter {
         if (label !== undefined && cell !== undefined) value += label + cell.json;
       }
       value += `,"recvtime":"${recvtime}"}}`;
-      const problems = flawed || shape.clashes.length > 0 ? problemsOf(names, cells, shape) : NO_PROBLEMS;
+      const problems = flawed || shape.nameless.size > 0 ? problemsOf(names, cells, shape) : NO_PROBLEMS;
       return { value, problems };
     },
   };
@@ -182,17 +199,10 @@ function isShapeOf(shape: Shape, names: readonly string[], cells: readonly Cell[
 /** What the reports say, in the order of the attributes. */
 function problemsOf(names: readonly string[], cells: readonly Cell[], shape: Shape): readonly CellProblem[] {
   const problems: CellProblem[] = [];
-  const clashes = new Set(shape.clashes);
-  cells.forEach(({ problem }, place) => {
+  cells.forEach((cell, place) => {
     const name = names[place] ?? '';
-    if (clashes.has(place)) {
-      const column = name.toLowerCase();
-      const owner = BASE_COLUMNS.includes(column) ? 'is that of a base column' : 'is that of an attribute before it';
-      problems.push({
-        code: 'name-clash',
-        message: `attribute ${shown(name)}: its column name ${shown(column)} ${owner}`,
-      });
-    } else if (problem !== undefined && name.toLowerCase() !== NO_COLUMN) {
+    const problem = shape.nameless.get(place) ?? (name.toLowerCase() === NO_COLUMN ? undefined : cell.problem);
+    if (problem !== undefined) {
       problems.push({ code: problem.code, message: `attribute ${shown(name)}: ${problem.message}` });
     }
   });

@@ -1,5 +1,5 @@
 /**
- * NGSIv2 `geo:*` values and GeoJSON (RFC 7946) to ISO WKB in EPSG:4326, x = longitude, y = latitude. What is written is
+ * NGSIv2 `geo:*` values and GeoJSON (RFC 7946) to WKB in EPSG:4326, x = longitude, y = latitude. What is written is
  * sound: finite numbers in range, closed rings, enough points, one dimension throughout.
  */
 
@@ -13,7 +13,10 @@ export type GeometryResult =
 /** Deeper collections than this are refused: PostGIS has a limit, too, and the stack is finite. */
 const DEEPEST_COLLECTION = 16;
 
-/** ISO WKB geometry types; with Z they are 1000 more. */
+/** How the bytes say that positions have an altitude: by a type that is 1000 more (ISO 13249-3), or by the flag of PostGIS's EWKB. */
+export type WkbDialect = 'iso' | 'ewkb';
+
+/** WKB geometry types, without Z. */
 const WKB_TYPE = {
   Point: 1,
   LineString: 2,
@@ -32,8 +35,8 @@ const WKB_TYPE = {
  * FeatureCollection of exactly one, stands for its geometry, as in Orion; a GeometryCollection inside one does not, as in
  * Kafnus. Other members (`crs`, `bbox`) are ignored, as RFC 7946 says.
  */
-export function toWkb(type: GeoType, value: unknown): GeometryResult {
-  const writer = new WkbWriter();
+export function toWkb(type: GeoType, value: unknown, dialect: WkbDialect = 'iso'): GeometryResult {
+  const writer = new WkbWriter(dialect);
   const problem = type === 'geo:json' ? writeGeoJson(writer, value) : writeSimple(writer, type, value);
   return problem === undefined ? { kind: 'geometry', wkb: writer.base64() } : { kind: 'unsound', problem };
 }
@@ -240,8 +243,10 @@ const LARGEST_KEPT = 256 * 1024;
 
 class WkbWriter {
   private length = 0;
+  private readonly dialect: WkbDialect;
 
-  constructor() {
+  constructor(dialect: WkbDialect) {
+    this.dialect = dialect;
     if (scratch.length > LARGEST_KEPT) scratch = Buffer.alloc(1024);
   }
 
@@ -249,7 +254,8 @@ class WkbWriter {
   header(type: number, z: boolean): void {
     this.reserve(5);
     scratch[this.length] = 1;
-    scratch.writeUInt32LE(z ? type + 1000 : type, this.length + 1);
+    const altitude = this.dialect === 'iso' ? 1000 : 0x8000_0000;
+    scratch.writeUInt32LE(z ? type + altitude : type, this.length + 1);
     this.length += 5;
   }
 

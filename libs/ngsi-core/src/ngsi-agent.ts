@@ -122,6 +122,10 @@ export class Subject {
   }
 
   private route(): ReturnType<Router['route']> {
+    const problem = this.context.writer.identityProblem(this.entity, this.scope.servicepath);
+    if (problem !== undefined) {
+      return { kind: 'refused', refusal: refusal('text-unstorable', `Entity ${shown(this.entity.id)}: ${problem}`) };
+    }
     return this.context.router.route(this.scope, this.entity, this.correlator);
   }
 
@@ -157,6 +161,7 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
       agent: profile.name,
       suffix: profile.suffix,
       dataModel: config.dataModel,
+      storableNames: config.sink === 'debezium',
       defaults: { service: defaultService, servicepath: config.defaultServicepath.toLowerCase() },
     }),
     refuseFlawed: config.attributeErrors === 'reject',

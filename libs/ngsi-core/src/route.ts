@@ -4,6 +4,7 @@
 import { outputTopic, serviceProblem, type AgentName, type TopicNames } from './naming.js';
 import type { Entity } from './notification.js';
 import { refusal, type Header, type Refusal } from './step.js';
+import { tableNameProblem } from './storable.js';
 import { sanitise, tenantOf, type FiwareHeaders, type Tenant } from './tenant.js';
 import { BoundedMap, memo, shown } from './text.js';
 
@@ -26,6 +27,8 @@ export interface RouteOptions {
   readonly suffix: string;
   /** For records that name no data model, or one that is not known. */
   readonly dataModel: DataModel;
+  /** Whether names of tables must be such as PostgreSQL keeps whole: see storable.ts. */
+  readonly storableNames?: boolean;
   /** For records that name no service or service path. */
   readonly defaults: Tenant;
 }
@@ -129,6 +132,11 @@ export function router(options: RouteOptions): Router {
         const message = `The table is named for the entity type alone, and type ${shown(entity.type)} leaves nothing of it`;
         return { kind: 'refused', refusal: refusal('table-missing', message) };
       }
+      const table = typed ? head + type.entityType + tail : head;
+      const problem = options.storableNames === true ? tableNameProblem(table) : undefined;
+      if (problem !== undefined) {
+        return { kind: 'refused', refusal: refusal('table-name-invalid', `The table ${shown(table)} ${problem}`) };
+      }
       const headers: Header[] = [
         scope.headers[0],
         scope.headers[1],
@@ -136,7 +144,7 @@ export function router(options: RouteOptions): Router {
         type,
         { entityId: sanitise(entity.id) },
         suffixHeader,
-        { target_table: typed ? head + type.entityType + tail : head },
+        { target_table: table },
       ];
       if (correlator !== undefined) headers.push({ 'fiware-correlator': correlator });
       return { kind: 'route', topic: scope.topic, headers, partitionHash: partitionHash(entity.id) };

@@ -36,6 +36,14 @@ describe('GeoJSON', () => {
     expect(many.kind === 'geometry' && Buffer.from(many.wkb, 'base64').readUInt32LE(1)).toBe(1006);
   });
 
+  test('in EWKB, by a flag on every geometry: where the stock sink looks for it', () => {
+    const geometries = [{ type: 'Point', coordinates: [1, 2, 3] }];
+    const collection = toWkb('geo:json', { type: 'GeometryCollection', geometries }, 'ewkb');
+    const wkb = Buffer.from(collection.kind === 'geometry' ? collection.wkb : '', 'base64');
+    expect([wkb.readUInt32LE(1), wkb.readUInt32LE(10)]).toEqual([0x8000_0007, 0x8000_0001]);
+    expect(toWkb('geo:point', '2, 1', 'ewkb')).toEqual(toWkb('geo:point', '2, 1'));
+  });
+
   test('the first member that is not empty tells the dimension of a collection', () => {
     const geometries = [
       { type: 'MultiPoint', coordinates: [] },

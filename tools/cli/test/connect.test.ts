@@ -74,9 +74,11 @@ describe('wktOf', () => {
       { type: 'GeometryCollection', geometries: [{ type: 'Point', coordinates: [0, 1] }] },
     ],
   ])('%s', (wkt, geojson) => {
-    const found = toWkb('geo:json', geojson);
-    if (found.kind !== 'geometry') throw new Error(JSON.stringify(found));
-    expect(wktOf(Buffer.from(found.wkb, 'base64'))).toBe(wkt);
+    for (const dialect of ['iso', 'ewkb'] as const) {
+      const found = toWkb('geo:json', geojson, dialect);
+      if (found.kind !== 'geometry') throw new Error(JSON.stringify(found));
+      expect(wktOf(Buffer.from(found.wkb, 'base64'))).toBe(wkt);
+    }
   });
 
   test('big-endian bytes, as PostGIS may send them', () => {

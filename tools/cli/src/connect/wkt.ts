@@ -1,4 +1,4 @@
-/** Geometries for people: from ISO WKB to WKT (OGC 06-103r4). */
+/** Geometries for people: from ISO WKB, or EWKB without SRID, to WKT (OGC 06-103r4). */
 
 const NAMES: Readonly<Record<number, string>> = {
   1: 'POINT',
@@ -9,6 +9,9 @@ const NAMES: Readonly<Record<number, string>> = {
   6: 'MULTIPOLYGON',
   7: 'GEOMETRYCOLLECTION',
 };
+
+/** The flag of an altitude, in place of a type that is 1000 more. */
+const EWKB_Z = 0x8000_0000;
 
 /** @throws Error when the bytes are no WKB of the seven simple types, 2D or Z */
 export function wktOf(wkb: Uint8Array): string {
@@ -21,11 +24,12 @@ export function wktOf(wkb: Uint8Array): string {
 /** @param named whether the type is written: members of a MULTI... go without */
 function geometry(reader: Reader, named: boolean): string {
   reader.byteOrder();
-  const code = reader.integer();
+  const written = reader.integer();
+  const code = written >= EWKB_Z ? written - EWKB_Z + 1000 : written;
   const type = code % 1000;
   const name = NAMES[type];
   const dimensions = code < 1000 ? 2 : 3;
-  if (name === undefined || code >= 2000) throw new Error(`no WKB geometry: its type is ${code}`);
+  if (name === undefined || code >= 2000) throw new Error(`no WKB geometry: its type is ${written}`);
   const point = (): string => Array.from({ length: dimensions }, () => String(reader.double())).join(' ');
   const points = (): string => list(reader, point);
   const members = (named: boolean): string => list(reader, () => geometry(reader, named));
