@@ -2,7 +2,7 @@
 # target sets up what it needs, once.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-kafka lockfile build lint format test test-unit test-integration test-faults soak guard demo bench bench-guard clean
+.PHONY: help setup setup-kafka setup-postgis lockfile build lint format test test-unit test-integration test-faults test-e2e soak guard demo stack bench bench-guard clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -29,6 +29,9 @@ $(SETUP): $(MANIFESTS) scripts/setup.sh
 setup-kafka: $(SETUP) ## Install what a local Apache Kafka needs: a JDK >= 17 and Maven
 	@sh scripts/setup.sh kafka
 
+setup-postgis: ## Install a PostgreSQL with PostGIS for the tests; no server is started
+	@sh scripts/setup.sh postgis
+
 lockfile: ## Bring pnpm-lock.yaml in line with the package.json files
 	@sh scripts/setup.sh pnpm
 	@$(PNPM) install --lockfile-only --no-frozen-lockfile
@@ -48,13 +51,16 @@ test: $(SETUP) ## Run everything: lint, types, unit to conformance tests, integr
 	@node scripts/test.mjs
 
 test-unit: $(SETUP) ## Run the tests that need no broker; ARGS: what Jest takes, e.g. ARGS=libs/ngsi-core
-	@$(JEST) --ignoreProjects integration faults --maxWorkers=2 $(ARGS)
+	@$(JEST) --ignoreProjects integration faults e2e --maxWorkers=2 $(ARGS)
 
-test-integration: build setup-kafka ## Run the tests on a real Kafka, which they start; ARGS as above
+test-integration: build setup-kafka ## Run the tests on a real Kafka, which they start, and on PostGIS where it is installed; ARGS as above
 	@$(JEST) --selectProjects integration --runInBand $(ARGS)
 
 test-faults: build setup-kafka ## Crash agents and brokers in every way and check that nothing is lost or doubled; ARGS as above
 	@$(JEST) --selectProjects faults --runInBand --verbose $(ARGS)
+
+test-e2e: build setup-kafka setup-postgis ## Follow notifications into PostGIS rows, and refusals into the error table; ARGS as above
+	@$(JEST) --selectProjects e2e --runInBand --verbose $(ARGS)
 
 soak: build setup-kafka ## Run everything under load and random faults for MINUTES=10, and watch memory; ARGS=--help
 	@node test/soak/main.mjs --minutes $(or $(MINUTES),10) $(ARGS)
@@ -65,7 +71,10 @@ guard: $(SETUP) setup-kafka ## Take away what exactly-once rests on, piece by pi
 demo: build ## Watch the agents at work, without any set-up; ARGS: what `kafnus demo` takes
 	@node tools/cli/dist/main.js demo $(ARGS)
 
-bench: build setup-kafka ## Measure everything, peers included, in a quarter of an hour; one agent in a minute: ARGS=--quick
+stack: build setup-kafka setup-postgis ## Run Kafka, PostGIS, Kafka Connect and the agents until Ctrl-C; ARGS=--help
+	@node tools/cli/dist/main.js stack $(ARGS)
+
+bench: build setup-kafka setup-postgis ## Measure everything, peers included, in a quarter of an hour; one agent in a minute: ARGS=--quick
 	@node bench/dist/main.js $(ARGS)
 
 bench-guard: build setup-kafka ## Fail when a decision costs more than its budget: allocations, time and CPU by yardsticks of the same run

@@ -92,6 +92,8 @@ mkdirSync(results, { recursive: true });
 await check('lint', 3);
 await check('build', 3);
 const kafka = (await make('setup-kafka', 8)) === 0;
+// Without it, the tests that need it are skipped.
+await make('setup-postgis', 8);
 await tests('test-unit', 10);
 if (kafka) {
   await tests('test-integration', 30);

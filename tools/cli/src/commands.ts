@@ -20,8 +20,18 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./commands/send.js'),
   },
   {
+    name: 'stack',
+    summary: 'Run Kafka, PostGIS, Kafka Connect and the four agents, until Ctrl-C',
+    load: () => import('./commands/stack.js'),
+  },
+  {
     name: 'state',
     summary: "Carry lastdata's state over to more partitions, or check where it lies",
     load: () => import('./commands/state.js'),
+  },
+  {
+    name: 'tables',
+    summary: 'Make and check the PostGIS tables that the sinks need, from what flows',
+    load: () => import('./commands/tables.js'),
   },
 ];

@@ -1,0 +1,206 @@
+/** The whole way on real parts: Kafka, the four agents, Kafka Connect with the stock sink, PostGIS. */
+import {
+  AgentProcess,
+  committedOffsets,
+  connectorTemplate,
+  createTopics,
+  postgisVariables,
+  produceAll,
+  readAll,
+  startConnectWorker,
+  startLocalKafka,
+  startLocalPostgis,
+  type ConnectWorker,
+  type LocalKafka,
+  type LocalPostgis,
+  type RecordToWrite,
+} from '@kafnus/agent-testkit';
+import { execFile } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+export const agentNames = ['historic', 'lastdata', 'mutable', 'errors'] as const;
+export type AgentName = (typeof agentNames)[number];
+
+const kafnus = fileURLToPath(new URL('../../../tools/cli/dist/main.js', import.meta.url));
+
+/** What the sink makes of the templates in `deploy/connect`, for the topics of one tenant. */
+export interface Sink {
+  readonly name: string;
+  readonly topic: string;
+}
+
+export class Way {
+  readonly kafka: LocalKafka;
+  readonly postgis: LocalPostgis;
+  readonly worker: ConnectWorker;
+  readonly #agents = new Map<AgentName, AgentProcess>();
+  readonly #sinks: Sink[] = [];
+
+  private constructor(kafka: LocalKafka, postgis: LocalPostgis, worker: ConnectWorker) {
+    this.kafka = kafka;
+    this.postgis = postgis;
+    this.worker = worker;
+  }
+
+  static async start(): Promise<Way> {
+    const [kafka, postgis] = await Promise.all([startLocalKafka(), startLocalPostgis()]);
+    const worker = await startConnectWorker({ brokers: kafka.bootstrapServers, env: postgisVariables(postgis) });
+    const raw = ['raw_historic', 'raw_lastdata', 'raw_mutable', 'raw_errors', 'raw_errors_dead'];
+    await createTopics(
+      kafka.bootstrapServers,
+      raw.map((topic) => ({ topic, partitions: 4 })),
+    );
+    const way = new Way(kafka, postgis, worker);
+    for (const agent of agentNames) way.startAgent(agent);
+    await Promise.all([...way.#agents.values()].map((agent) => agent.ready()));
+    return way;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#agents.values()].map((agent) => agent.kill()));
+    await this.worker.stop();
+    await this.postgis.stop();
+    await this.kafka.stop();
+  }
+
+  agent(name: AgentName): AgentProcess {
+    const agent = this.#agents.get(name);
+    if (agent === undefined) throw new Error(`${name} does not run`);
+    return agent;
+  }
+
+  /** Starts it, or its successor after a kill. */
+  startAgent(agent: AgentName): AgentProcess {
+    const process = new AgentProcess({
+      agent,
+      brokers: this.kafka.bootstrapServers,
+      env: {
+        KAFNUS_SINK: 'debezium',
+        KAFNUS_INSTANCE_ID: `${agent}-0`,
+        // So that a successor need not wait for its predecessor's session to end.
+        KAFNUS_KAFKA_CONSUMER: '{"session.timeout.ms":2000,"heartbeat.interval.ms":500}',
+      },
+    });
+    this.#agents.set(agent, process);
+    return process;
+  }
+
+  async publish(records: readonly RecordToWrite[]): Promise<void> {
+    await produceAll(this.kafka.bootstrapServers, records);
+  }
+
+  /** Resolves when the agent has committed all of its input. */
+  async digested(agent: AgentName, timeoutMs = 60_000): Promise<void> {
+    await this.#caughtUp(`ngsi-agent-${agent}`, `raw_${agent}`, timeoutMs);
+  }
+
+  /** The command line, as an operator runs it. @returns what it printed */
+  async kafnus(...args: readonly string[]): Promise<string> {
+    const env = { ...process.env, KAFNUS_KAFKA_BROKERS: this.kafka.bootstrapServers };
+    return (await promisify(execFile)(process.execPath, [kafnus, ...args], { env })).stdout;
+  }
+
+  /** Makes the tables that what flows on the topics needs. */
+  async applyTables(topics: readonly string[]): Promise<void> {
+    await this.kafnus(
+      'tables',
+      'apply',
+      '--database',
+      this.postgis.url,
+      ...topics.flatMap((topic) => ['--topic', topic]),
+    );
+  }
+
+  /** Has the sink write one topic, by a template of `deploy/connect`. */
+  async sink(template: string, topic: string, overrides: Readonly<Record<string, string>> = {}): Promise<Sink> {
+    const { 'topics.regex': _all, ...config } = connectorTemplate(template, overrides);
+    const sink = { name: `${template.replace('.json', '')}-${topic}`, topic };
+    await this.worker.putConnector(sink.name, { ...config, topics: topic });
+    await this.worker.awaitRunning(sink.name);
+    this.#sinks.push(sink);
+    return sink;
+  }
+
+  /** What an operator does once the cause of a failure is gone. */
+  async repaired(sink: Sink): Promise<void> {
+    await this.worker.restartFailed(sink.name);
+    await this.written(sink);
+  }
+
+  /** Resolves when the sink has written all that is committed on its topic. */
+  async written(sink: Sink, timeoutMs = 60_000): Promise<void> {
+    await this.#caughtUp(`connect-${sink.name}`, sink.topic, timeoutMs);
+  }
+
+  /** Resolves when everything that was published is where it belongs. */
+  async settled(timeoutMs = 60_000): Promise<void> {
+    for (const agent of ['historic', 'lastdata', 'mutable'] as const) await this.digested(agent, timeoutMs);
+    await this.digested('errors', timeoutMs);
+    for (const sink of this.#sinks) await this.written(sink, timeoutMs);
+    // What the sinks refused.
+    await this.digested('errors', timeoutMs);
+    for (const sink of this.#sinks) await this.written(sink, timeoutMs);
+  }
+
+  async #caughtUp(group: string, topic: string, timeoutMs: number): Promise<void> {
+    const { bootstrapServers } = this.kafka;
+    // Behind the last record: transaction markers take offsets too, and no reader commits behind them.
+    const ends = new Map<number, number>();
+    for (const { partition, offset } of await readAll(bootstrapServers, [topic])) ends.set(partition, offset + 1);
+    const since = Date.now();
+    for (;;) {
+      const committed = await committedOffsets(bootstrapServers, group, topic);
+      if ([...ends].every(([partition, end]) => (committed.get(partition) ?? 0) >= end)) return;
+      if (Date.now() - since > timeoutMs) {
+        const offsets = [...ends].map(([partition, end]) => `${committed.get(partition) ?? 0}/${end}`).join(' ');
+        throw new Error(`${group} has not read ${topic} to its end: ${offsets}\n${await this.#failures()}`);
+      }
+      await sleep(200);
+    }
+  }
+
+  /** Which sinks have failed, and why. */
+  async #failures(): Promise<string> {
+    const failures = this.#sinks.map(async ({ name }) => {
+      const traces = (await this.worker.status(name)).tasks.map(({ trace }) => trace ?? '').join('\n');
+      return [...traces.matchAll(/^Caused by: .*$/gm)].map(([cause]) => `${name}: FAILED: ${cause}`);
+    });
+    return (await Promise.all(failures)).flat().join('\n');
+  }
+}
+
+export interface NotificationOptions {
+  readonly service?: string;
+  readonly servicepath?: string;
+  readonly datamodel?: string;
+  /** Of the record, milliseconds: what recvtime is made of. */
+  readonly timestamp?: number;
+}
+
+export type Entity = { readonly id: string; readonly type?: string } & Readonly<Record<string, unknown>>;
+
+/** A record of a raw topic, as Orion writes it: keyed, with its headers, one notification. */
+export function notification(
+  topic: string,
+  entity: Entity,
+  { service = 'madrid', servicepath = '/parks', datamodel, timestamp }: NotificationOptions = {},
+): RecordToWrite {
+  return {
+    topic,
+    key: entity.id,
+    value: JSON.stringify({ subscriptionId: '57458eb60962ef754e7c0998', data: [entity] }),
+    headers: [
+      { 'Fiware-Service': service },
+      { 'Fiware-ServicePath': servicepath },
+      ...(datamodel === undefined ? [] : [{ 'fiware-datamodel': datamodel }]),
+    ],
+    ...(timestamp === undefined ? {} : { timestamp }),
+  };
+}
+
+/** An attribute of an entity. */
+export function attribute(type: string, value: unknown): object {
+  return { type, value, metadata: {} };
+}

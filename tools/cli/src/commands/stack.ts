@@ -1,0 +1,50 @@
+import { UsageError, type Command } from '../command.js';
+import { parseOptions, wholeNumber } from '../options.js';
+import { runStack } from '../stack/run.js';
+
+const HELP = `Usage: kafnus stack [options]
+
+Runs the whole way from a notification to a row on this machine, until Ctrl-C: a real Kafka,
+PostGIS, Kafka Connect with the connectors of deploy/connect, and the four agents. It prints where
+everything is and what to type next. The data is thrown away at the end.
+
+Needs a JDK 17 and Maven (make setup-kafka), PostgreSQL with PostGIS (make setup-postgis), and the
+first time the network: make stack sees to all of it.
+
+  --kafka-port N    (default 9092)
+  --postgis-port N  (default 5433)
+  --connect-port N  of Kafka Connect's REST interface (default 8083)
+  --agents-port N   of the first agent's HTTP interface, the others take the next (default 9081)
+  --help
+
+Exit codes: 0 ended by Ctrl-C, 1 a part did not start or ended by itself, 2 called wrongly.
+`;
+
+export const command: Command = {
+  help: HELP,
+  async run(argv, io) {
+    const { values } = parseOptions(
+      argv,
+      {
+        'kafka-port': { type: 'string', default: '9092' },
+        'postgis-port': { type: 'string', default: '5433' },
+        'connect-port': { type: 'string', default: '8083' },
+        'agents-port': { type: 'string', default: '9081' },
+      },
+      false,
+    );
+    const ports = {
+      kafka: port('--kafka-port', values['kafka-port']),
+      postgis: port('--postgis-port', values['postgis-port']),
+      connect: port('--connect-port', values['connect-port']),
+      agents: port('--agents-port', values['agents-port']),
+    };
+    return runStack(ports, io);
+  },
+};
+
+function port(option: string, text: string): number {
+  const number = wholeNumber(option, text);
+  if (number > 65_000) throw new UsageError(`${option} must be a port below 65000, not ${number}`);
+  return number;
+}
