@@ -1,7 +1,7 @@
 /** The command line. */
 import { parseArgs } from 'node:util';
 
-export const sections = ['pipeline', 'peers', 'latency', 'restore', 'growth', 'pure'] as const;
+export const sections = ['pipeline', 'peers', 'latency', 'restore', 'growth', 'postgis', 'pure'] as const;
 export type Section = (typeof sections)[number];
 
 export interface Options {
@@ -10,8 +10,8 @@ export interface Options {
   readonly json: boolean;
   /** How often each contender runs. */
   readonly rounds: number;
-  /** The same for the points of a growth: it is their line that counts. */
-  readonly growthRounds: number;
+  /** The same for the sections that set no target: growth and postgis. */
+  readonly surveyRounds: number;
   /** Notifications in a backlog. */
   readonly records: number;
 }
@@ -28,8 +28,9 @@ export const help = `Measures the agents on a real Kafka, which it starts, and w
     latency       from the producer to a read_committed reader, at 200, 1,000 and 5,000 notifications/s
     restore       start-up; entities restored per second, and bytes of memory an entity
     growth        cost of a record by entities, tenants, partitions and entities of a notification
+    postgis       rows a second that Kafka Connect's stock sink writes, by agent and variant
     pure          the decision alone: time and bytes allocated, without Kafka
-  --rounds N      rounds of each contender, in turn; medians are shown (default 3, of growth 1)
+  --rounds N      rounds of each contender, in turn; medians are shown (default 3; growth and postgis 1)
   --records N     notifications in a backlog (default 100000; with --quick 60000)
   --quick         only the first of all figures
   --json          results as JSON on standard output, instead of tables
@@ -60,7 +61,7 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     quick,
     json,
     rounds: positive('--rounds', values.rounds ?? '3', 1),
-    growthRounds: positive('--rounds', values.rounds ?? '1', 1),
+    surveyRounds: positive('--rounds', values.rounds ?? '1', 1),
     // Fewer would be done in a few transactions.
     records: positive('--records', values.records ?? (quick ? '60000' : '100000'), 50_000),
   };

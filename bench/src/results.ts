@@ -7,6 +7,7 @@ import type { PipelineResult } from './pipeline/throughput.js';
 import type { PeersResult } from './peers/peers.js';
 import type { RestoreResult } from './restore/restore.js';
 import type { GrowthResult } from './growth/growth.js';
+import type { PostgisResult } from './postgis/postgis.js';
 import type { PureResult } from './pure/pure.js';
 
 /** By section; what did not run is missing. */
@@ -16,6 +17,7 @@ export interface Results {
   readonly latency?: LatencyResult;
   readonly restore?: RestoreResult;
   readonly growth?: GrowthResult;
+  readonly postgis?: PostgisResult;
   readonly pure?: PureResult;
 }
 

@@ -8,6 +8,7 @@ import { measurePipeline, pipelineTables } from './pipeline/throughput.js';
 import { measurePeers, peersTable } from './peers/peers.js';
 import { drawResults } from './plot.js';
 import { progress } from './progress.js';
+import { measurePostgis, postgisTable } from './postgis/postgis.js';
 import { measurePure, pureTable } from './pure/pure.js';
 import { measureRestore, restoreTable } from './restore/restore.js';
 import { writeResult, type Results } from './results.js';
@@ -39,6 +40,10 @@ const runs: Readonly<Record<Section, (options: Options) => Promise<Finding>>> = 
   async growth(options) {
     const growth = await withKafka((kafka) => measureGrowth(kafka, options));
     return { results: { growth }, text: growthTables(growth) };
+  },
+  async postgis(options) {
+    const postgis = await withKafka((kafka) => measurePostgis(kafka, options));
+    return { results: { postgis }, text: postgisTable(postgis) };
   },
   async pure() {
     const pure = await measurePure();

@@ -35,7 +35,7 @@ const entitiesOfNotification = [1, 10, 50];
 
 export async function measureGrowth(kafka: LocalKafka, options: Options): Promise<GrowthResult> {
   const records = Math.max(50_000, Math.round(options.records / 2));
-  const rounds = options.growthRounds;
+  const rounds = options.surveyRounds;
   const dimensions: GrowthDimension[] = [];
   const add = async (
     agent: GrowthDimension['agent'],
