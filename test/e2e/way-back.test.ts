@@ -107,7 +107,13 @@ describeWay('the way back', (way) => {
     await way().publish([
       { topic: service, partition, key: 'x', value: '{not json', headers, timestamp: Date.UTC(2026, 4, 1, 11, 0, 1) },
       // A record of somebody else: no header says where it belongs.
-      { topic: service, partition, key: String(fine?.key), value: String(fine?.value), timestamp: Date.UTC(2026, 4, 1, 11, 0, 2) },
+      {
+        topic: service,
+        partition,
+        key: String(fine?.key),
+        value: String(fine?.value),
+        timestamp: Date.UTC(2026, 4, 1, 11, 0, 2),
+      },
       // Last: the sink commits no offset behind its last good record.
       { topic: service, partition, key: String(fine?.key), value: String(fine?.value), headers },
     ]);

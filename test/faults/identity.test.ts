@@ -69,7 +69,7 @@ describeFaults('an agent', {}, (kafka) => {
       { ...prompt, KAFNUS_BATCH_SIZE: '200' },
       async (fleet) => {
         await fleet.produce(3000);
-        const agent = fleet.start('pod-0', { fault: 'hang-in-offsets:2' });
+        const agent = fleet.start('pod-0', { fault: 'hang-in-offsets:1' });
         await fleet.finished();
         await agent.untilLogged('failpoint hang-in-offsets');
         await agent.untilLogged('sendOffsetsToTransaction did not come back');
@@ -87,7 +87,7 @@ describeFaults('an agent', {}, (kafka) => {
       { ...prompt, KAFNUS_STALL_TIMEOUT_MS: '10000' },
       async (fleet) => {
         await fleet.produce(3000);
-        const fault = 'hang-in-offsets:2,hang-in-init:2';
+        const fault = 'hang-in-offsets:1,hang-in-init:2';
         const hanging = fleet.start('pod-0', { fault, env: { KAFNUS_BATCH_SIZE: '200' } });
         await hanging.untilLogged('failpoint hang-in-init');
         await hanging.untilLogged('stalled: there is lag and no progress');

@@ -50,8 +50,11 @@ describeFaults('a group', {}, (kafka) => {
     const env = { ...impatient, KAFNUS_DELIVERY: 'at-least-once', KAFNUS_BATCH_SIZE: '200' };
     await withFleet(kafka(), new Workload({ agent: 'historic' }), env, async (fleet) => {
       await fleet.produce(3000);
+      // However few commits the agent makes of a backlog, there are always more to come.
+      const flow = fleet.flow(300);
       const victim = fleet.start('pod-0', { fault: 'kill-after-flush:3' });
       expect(await victim.ended).toEqual({ code: null, signal: 'SIGKILL' });
+      await flow.stop();
       await victim.untilLogged('failpoint kill-after-flush');
       const successor = fleet.start('pod-0');
       await fleet.finished();

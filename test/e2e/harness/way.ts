@@ -171,7 +171,11 @@ export class Way {
   }
 }
 
+export const subscriptionId = '57458eb60962ef754e7c0998';
+
 export interface NotificationOptions {
+  /** Default: the entity id, as `kafnus send` has it. Orion takes the subscription's. */
+  readonly key?: string;
   readonly service?: string;
   readonly servicepath?: string;
   readonly datamodel?: string;
@@ -181,16 +185,16 @@ export interface NotificationOptions {
 
 export type Entity = { readonly id: string; readonly type?: string } & Readonly<Record<string, unknown>>;
 
-/** A record of a raw topic, as Orion writes it: keyed, with its headers, one notification. */
+/** A record of a raw topic with the headers that Orion gives it: one notification of one entity. */
 export function notification(
   topic: string,
   entity: Entity,
-  { service = 'madrid', servicepath = '/parks', datamodel, timestamp }: NotificationOptions = {},
+  { key, service = 'madrid', servicepath = '/parks', datamodel, timestamp }: NotificationOptions = {},
 ): RecordToWrite {
   return {
     topic,
-    key: entity.id,
-    value: JSON.stringify({ subscriptionId: '57458eb60962ef754e7c0998', data: [entity] }),
+    key: key ?? entity.id,
+    value: JSON.stringify({ subscriptionId, data: [entity] }),
     headers: [
       { 'Fiware-Service': service },
       { 'Fiware-ServicePath': servicepath },

@@ -2,7 +2,7 @@
 import { expect, test } from '@jest/globals';
 import { any, expectRows, geometry, instant, tableName } from '../harness/rows.js';
 import { describeWay } from '../harness/suite.js';
-import { attribute, notification, type Entity } from '../harness/way.js';
+import { attribute, notification, subscriptionId, type Entity } from '../harness/way.js';
 
 describeWay('from a notification to PostGIS', (way) => {
   test('rows of historic, lastdata and mutable with a geometry, and a line in the error table', async () => {
@@ -21,7 +21,9 @@ describeWay('from a notification to PostGIS', (way) => {
     };
     await way().publish(
       [entity, older].flatMap((version) =>
-        ['raw_historic', 'raw_lastdata', 'raw_mutable'].map((topic) => notification(topic, version, { service })),
+        ['raw_historic', 'raw_lastdata', 'raw_mutable'].map((topic) =>
+          notification(topic, version, { service, key: subscriptionId }),
+        ),
       ),
     );
     await way().publish([
