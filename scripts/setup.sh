@@ -92,18 +92,20 @@ setup_postgis() {
     return 0
   fi
   apt-cache show postgresql >/dev/null 2>&1 || ! may_install || apt_get update || true # a new machine may have no lists yet
-  server=$(apt-cache depends postgresql 2>/dev/null | sed -n 's/^ *Depends: postgresql-\([0-9][0-9]*\)$/\1/p')
+  server=$(LC_ALL=C apt-cache depends postgresql 2>/dev/null | sed -n 's/^ *Depends: postgresql-\([0-9][0-9]*\)$/\1/p')
   [ -n "$server" ] || die 'apt-get knows no package postgresql: please install PostgreSQL with PostGIS'
   keep_out=/etc/postgresql-common/createcluster.d/kafnus.conf
   if may_install; then
+    as_root=
+    [ "$(id -u)" = 0 ] || as_root='sudo -n'
     debian_packages postgresql-common
+    trap '$as_root rm -f "$keep_out"' EXIT
+    trap 'exit 130' HUP INT TERM
     $as_root mkdir -p "$(dirname "$keep_out")"
     echo 'create_main_cluster = false' | $as_root tee "$keep_out" >/dev/null
   fi
-  status=0
-  debian_packages "postgresql-$server" "postgresql-$server-postgis-3" || status=$?
-  [ ! -e "$keep_out" ] || $as_root rm -f "$keep_out"
-  [ "$status" = 0 ] || die 'without PostgreSQL and PostGIS there is no database to test against'
+  debian_packages "postgresql-$server" "postgresql-$server-postgis-3" ||
+    die 'without PostgreSQL and PostGIS there is no database to test against'
 }
 
 # --- The native Kafka client -----------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ async function whileRowsFlow(way: Way, service: string, work: () => Promise<void
     await flow;
   }
   for (const agent of ['historic', 'lastdata', 'mutable'] as const) await way.digested(agent);
-  for (const sink of sinks) await way.written(sink, 120_000);
+  for (const sink of sinks) await way.repaired(sink, 120_000);
   for (const [, suffix] of tables) {
     const rows = await way.postgis.query<{ entityid: string; timeinstant: Date; version: number }>(
       `select entityid, timeinstant, version from ${tableName(service, `parks_sensor${suffix}`)}`,

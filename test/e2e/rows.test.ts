@@ -372,7 +372,7 @@ describeWay('rows', (way) => {
       notification('raw_historic', version(2, { colour: attribute('Text', 'warm') }), { service: 'growth' }),
     ]);
     await way().digested('historic');
-    const check = way().kafnus('tables', 'check', '--database', way().postgis.url, '--topic', 'growth');
+    const check = way().kafnus('tables', 'check', '--topic', 'growth');
     await expect(check).rejects.toMatchObject({ code: 1, stdout: expect.stringContaining('colour') as unknown });
     await way().applyTables(['growth']);
     // Where the row came before the column, the task has failed: it is started again.

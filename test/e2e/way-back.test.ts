@@ -175,10 +175,14 @@ describeWay('the way back', (way) => {
     const { bootstrapServers } = way().kafka;
     const count = async (topic: string): Promise<number> => (await readAll(bootstrapServers, [topic])).length;
     const [failures, dead] = [await count('raw_errors'), await count('raw_errors_dead')];
+    // Not in the partition of the good one: the sink commits no offset behind its last good record.
+    const [good] = await readAll(bootstrapServers, [sink.topic]);
+    const partition = good?.partition === 0 ? 1 : 0;
 
     await way().publish([
       {
         topic: `${service}_error_log`,
+        partition,
         key: null,
         value: '{broken',
         headers: [{ target_table: `${service}.${service}_error_log` }],
@@ -198,7 +202,7 @@ describeWay('the way back', (way) => {
     ]);
     await way().digested('historic');
     await way().applyTables(['prepared']);
-    const check = way().kafnus('tables', 'check', '--database', way().postgis.url, '--topic', 'unprepared');
+    const check = way().kafnus('tables', 'check', '--topic', 'unprepared');
     await expect(check).rejects.toMatchObject({ code: 1, stdout: expect.stringContaining('unprepared') as unknown });
 
     const stopped = await way().sink('debezium-historic.json', 'unprepared');

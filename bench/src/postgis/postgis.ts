@@ -86,14 +86,15 @@ export async function measurePostgis(kafka: LocalKafka, options: Options): Promi
   const records = Math.max(20_000, Math.round(options.records / 5));
   const backlog = await writeNotifications(kafka, 'raw_postgis', records);
   const postgis = await startLocalPostgis();
-  const worker = await startConnectWorker({
-    brokers: kafka.bootstrapServers,
-    env: postgisVariables(postgis),
-    properties: { 'offset.flush.interval.ms': '200' },
-    fullJit: true,
-    heap: '1g',
-  });
+  let worker: ConnectWorker | undefined;
   try {
+    worker = await startConnectWorker({
+      brokers: kafka.bootstrapServers,
+      env: postgisVariables(postgis),
+      properties: { 'offset.flush.interval.ms': '200' },
+      fullJit: true,
+      heap: '1g',
+    });
     progress('a first run that does not count: it warms the sink up');
     await measure(routed('historic'), backlog, postgis, worker);
     const figures: PostgisFigures[] = [];
@@ -109,7 +110,7 @@ export async function measurePostgis(kafka: LocalKafka, options: Options): Promi
     }
     return { records, figures };
   } finally {
-    await worker.stop();
+    await worker?.stop();
     await postgis.stop();
   }
 }
@@ -139,8 +140,9 @@ async function measure(
     await running.stop();
     await source.close();
   }
-  const apply = ['tables', 'apply', '--brokers', brokers, '--database', postgis.url, '--topic', output];
-  await promisify(execFile)(process.execPath, [kafnus, ...apply, '--max-records', '100']);
+  const apply = ['tables', 'apply', '--brokers', brokers, '--topic', output, '--max-records', '100'];
+  const env = { ...process.env, KAFNUS_DATABASE_URL: postgis.url };
+  await promisify(execFile)(process.execPath, [kafnus, ...apply], { env });
 
   const { 'topics.regex': _all, ...config } = connectorTemplate(template, { 'tasks.max': `${tasks}` });
   const sink = await observe(brokers, `connect-${run}`);

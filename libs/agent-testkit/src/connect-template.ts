@@ -29,7 +29,7 @@ function isSettings(value: unknown): value is Record<string, string> {
 
 /** The environment of a worker whose connectors, made from the templates, write to this database. */
 export function postgisVariables(
-  postgis: Pick<LocalPostgis, 'host' | 'port' | 'database' | 'user' | 'password'>,
+  postgis: Pick<LocalPostgis, 'host' | 'port' | 'database' | 'password'> & { readonly user: string },
 ): Record<string, string> {
   return {
     KAFNUS_POSTGIS_HOST: postgis.host,

@@ -155,7 +155,7 @@ async function createCluster(
   writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 });
   if (user !== undefined) for (const path of [folder, passwordFile]) chownSync(path, user.uid, user.gid);
   const login = ['--username=kafnus', `--pwfile=${passwordFile}`, '--auth=scram-sha-256'];
-  const format = ['--encoding=UTF8', '--locale=C.UTF-8', '--no-sync', '--no-instructions'];
+  const format = ['--encoding=UTF8', '--locale=C.UTF-8', '--no-sync'];
   await runCommand(join(bin, 'initdb'), ['-D', data, ...login, ...format], '', { cwd: folder, ...user });
   rmSync(passwordFile);
 }

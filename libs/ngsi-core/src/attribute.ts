@@ -4,7 +4,7 @@
 import type { AttributeCode } from './codes.js';
 import { toWkb, type GeoType, type WkbDialect } from './geometry.js';
 import { parseInstant } from './instant.js';
-import { jsonProblem, textProblem } from './storable.js';
+import { isStorableDate, jsonProblem, textProblem } from './storable.js';
 import { memo, shown } from './text.js';
 
 /** Whose record format is written: that of Kafnus Connect's sinks, or of the stock Debezium JDBC sink. */
@@ -173,8 +173,12 @@ export function cellConverter(types: ColumnTypes): (attribute: unknown) => Cell 
 
   const dateCell = (value: unknown): Cell => {
     const instant = typeof value === 'string' ? parseInstant(value) : undefined;
-    return instant === undefined
-      ? bad(types.timestamp, 'date-invalid', `${shown(value)} is no ISO 8601 date such as "2025-01-02T03:04:05.678Z"`)
+    if (instant === undefined) {
+      const message = `${shown(value)} is no ISO 8601 date such as "2025-01-02T03:04:05.678Z"`;
+      return bad(types.timestamp, 'date-invalid', message);
+    }
+    return types.storable && !isStorableDate(instant.millis)
+      ? bad(types.timestamp, 'date-invalid', `${shown(value)} is before 4714 BC, where the dates of PostgreSQL begin`)
       : { type: types.timestamp, json: String(instant.millis) };
   };
 

@@ -17,7 +17,7 @@ export const rejectCodes = {
   'table-name-invalid':
     'sink=debezium: PostgreSQL can have no such table: its name or that of the schema has more than 63 bytes, or the schema begins with `pg_`.',
   'text-unstorable':
-    'sink=debezium: the id or type of the entity, or the service path, holds what PostgreSQL cannot store (NUL, half a surrogate pair).',
+    'sink=debezium: the id or type of the entity, or the service path, holds what PostgreSQL cannot store (NUL, half a surrogate pair), or the id is longer than a primary key.',
   'entity-invalid': 'An element of `data` is not an object.',
   'entity-id-invalid': 'An entity has no `id`, or one that is not a non-empty string.',
   'entity-type-invalid': 'The `type` of an entity is not a string.',

@@ -5,7 +5,7 @@
 import { cellConverter, columnTypes, type Cell, type CellProblem, type ColumnType, type Sink } from './attribute.js';
 import { parseInstant, zonedText } from './instant.js';
 import type { Entity } from './notification.js';
-import { columnNameProblem, textProblem } from './storable.js';
+import { columnNameProblem, isStorableDate, keyProblem, textProblem } from './storable.js';
 import { BoundedMap, shown } from './text.js';
 
 /** A value, and what of the entity is not in it. */
@@ -133,16 +133,18 @@ export function recordWriter(sink: Sink): RecordWriter {
     instantText(received) {
       if (sink === 'kafnus') return received;
       const instant = parseInstant(received);
-      return instant && zonedText(received, instant);
+      return instant && isStorableDate(instant.millis) ? zonedText(received, instant) : undefined;
     },
 
     identityProblem(entity, servicepath) {
       if (!types.storable) return undefined;
-      const problem = (what: string, text: string): string | undefined => {
-        const found = textProblem(text);
-        return found && `the ${what} ${shown(text)} ${found}`;
-      };
-      return problem('id', entity.id) ?? problem('type', entity.type) ?? problem('service path', servicepath);
+      const told = (what: string, text: string, problem: string | undefined): string | undefined =>
+        problem && `the ${what} ${shown(text)} ${problem}`;
+      return (
+        told('id', entity.id, keyProblem(entity.id)) ??
+        told('type', entity.type, textProblem(entity.type)) ??
+        told('service path', servicepath, textProblem(servicepath))
+      );
     },
 
     key(entity, instant) {

@@ -10,5 +10,6 @@ export * from './route.js';
 export * from './settings.js';
 export * from './sink-failure.js';
 export * from './step.js';
+export * from './storable.js';
 export * from './tenant.js';
 export * from './versions.js';

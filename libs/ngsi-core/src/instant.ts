@@ -58,7 +58,8 @@ export function epochMicros(instant: Instant): number {
 }
 
 /** What `java.time`'s ISO_OFFSET_DATE_TIME, and so Debezium's ZonedTimestamp, takes once it has a zone. */
-const JAVA_DATE_TIME = /^\d{4}-\d\d-\d\dT(?!24)\d\d:\d\d:\d\d(?:\.\d{1,9})?(?<zone>Z|[+-]\d\d:\d\d)?$/;
+const JAVA_DATE_TIME =
+  /^\d{4}-\d\d-\d\dT(?!24)\d\d:\d\d:\d\d(?:\.\d{1,9})?(?<zone>Z|[+-](?:(?:0\d|1[0-7]):\d\d|18:00))?$/;
 
 /**
  * The text of a date with a zone, for Debezium's ZonedTimestamp: as received where that is possible, with `Z` where it has

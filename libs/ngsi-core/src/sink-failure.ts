@@ -16,6 +16,7 @@ import { findInsert } from './sink-failure-sql.js';
 import { targetTable } from './sink-failure-table.js';
 import { clip } from './sink-failure-text.js';
 import type { ConnectRecord, Decision, Header, RawRecord } from './step.js';
+import { tableNameProblem } from './storable.js';
 import { fiwareHeaders } from './tenant.js';
 import { memo } from './text.js';
 
@@ -44,7 +45,9 @@ export interface FailureLogOptions {
 export function failureLogger(options: FailureLogOptions): (record: RawRecord) => Decision {
   const { names, tenants } = options;
   const writeRecord = logRecordWriter(options);
-  const problemOf = memo(REMEMBERED_SERVICES, (service) => ({ text: serviceProblem(names, service) }));
+  const problemOf = memo(REMEMBERED_SERVICES, (service) => ({
+    text: serviceProblem(names, service) ?? (options.sink === 'debezium' ? noTable(service) : undefined),
+  }));
 
   return (record) => {
     const failure = readFailure(names, record);
@@ -151,8 +154,18 @@ function logHeaders(db: string): Header[] {
     { 'fiware-servicepath': db },
     { 'fiware-datamodel': 'dm-postgis-errors' },
     { entityType: '_error_log' },
-    { target_table: `${db}.${db}_error_log` },
+    { target_table: tableOf(db) },
   ];
+}
+
+function tableOf(db: string): string {
+  return `${db}.${db}_error_log`;
+}
+
+/** Why the stock sink could never write the log of this service, and would stop for all others. */
+function noTable(db: string): string | undefined {
+  const problem = tableNameProblem(tableOf(db));
+  return problem && `the table ${tableOf(db)} ${problem}`;
 }
 
 /** The beginning of time for a record without a (possible) timestamp: a failure is worth logging all the same. */

@@ -3,11 +3,16 @@
  * restart, for all tenants of the connector. For that sink it is therefore an error of the attribute or entity (SPEC 6).
  */
 
-/** PostgreSQL's NAMEDATALEN - 1: longer names are cut, and the sink then looks for a column that is not there. */
-const LONGEST_NAME = 63;
+/** PostgreSQL's NAMEDATALEN - 1, in bytes: longer names are cut, and the sink then looks for a column that is not there. */
+export const LONGEST_NAME = 63;
 
-/** Every table has them already. */
-const SYSTEM_COLUMNS = new Set(['tableoid', 'xmin', 'cmin', 'xmax', 'cmax', 'ctid']);
+/** Of a text in a primary key: an entry of a B-tree takes 2704 bytes, and the key of historic has a date besides. */
+const LONGEST_KEY = 2600;
+/** Where timestamptz begins, 24 November 4714 BC in the Gregorian calendar: day 0 of the Julian days. */
+const FIRST_MILLIS = Date.parse('-004713-11-24T00:00:00Z');
+
+/** PostgreSQL's own columns, which every table has already. */
+export const SYSTEM_COLUMNS: ReadonlySet<string> = new Set(['tableoid', 'xmin', 'cmin', 'xmax', 'cmax', 'ctid']);
 
 /** NUL, and half a surrogate pair: with the u flag a surrogate matches only outside of a pair. */
 const NO_TEXT = /[\0\ud800-\udfff]/u;
@@ -17,6 +22,19 @@ const NO_JSONB = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/i;
 /** Why a text cannot be stored; undefined when it can. */
 export function textProblem(text: string): string | undefined {
   return NO_TEXT.test(text) ? 'holds NUL or half a surrogate pair, which PostgreSQL cannot store' : undefined;
+}
+
+/** Why a text cannot be part of a primary key; undefined when it can. */
+export function keyProblem(text: string): string | undefined {
+  if (text.length * 3 > LONGEST_KEY && Buffer.byteLength(text) > LONGEST_KEY) {
+    return `has ${Buffer.byteLength(text)} bytes, more than the ${LONGEST_KEY} that fit into a primary key`;
+  }
+  return textProblem(text);
+}
+
+/** Whether a date, in milliseconds since the epoch, is one of timestamptz. Its end is beyond that of a JavaScript date. */
+export function isStorableDate(millis: number): boolean {
+  return millis >= FIRST_MILLIS;
 }
 
 /** Why the JSON text of a value cannot be stored as jsonb; undefined when it can. */
@@ -34,7 +52,7 @@ export function columnNameProblem(name: string): string | undefined {
   return textProblem(name) ?? lengthProblem(name);
 }
 
-/** Why no table can be called `schema.table`, both of `[a-z0-9_]`; undefined when one can. */
+/** Why no table can be called `schema.table`, both of `[a-z0-9_]`; undefined when there can be one. */
 export function tableNameProblem(name: string): string | undefined {
   if (name.startsWith('pg_')) return 'is in a schema that begins with pg_, which PostgreSQL keeps for itself';
   if (name.length <= LONGEST_NAME) return undefined;

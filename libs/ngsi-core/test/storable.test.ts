@@ -1,8 +1,11 @@
 /** What PostgreSQL cannot store never reaches the sink that would stop for it. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { recordWriter } from '../src/connect-record.js';
+import { topicNames } from '../src/naming.js';
 import { ngsiAgent } from '../src/ngsi-agent.js';
 import type { NgsiConfig } from '../src/settings.js';
+import { failureLogger } from '../src/sink-failure.js';
 import type { Decision } from '../src/step.js';
 import { columnNameProblem, jsonProblem, textProblem } from '../src/storable.js';
 
@@ -81,6 +84,7 @@ test.each(['x'.repeat(63), 'ñ'.repeat(31), "it's", 'a b', '温度'])('an attrib
 
 test.each([
   [{ id: 'E\0', type: 'T' }, '/p', 'text-unstorable'],
+  [{ id: 'E'.repeat(2601), type: 'T' }, '/p', 'text-unstorable'],
   [{ id: 'E', type: '\udc00' }, '/p', 'text-unstorable'],
   [{ id: 'E', type: 'T' }, '/\0', 'text-unstorable'],
   [{ id: 'E', type: 'T'.repeat(62) }, '/p', 'table-name-invalid'],
@@ -98,6 +102,37 @@ test('a schema that PostgreSQL keeps for itself is refused', () => {
 
 test('the longest name of a table is kept', () => {
   expect(decide({ id: 'E', type: 'T'.repeat(61) })).toMatchObject({ kind: 'emit' });
+});
+
+test('a date before those of PostgreSQL is null, and reported', () => {
+  const decision = decide({
+    id: 'E',
+    type: 'T',
+    first: column('-004713-11-24', 'DateTime'),
+    d: column('-010000-01-01', 'DateTime'),
+  });
+  if (decision.kind !== 'emit') throw new Error(decision.kind);
+  const { payload } = JSON.parse(decision.outputs[0]?.value ?? '') as { payload: object };
+  expect(payload).toMatchObject({ first: -210_866_803_200_000, d: null });
+  expect(decision.reports).toMatchObject([{ code: 'date-invalid' }]);
+});
+
+test.each([
+  ['2026-05-01T10:00:00+18:00', '2026-05-01T10:00:00+18:00'],
+  // java.time ends there.
+  ['2026-05-01T10:00:00-18:01', '2026-05-02T04:01:00.000Z'],
+  ['2026-05-01T10:00:00+19:00', '2026-04-30T15:00:00.000Z'],
+  ['-010000-01-01T00:00:00Z', undefined],
+])('the TimeInstant %s is written as %s', (received, written) => {
+  expect(recordWriter('debezium').instantText(received)).toBe(written);
+});
+
+test('the errors agent logs for no service that can have no table', () => {
+  const names = topicNames({ naming: 'default', prefix: '', suffix: '', agent: 'errors' });
+  const record = { timestamp: 1, value: null, headers: [{ '__connect.errors.topic': 'pg_city' }] };
+  const logged = (sink: NgsiConfig['sink']): Decision => failureLogger({ names, sink, tenants: undefined })(record);
+  expect(logged('debezium')).toMatchObject({ kind: 'reject', rejections: [{ code: 'service-invalid' }] });
+  expect(logged('kafnus')).toMatchObject({ kind: 'emit', tenant: 'pg_city' });
 });
 
 describe('the text of a JSON value tells what is in it', () => {

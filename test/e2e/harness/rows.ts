@@ -94,7 +94,8 @@ function value(found: unknown, wanted: Cell): unknown {
 /** The expected text when the geometry in the table equals it, else what is there. */
 async function geometryOf(postgis: LocalPostgis, found: unknown, wkt: string): Promise<unknown> {
   const [answer] = await postgis.query<{ equal: boolean; text: string }>(
-    `select ST_Equals(found, wanted) and ST_SRID(found) = 4326 and ST_NDims(found) = ST_NDims(wanted) as equal,
+    `select ST_Equals(found, wanted) and ST_SRID(found) = 4326 and ST_NDims(found) = ST_NDims(wanted)
+              and (ST_NDims(found) = 2 or ST_AsEWKT(found) = ST_AsEWKT(wanted)) as equal,
             ST_AsEWKT(found) as text
      from (select $1::geometry as found, ST_GeomFromText($2, 4326) as wanted) as pair`,
     [found, wkt],

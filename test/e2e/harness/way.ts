@@ -45,17 +45,33 @@ export class Way {
   }
 
   static async start(): Promise<Way> {
-    const [kafka, postgis] = await Promise.all([startLocalKafka(), startLocalPostgis()]);
-    const worker = await startConnectWorker({ brokers: kafka.bootstrapServers, env: postgisVariables(postgis) });
+    const started: { stop(): Promise<void> }[] = [];
+    try {
+      const kafka = await startLocalKafka();
+      started.push(kafka);
+      const postgis = await startLocalPostgis();
+      started.push(postgis);
+      const worker = await startConnectWorker({ brokers: kafka.bootstrapServers, env: postgisVariables(postgis) });
+      started.push(worker);
+      const way = new Way(kafka, postgis, worker);
+      started.push(way);
+      await way.#startAgents();
+      return way;
+    } catch (error) {
+      // Whatever runs would be in the way of all tests to come.
+      for (const part of started.reverse()) await part.stop();
+      throw error;
+    }
+  }
+
+  async #startAgents(): Promise<void> {
     const raw = ['raw_historic', 'raw_lastdata', 'raw_mutable', 'raw_errors', 'raw_errors_dead'];
     await createTopics(
-      kafka.bootstrapServers,
+      this.kafka.bootstrapServers,
       raw.map((topic) => ({ topic, partitions: 4 })),
     );
-    const way = new Way(kafka, postgis, worker);
-    for (const agent of agentNames) way.startAgent(agent);
-    await Promise.all([...way.#agents.values()].map((agent) => agent.ready()));
-    return way;
+    for (const agent of agentNames) this.startAgent(agent);
+    await Promise.all([...this.#agents.values()].map((agent) => agent.ready()));
   }
 
   async stop(): Promise<void> {
@@ -98,19 +114,17 @@ export class Way {
 
   /** The command line, as an operator runs it. @returns what it printed */
   async kafnus(...args: readonly string[]): Promise<string> {
-    const env = { ...process.env, KAFNUS_KAFKA_BROKERS: this.kafka.bootstrapServers };
+    const env = {
+      ...process.env,
+      KAFNUS_KAFKA_BROKERS: this.kafka.bootstrapServers,
+      KAFNUS_DATABASE_URL: this.postgis.url,
+    };
     return (await promisify(execFile)(process.execPath, [kafnus, ...args], { env })).stdout;
   }
 
   /** Makes the tables that what flows on the topics needs. */
   async applyTables(topics: readonly string[]): Promise<void> {
-    await this.kafnus(
-      'tables',
-      'apply',
-      '--database',
-      this.postgis.url,
-      ...topics.flatMap((topic) => ['--topic', topic]),
-    );
+    await this.kafnus('tables', 'apply', ...topics.flatMap((topic) => ['--topic', topic]));
   }
 
   /** Has the sink write one topic, by a template of `deploy/connect`. */
@@ -123,10 +137,19 @@ export class Way {
     return sink;
   }
 
-  /** What an operator does once the cause of a failure is gone. */
-  async repaired(sink: Sink): Promise<void> {
-    await this.worker.restartFailed(sink.name);
-    await this.written(sink);
+  /**
+   * What an operator has done every minute: failed tasks are started again, until the sink has written everything. A task may
+   * fail a while after its cause, or once more.
+   */
+  async repaired(sink: Sink, timeoutMs = 60_000): Promise<void> {
+    for (const deadline = Date.now() + timeoutMs; ;) {
+      await this.worker.restartFailed(sink.name);
+      try {
+        return await this.written(sink, 5000);
+      } catch (error) {
+        if (Date.now() > deadline) throw error;
+      }
+    }
   }
 
   /** Resolves when the sink has written all that is committed on its topic. */

@@ -7,7 +7,7 @@
  *     kill-after-offsets:n       the n-th sendOffsetsToTransaction was answered; commitTransaction is not called yet
  *     kill-in-commit:n           the n-th commitTransaction was called and is not answered
  *     kill-after-commit:n        the n-th commitTransaction was answered by the broker; the agent does not know it yet
- *     kill-after-flush:n         at-least-once: the n-th batch is acknowledged; its offsets are not committed yet
+ *     kill-before-commit:n       at-least-once: the n-th batch is acknowledged; its offsets are about to be committed
  *     kill-in-restore:n          at least n records were read of a changelog
  *     stop-after-produce:n       SIGSTOP behind the n-th record: a zombie with an open transaction
  *     stop-after-offsets:n       the same with its offsets in the transaction, for want of a commit only
@@ -131,9 +131,9 @@ const failpoints = {
     const due = nth(n);
     around(producer, 'commitTransaction', (original, args) => original(...answered(args, () => due() && die(name))));
   },
-  'kill-after-flush'(name, n) {
+  'kill-before-commit'(name, n) {
     const due = nth(n);
-    around(producer, 'flush', (original, args) => original(...answered(args, () => due() && die(name))));
+    around(consumer, 'commitCb', (original, args) => (due() ? die(name) : original(...args)));
   },
   'kill-in-restore'(name, n) {
     let seen = 0;

@@ -1,12 +1,11 @@
 /** The connectors of a stack, as deploy/connect has them, and an eye on them. */
 import { connectorTemplate, type ConnectWorker } from '@kafnus/agent-testkit';
-import { messageOf } from '../error-text.js';
 
 export const connectors = ['historic', 'lastdata', 'mutable', 'error-log'] as const;
 
 /** Creates them and waits until they run. @throws Error with the trace of one that does not */
 export async function createConnectors(worker: ConnectWorker): Promise<void> {
-  // Tables and columns are made as records come. Production has schema.evolution=none, and tables that somebody thought about.
+  // Tables are made as records come, columns are not. Production has schema.evolution=none, and tables by `kafnus tables`.
   const overrides = { 'schema.evolution': 'basic', 'consumer.override.metadata.max.age.ms': '2000' };
   for (const name of connectors) await worker.putConnector(name, connectorTemplate(`debezium-${name}.json`, overrides));
   await Promise.all(connectors.map((name) => worker.awaitRunning(name)));
@@ -28,23 +27,20 @@ export class ConnectorWatch {
   }
 
   async #lookAt(name: string): Promise<string[]> {
-    let trace: string | undefined;
-    try {
-      const status = await this.#worker.status(name);
-      const failed = [status, ...status.tasks].find(({ state }) => state === 'FAILED');
-      if (failed === undefined) {
-        this.#failed.delete(name);
-        return [];
-      }
-      trace = failed.trace;
-    } catch (error) {
-      trace = messageOf(error);
+    // No answer is no failure: the worker may be busy, or on its way out.
+    const status = await this.#worker.status(name).catch(() => undefined);
+    if (status === undefined) return [];
+    const failed = [status, ...status.tasks].find(({ state }) => state === 'FAILED');
+    if (failed === undefined) {
+      this.#failed.delete(name);
+      return [];
     }
     if (this.#failed.has(name)) return [];
     this.#failed.add(name);
     return [
       `The connector ${name} has failed:`,
-      ...reasons(trace ?? 'it does not say why').map((line) => `    ${line}`),
+      ...reasons(failed.trace ?? 'it does not say why').map((line) => `    ${line}`),
+      '  A missing column: kafnus tables apply, see docs/tables.md.',
       `  When the cause is gone: curl -X POST '${this.#worker.url}/connectors/${name}/restart?includeTasks=true&onlyFailed=true'`,
     ];
   }

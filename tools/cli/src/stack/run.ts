@@ -23,8 +23,8 @@ import { connectors, ConnectorWatch, createConnectors } from './connectors.js';
 import { startKafka, type StackKafka } from './kafka.js';
 import { agentPort, requireFree, type StackPorts } from './ports.js';
 
-/** Known to everybody: the database listens on this machine only, and holds nothing but a trial. */
-const PASSWORD = 'kafnus';
+/** Known to everybody, so it may do nothing but this: the superuser could run programs. */
+const ROLE = { user: 'city', password: 'city' };
 const PARTITIONS = 4;
 /** The services of the city that `kafnus send` makes up. */
 const SERVICES = ['harbour', 'oldtown'];
@@ -89,7 +89,7 @@ async function start(
   logs: string,
   done: (what: string, detail: string) => void,
 ): Promise<void> {
-  const database = startLocalPostgis({ port: ports.postgis, password: PASSWORD });
+  const database = startLocalPostgis({ port: ports.postgis });
   // Awaited below: by then it may have failed long ago.
   database.catch(() => undefined);
   stack.kafka = await startKafka(ports.kafka, logs);
@@ -101,9 +101,10 @@ async function start(
   done('Kafka', brokers);
 
   stack.postgis = await database;
+  await stack.postgis.query(`create role ${ROLE.user} login password '${ROLE.password}'`);
   // The connector makes tables, but no schemas.
-  for (const service of SERVICES) await stack.postgis.query(`create schema ${service}`);
-  done('PostGIS', stack.postgis.url);
+  for (const service of SERVICES) await stack.postgis.query(`create schema ${service} authorization ${ROLE.user}`);
+  done('PostGIS', databaseUrl(ports));
 
   for (const agent of agentNames) {
     const env = {
@@ -120,11 +121,15 @@ async function start(
   stack.worker = await startConnectWorker({
     brokers,
     port: ports.connect,
-    env: postgisVariables(stack.postgis),
+    env: postgisVariables({ ...stack.postgis, ...ROLE }),
     logs,
   });
   await createConnectors(stack.worker);
   done('Connect', `connectors ${connectors.join(', ')}`);
+}
+
+function databaseUrl({ postgis }: StackPorts): string {
+  return `postgresql://${ROLE.user}:${ROLE.password}@127.0.0.1:${postgis}/kafnus`;
 }
 
 /** What a user does next, ready to be copied. */
@@ -135,7 +140,7 @@ function nextSteps(stack: Stack, ports: StackPorts, logs: string): string[] {
   return [
     '',
     row('Kafka', brokers),
-    row('PostGIS', stack.postgis?.url ?? ''),
+    row('PostGIS', databaseUrl(ports)),
     row('Connect', `${stack.worker?.url ?? ''}/connectors`),
     ...agentNames.map((agent) => row(agent, `http://127.0.0.1:${agentPort(ports, agent)}/health`)),
     row('logs', logs),
@@ -143,7 +148,7 @@ function nextSteps(stack: Stack, ports: StackPorts, logs: string): string[] {
     '  In another terminal:',
     '',
     `    node tools/cli/dist/main.js send --brokers ${brokers} --topic raw_historic --topic raw_lastdata --topic raw_mutable`,
-    `    psql ${stack.postgis?.url ?? ''} -c '${select}'`,
+    `    psql ${databaseUrl(ports)} -c '${select}'`,
     '',
     '  Ctrl-C ends everything, and the data is gone.',
     '',

@@ -1,5 +1,5 @@
 /** What was seen of the values of a column: as much as it takes to tell whether they fit another type. */
-import { parseInstant } from '@kafnus/ngsi-core';
+import { jsonProblem, parseInstant, textProblem } from '@kafnus/ngsi-core';
 import { isObject } from '../connect/decode.js';
 import { characters, clipped, printable } from '../terminal/text.js';
 import type { Field } from './connect-row.js';
@@ -17,10 +17,6 @@ const READINGS = {
 
 export type Reading = keyof typeof READINGS;
 const readings = Object.keys(READINGS) as readonly Reading[];
-
-/** NUL, and half a surrogate pair: no text of PostgreSQL holds them, and jsonb refuses the escapes for them. */
-const NO_TEXT = /[\0\ud800-\udfff]/u;
-const NO_JSONB = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/i;
 
 /** `2026-05-01 10:00:00.123456+00`, and some years have more digits, some zones minutes. */
 const INSTANT_LENGTH = 29;
@@ -68,10 +64,13 @@ export class FactCollector implements Facts {
     switch (kind) {
       case 'text':
       case 'json':
-        this.#text(typeof value === 'string' ? value : JSON.stringify(value), kind === 'json' ? NO_JSONB : NO_TEXT);
+        this.#text(
+          typeof value === 'string' ? value : JSON.stringify(value),
+          kind === 'json' ? jsonProblem : textProblem,
+        );
         break;
       case 'instant':
-        if (typeof value === 'string') this.#text(value, NO_TEXT);
+        if (typeof value === 'string') this.#text(value, textProblem);
         this.#length(INSTANT_LENGTH);
         break;
       case 'double':
@@ -95,7 +94,7 @@ export class FactCollector implements Facts {
     this.longest = Math.max(this.longest, length);
   }
 
-  #text(text: string, unstorable: RegExp): void {
+  #text(text: string, problem: (text: string) => string | undefined): void {
     // Not counted when it cannot be longer: a character is one or two units.
     if (text.length > this.longest) this.#length(characters(text));
     for (const reading of readings) {
@@ -103,7 +102,7 @@ export class FactCollector implements Facts {
     }
     // What a column of numbers would make of it.
     if (this.unread.number === undefined && Number.isFinite(Number(text))) this.#number(Number(text));
-    if (unstorable.test(text)) this.unstorable ??= shown(text);
+    if (problem(text) !== undefined) this.unstorable ??= shown(text);
   }
 
   #number(value: number): void {

@@ -1,4 +1,5 @@
 /** Names in PostgreSQL: quoting, length, and those that cannot be had. */
+import { LONGEST_NAME, SYSTEM_COLUMNS } from '@kafnus/ngsi-core';
 import { printable, quoted } from '../terminal/text.js';
 import type { FindingCode } from './finding.js';
 
@@ -8,13 +9,8 @@ export interface TableName {
   readonly name: string;
 }
 
-/** NAMEDATALEN - 1, as PostgreSQL is built everywhere. */
-export const NAME_BYTES = 63;
 /** MaxHeapAttributeNumber. */
 export const MAX_COLUMNS = 1600;
-
-/** PostgreSQL's own columns: no table can have another one of the name (doc: "System Columns"). */
-const SYSTEM_COLUMNS: ReadonlySet<string> = new Set(['tableoid', 'xmin', 'cmin', 'xmax', 'cmax', 'ctid']);
 
 /** Reserved key words of PostgreSQL (appendix C, "reserved" and "reserved (can be function or type)"). */
 const RESERVED: ReadonlySet<string> = new Set(
@@ -64,7 +60,7 @@ export function truncated(name: string): string {
   let kept = '';
   for (const character of name) {
     bytes += byteLength(character);
-    if (bytes > NAME_BYTES) break;
+    if (bytes > LONGEST_NAME) break;
     kept += character;
   }
   return kept;
@@ -91,7 +87,7 @@ export function nameProblem(what: 'schema' | 'table' | 'column', name: string): 
   if (name.includes('\0') || /\p{Surrogate}/u.test(name)) {
     return { code: 'name-illegal', message: `${quoted(name)} holds what no name may: a NUL, or half a character` };
   }
-  if (byteLength(name) > NAME_BYTES) {
+  if (byteLength(name) > LONGEST_NAME) {
     const message = `${quoted(name)} has ${byteLength(name)} bytes, and PostgreSQL would cut it to ${printable(truncated(name))}`;
     return { code: 'name-too-long', message };
   }
