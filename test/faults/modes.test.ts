@@ -67,4 +67,15 @@ describeFaults('a group', {}, (kafka) => {
       expect(again).toBeGreaterThan(0);
     });
   });
+
+  test.concurrent('at-least-once: a commit that the group refuses without a word is made again', async () => {
+    const env = { ...impatient, KAFNUS_DELIVERY: 'at-least-once' };
+    await withFleet(kafka(), new Workload({ agent: 'historic' }), env, async (fleet) => {
+      const agent = fleet.start('pod-0', { fault: 'lose-commits:2' });
+      await fleet.produce(3000);
+      await fleet.finished();
+      await agent.untilLogged('failpoint lose-commits');
+      await expectAtLeastOnce(fleet.workload, kafka(), { alive: [agent] });
+    });
+  });
 });

@@ -8,6 +8,7 @@
  *     kill-in-commit:n           the n-th commitTransaction was called and is not answered
  *     kill-after-commit:n        the n-th commitTransaction was answered by the broker; the agent does not know it yet
  *     kill-before-commit:n       at-least-once: the n-th batch is acknowledged; its offsets are about to be committed
+ *     lose-commits:n             at-least-once: of each commit of offsets the first n attempts are lost, as a rebalance loses them
  *     kill-in-restore:n          at least n records were read of a changelog
  *     stop-after-produce:n       SIGSTOP behind the n-th record: a zombie with an open transaction
  *     stop-after-offsets:n       the same with its offsets in the transaction, for want of a commit only
@@ -134,6 +135,18 @@ const failpoints = {
   'kill-before-commit'(name, n) {
     const due = nth(n);
     around(consumer, 'commitCb', (original, args) => (due() ? die(name) : original(...args)));
+  },
+  'lose-commits'(name, n) {
+    const attempts = new Map();
+    around(consumer, 'commitCb', (original, args) => {
+      const [positions, done] = args;
+      const commit = JSON.stringify(positions);
+      attempts.set(commit, (attempts.get(commit) ?? 0) + 1);
+      if (attempts.get(commit) > n) return original(...args);
+      if (attempts.size === 1) fired(name);
+      // What the client says of a request that it has queued.
+      setImmediate(done, null);
+    });
   },
   'kill-in-restore'(name, n) {
     let seen = 0;

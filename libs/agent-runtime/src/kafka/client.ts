@@ -67,6 +67,7 @@ export interface KafkaConsumer extends Client {
     timeoutMs: number,
     callback: Callback<(ClientTopicPartition & { readonly offset?: number | null })[]>,
   ): void;
+  /** Tells that the request is queued, and not what becomes of it. */
   commitCb(partitions: readonly ClientTopicPartition[], callback: Callback): void;
   seek(partition: ClientTopicPartition, timeoutMs: number, callback: Callback): void;
   getWatermarkOffsets(topic: string, partition: number): { readonly lowOffset: number; readonly highOffset: number };

@@ -64,6 +64,7 @@ export const timedOut = code('ERR__TIMED_OUT');
 export const tooLarge = code('ERR_MSG_SIZE_TOO_LARGE');
 export const assignPartitions = code('ERR__ASSIGN_PARTITIONS');
 export const fatal = code('ERR__FATAL');
+export const rebalancing = code('ERR_REBALANCE_IN_PROGRESS');
 export const allBrokersDown = code('ERR__ALL_BROKERS_DOWN');
 export const unknownTopic: ReadonlySet<number> = codesOf([
   'ERR_UNKNOWN_TOPIC_OR_PART',

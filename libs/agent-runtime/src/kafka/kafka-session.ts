@@ -63,6 +63,7 @@ import {
   isPurge,
   isRefusal,
   queueFull,
+  rebalancing,
   timedOut,
   tooLarge,
   unknownTopic,
@@ -96,7 +97,11 @@ const graceMs = 2000;
 const markersMs = 2;
 /** The steps in which acknowledgements are waited for, see {@link KafkaSession.commit}. */
 const drainStepsMs = [1, 1, 1, 1, 2, 2, 2, 4, 4, 8];
+/** How long to wait for a rebalance, between one commit of offsets and the next. */
+const commitAgainMs = [20, 50, 100, 200, 400, 800];
 const noHeaders: readonly never[] = [];
+
+type CommittedPosition = TopicPartition & { readonly offset: number };
 
 interface Rebalance {
   readonly assigned: boolean;
@@ -451,9 +456,7 @@ export class KafkaSession implements Session {
         await new Promise(setImmediate);
         const failure = this.#refused.entries().next().value;
         if (failure) return this.#refusedAnew(failure[1]);
-        await this.#retried('commit', deadline, (_timeoutMs, done) => {
-          this.#consumer.commitCb(positions, done);
-        });
+        await this.#commitOffsets(positions, deadline);
       }
       return { kind: 'committed' };
     } catch (thrown) {
@@ -461,6 +464,36 @@ export class KafkaSession implements Session {
       if (!this.#exactlyOnce) return this.#refusedAnew(error);
       return error.isTxnRequiresAbort ? this.#abortBecause(error) : this.#unknown(error);
     }
+  }
+
+  /**
+   * Commits offsets without a transaction. The client's commitCb tells that the request is queued, not what becomes of it: a group
+   * in a rebalance refuses it (ILLEGAL_GENERATION), and nobody would know. So the coordinator is asked, on the connection that
+   * took the request and therefore behind it; what it does not have is committed again, until the rebalance is over.
+   * @throws Error when it is refused for longer: the partitions are another member's, or soon will be
+   */
+  async #commitOffsets(positions: readonly CommittedPosition[], deadline: number): Promise<void> {
+    if (positions.length === 0) return;
+    for (const pauseMs of commitAgainMs) {
+      await this.#retried('commit', deadline, (_timeoutMs, done) => {
+        this.#consumer.commitCb(positions, done);
+      });
+      if (await this.#areCommitted(positions, deadline)) return;
+      await sleep(pauseMs);
+    }
+    throw Object.assign(new Error('the group has not taken the offsets: it is in a rebalance'), { code: rebalancing });
+  }
+
+  async #areCommitted(positions: readonly CommittedPosition[], deadline: number): Promise<boolean> {
+    const found = new Map<string, number>();
+    await this.#retried('committed', deadline, (timeoutMs, done) => {
+      this.#consumer.committed(positions, timeoutMs, (error, offsets) => {
+        for (const entry of offsets ?? []) found.set(partitionName(entry), entry.offset ?? -1);
+        done(error);
+      });
+    });
+    // More than that: another member has gone on, and there is nothing left to commit.
+    return positions.every((position) => (found.get(partitionName(position)) ?? -1) >= position.offset);
   }
 
   /**
