@@ -316,7 +316,9 @@ export class AgentLoop {
 
   #commitIsDue(): boolean {
     if (this.#committing !== undefined || !this.#hasWork()) return false;
-    return this.#drained || this.#age() >= this.#longest() || (this.#batch?.size ?? 0) >= maxTransaction;
+    // Without a transaction, outputs are visible before the commit: it can wait for more.
+    const awaited = this.#drained && this.#options.config.delivery === 'exactly-once';
+    return awaited || this.#age() >= this.#longest() || (this.#batch?.size ?? 0) >= maxTransaction;
   }
 
   async #startCommit(): Promise<void> {

@@ -70,6 +70,25 @@ describe('without faults', () => {
     expect(letter && header(letter, '__connect.errors.exception.class.name')).toBe('kafnus.rejected.no-good');
   });
 
+  test('in at-least-once a commit waits for its interval, as no reader waits for the commit; the end of the process does not', async () => {
+    const long = { KAFNUS_COMMIT_INTERVAL_MS: '60000', KAFNUS_TRANSACTION_TIMEOUT_MS: '120000' };
+    const transactional = new Rig(1, long);
+    transactional.produce(mixed(3, 1));
+    transactional.start();
+    await transactional.finish();
+
+    const rig = new Rig(1, { ...long, KAFNUS_DELIVERY: 'at-least-once' });
+    const { loop } = rig.start();
+    for (let read = 1; read <= 5; read++) {
+      rig.produce(mixed(1, 1));
+      await rig.cluster.until(() => loop.partitions()[0]?.position === read, `${read} records decided`);
+    }
+    expect(loop.partitions()[0]?.committed).toBeNull();
+    await rig.stop();
+    expect(rig.lag).toBe(0);
+    rig.verify();
+  });
+
   test('several members share the partitions, and what each has counted adds up', async () => {
     const rig = new Rig(4);
     rig.produce(mixed(200, 4));

@@ -171,7 +171,9 @@ export function producerProperties(config: RuntimeConfig, agent: string): Proper
   return {
     ...common(config, agent),
     'allow.auto.create.topics': false,
-    'linger.ms': 5,
+    // One request is in flight per connection: what comes meanwhile goes with the next, so more waiting gathers no more. None at
+    // all sends the first record of a poll alone, which costs 8 us a record.
+    'linger.ms': 1,
     // A coordinator that still writes the markers of the last transaction sends us away for this long: 100 ms by default.
     'retry.backoff.ms': 5,
     'queue.buffering.max.kbytes': 65_536,
