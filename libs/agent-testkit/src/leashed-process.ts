@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { lastLines } from './last-lines.js';
 
 /** How a server is run. */
 export interface LeashedProcessPlan {
@@ -84,16 +85,7 @@ export class LeashedProcess {
 
   /** The last lines of its logs. */
   lastWords(): string {
-    return this.#plan.logFiles
-      .flatMap((file) => {
-        try {
-          return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-25);
-        } catch {
-          // One that did not come far has no log.
-          return [];
-        }
-      })
-      .join('\n');
+    return lastLines(this.#plan.logFiles);
   }
 }
 

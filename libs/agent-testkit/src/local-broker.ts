@@ -1,8 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KafkaDistribution } from './kafka-distribution.js';
+import { lastLines } from './last-lines.js';
 import type { TcpProxy } from './tcp-proxy.js';
 
 /** One broker (and controller) of a local Kafka: a Java process that a test may kill, freeze and start again. */
@@ -117,7 +118,7 @@ export class BrokerProcess implements LocalBroker {
     if (outcome === 'ready') return;
     await this.kill();
     const what = outcome === 'timeout' ? `was not ready after ${START_DEADLINE / 1000} s` : `did not start: ${outcome}`;
-    throw new Error(`Broker ${this.id} ${what}\n${this.#lastWords()}`);
+    throw new Error(`Broker ${this.id} ${what}\n${lastLines([`${this.logFile}.err`, this.logFile])}`);
   }
 
   async kill(signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
@@ -147,19 +148,6 @@ export class BrokerProcess implements LocalBroker {
   #running(): ChildProcess {
     if (this.#child === undefined) throw new Error(`Broker ${this.id} is not running`);
     return this.#child;
-  }
-
-  #lastWords(): string {
-    return [`${this.logFile}.err`, this.logFile]
-      .flatMap((file) => {
-        try {
-          return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-25);
-        } catch {
-          // A broker that did not come far has no log.
-          return [];
-        }
-      })
-      .join('\n');
   }
 }
 

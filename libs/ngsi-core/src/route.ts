@@ -169,8 +169,13 @@ function tableNaming(model: DataModel, service: string, path: string, suffix: st
     case 'dm-by-fixed-entity-type-database-schema':
       return path === '' ? undefined : { head: `${path}.`, tail: suffix, typed: true, typeOnly: true };
     case 'dm-postgis-errors':
-      return { head: `${service}.${service}_error_log`, tail: '', typed: false, typeOnly: false };
+      return { head: `${service}.${errorLogTable(service)}`, tail: '', typed: false, typeOnly: false };
   }
+}
+
+/** The table of a schema that tells what was refused: the model dm-postgis-errors (SPEC 3 and 7). */
+export function errorLogTable(schema: string): string {
+  return `${schema}_error_log`;
 }
 
 /** What a Java producer with this text as its key takes modulo the partitions: `toPositive(murmur2(utf8))`. */

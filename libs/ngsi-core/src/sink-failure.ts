@@ -6,7 +6,7 @@
 import type { Sink } from './attribute.js';
 import { outputTopic, serviceProblem, type TopicNames } from './naming.js';
 import { parseNotification } from './notification.js';
-import { INVALID_TENANT, partitionHash } from './route.js';
+import { errorLogTable, INVALID_TENANT, partitionHash } from './route.js';
 import { databaseOf, DEFAULT_SERVICE } from './sink-failure-database.js';
 import { exceptionText, postgresError } from './sink-failure-error.js';
 import { CONTEXT_PREFIX, failureHeaders, type FailureHeaders } from './sink-failure-headers.js';
@@ -159,7 +159,7 @@ function logHeaders(db: string): Header[] {
 }
 
 function tableOf(db: string): string {
-  return `${db}.${db}_error_log`;
+  return `${db}.${errorLogTable(db)}`;
 }
 
 /** Why the stock sink could never write the log of this service, and would stop for all others. */

@@ -15,13 +15,11 @@ import {
   type LocalPostgis,
   type RecordToWrite,
 } from '@kafnus/agent-testkit';
+import { agentNames, type AgentName } from '@kafnus/ngsi-core';
 import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-
-export const agentNames = ['historic', 'lastdata', 'mutable', 'errors'] as const;
-export type AgentName = (typeof agentNames)[number];
 
 const kafnus = fileURLToPath(new URL('../../../tools/cli/dist/main.js', import.meta.url));
 
@@ -155,16 +153,6 @@ export class Way {
   /** Resolves when the sink has written all that is committed on its topic. */
   async written(sink: Sink, timeoutMs = 60_000): Promise<void> {
     await this.#caughtUp(`connect-${sink.name}`, sink.topic, timeoutMs);
-  }
-
-  /** Resolves when everything that was published is where it belongs. */
-  async settled(timeoutMs = 60_000): Promise<void> {
-    for (const agent of ['historic', 'lastdata', 'mutable'] as const) await this.digested(agent, timeoutMs);
-    await this.digested('errors', timeoutMs);
-    for (const sink of this.#sinks) await this.written(sink, timeoutMs);
-    // What the sinks refused.
-    await this.digested('errors', timeoutMs);
-    for (const sink of this.#sinks) await this.written(sink, timeoutMs);
   }
 
   async #caughtUp(group: string, topic: string, timeoutMs: number): Promise<void> {

@@ -1,4 +1,5 @@
 /** From records to the shapes of tables: which columns, of which types, under which key. Pure: records in, shapes out. */
+import { errorLogTable } from '@kafnus/ngsi-core';
 import { readRow, type ColumnKind, type Field, type Row, type SinkRecord } from './connect-row.js';
 import { FactCollector, type Facts } from './facts.js';
 import { tableKey, type TableName } from './names.js';
@@ -88,7 +89,7 @@ export class ShapeCollector {
   addErrorLogs(): void {
     const services = [...this.#tables.values()].flatMap(({ services }) => [...services]).filter((name) => name !== '');
     for (const service of new Set(services)) {
-      const log = this.#table({ schema: service, name: `${service}${ERROR_LOG}` });
+      const log = this.#table({ schema: service, name: errorLogTable(service) });
       log.declare({ timestamp: 'instant', error: 'text', query: 'text' });
     }
   }
@@ -109,12 +110,9 @@ export class ShapeCollector {
   }
 }
 
-/** SPEC 3, dm-postgis-errors. */
-const ERROR_LOG = '_error_log';
-
 /** Whether the table is a log of sink failures: without key, appended to (SPEC 7). */
 export function isErrorLog({ schema, name }: TableName): boolean {
-  return name === `${schema}${ERROR_LOG}`;
+  return name === errorLogTable(schema);
 }
 
 interface IdMemory {
