@@ -19,6 +19,7 @@ export { changelogTopic, parseChangelogValue } from './state/changelog.js';
 export { PartitionStore } from './state/partition-store.js';
 export * from './status.js';
 export { metricsReference, Telemetry } from './telemetry.js';
+export { startTracing, type Tracing, type TracingOptions } from './tracing.js';
 export { KafkaSession, type KafkaSessionOptions, type SessionListener } from './kafka/kafka-session.js';
 export { connectionProperties, losslessProducer } from './kafka/client-config.js';
 export { asKafkaError } from './kafka/errors.js';

@@ -17,6 +17,7 @@ import { changelogTopic } from './state/changelog.js';
 import type { AgentStatus } from './status.js';
 import { AgentLoop } from './run.js';
 import { Telemetry } from './telemetry.js';
+import { startTracing, type Tracing } from './tracing.js';
 import { version } from './version.js';
 
 /** How often the watchdog looks whether there is progress. */
@@ -73,9 +74,9 @@ async function runOne<C>(
   printable: object,
   telemetry: Telemetry,
 ): Promise<number> {
-  const wired = wire(agent, config, telemetry);
+  const wired = await wire(agent, config, telemetry);
   if (wired === undefined) return 2;
-  const { loop, session, inputTopic, deadLetterTopic } = wired;
+  const { loop, session, inputTopic, deadLetterTopic, tracing } = wired;
   const watch = watchdog(loop, config, telemetry);
   const status = (): AgentStatus => statusOf(agent.name, config, loop, watch.stalled());
   const ready = (): { ready: boolean; reason: string } => readiness(loop);
@@ -138,6 +139,7 @@ async function runOne<C>(
   } finally {
     watch.stop();
     await http.close();
+    await tracing?.shutdown();
     endIfHanging(session);
   }
 }
@@ -147,11 +149,15 @@ function endIfHanging(session: KafkaSession): void {
   if (session.unreturnedCalls > 0) process.kill(process.pid, 'SIGKILL');
 }
 
-function wire<C>(
-  agent: Agent<C>,
-  config: RuntimeConfig & C,
-  telemetry: Telemetry,
-): { loop: AgentLoop; session: KafkaSession; inputTopic: string; deadLetterTopic: string } | undefined {
+interface Wired {
+  readonly loop: AgentLoop;
+  readonly session: KafkaSession;
+  readonly inputTopic: string;
+  readonly deadLetterTopic: string;
+  readonly tracing: Tracing | undefined;
+}
+
+async function wire<C>(agent: Agent<C>, config: RuntimeConfig & C, telemetry: Telemetry): Promise<Wired | undefined> {
   try {
     const configured = agent.configure(config);
     const { inputTopic, deadLetterTopic } = configured;
@@ -161,6 +167,17 @@ function wire<C>(
     ) {
       throw new Error('the changelog topic is the input or the dead-letter topic: choose another KAFNUS_GROUP_ID');
     }
+    const tracing = await startTracing(
+      {
+        agent: agent.name,
+        instance: config.instanceId,
+        version,
+        inputTopic,
+        group: config.groupId,
+        onProblem: (message) => telemetry.tracingProblem(message),
+      },
+      process.env,
+    );
     const session = new KafkaSession({
       config,
       agent: agent.name,
@@ -177,8 +194,8 @@ function wire<C>(
           telemetry.logger[severity <= 4 ? 'warn' : 'debug']({ facility: fac }, message),
       },
     });
-    const loop = new AgentLoop({ agent, configured, config, session, telemetry });
-    return { loop, session, inputTopic, deadLetterTopic };
+    const loop = new AgentLoop({ agent, configured, config, session, telemetry, tracing });
+    return { loop, session, inputTopic, deadLetterTopic, tracing };
   } catch (error) {
     telemetry.stopped(2, error);
     return undefined;

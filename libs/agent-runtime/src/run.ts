@@ -38,6 +38,7 @@ import { changelogRecord, changelogTopic } from './state/changelog.js';
 import { noState } from './state/partition-store.js';
 import type { PartitionStatus } from './status.js';
 import type { Telemetry } from './telemetry.js';
+import { carrying, type BatchSpan, type Tracing } from './tracing.js';
 
 /** A transaction is committed at this size, however young it is. See {@link Batch.size}. */
 const maxTransaction = 10_000;
@@ -56,17 +57,28 @@ export interface RunOptions {
   readonly config: RuntimeConfig;
   readonly session: Session;
   readonly telemetry: Telemetry;
+  /** Left out where nobody traces. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** The records that were decided since the commit before: what one transaction will make final. */
 class Batch {
   readonly counts = new LedgerBatch();
   readonly since = performance.now();
+  readonly span: BatchSpan | undefined;
   outputs = 0;
+
+  constructor(span: BatchSpan | undefined) {
+    this.span = span;
+  }
 
   /** Records read, or written when these are more: a notification may hold one entity or a thousand. */
   get size(): number {
     return Math.max(this.counts.records, this.outputs);
+  }
+
+  ended(outcome: CommitOutcome): void {
+    this.span?.end(outcome, { records: this.counts.records, outputs: this.outputs });
   }
 }
 
@@ -195,12 +207,15 @@ export class AgentLoop {
   }
 
   async #process(records: readonly InputRecord[]): Promise<void> {
+    const { tracing } = this.#options;
     const batch = await this.#begin();
     for (const record of records) {
       const owned = this.#partitions.find(record.topic, record.partition);
       if (owned === undefined || (owned.next !== null && record.offset < owned.next)) continue;
       owned.first ??= record.offset;
       let step = this.#options.configured.decide(record, owned.store ?? noState);
+      const trace = tracing?.traceOf(record);
+      if (trace) step = carrying(step, trace);
       if (!this.#topics.ready(step)) {
         const provisioned = await this.#topics.provision(step);
         if (provisioned.kind === 'wait') {
@@ -209,6 +224,7 @@ export class AgentLoop {
         }
         step = provisioned.step;
       }
+      batch.span?.add(record, step, trace);
       if (!this.#apply(record, step, owned, batch)) await this.#sendHeld();
       owned.next = record.offset + 1;
     }
@@ -273,7 +289,7 @@ export class AgentLoop {
 
   /** The batch for the next records, and a transaction for it as soon as none is being committed. */
   async #begin(): Promise<Batch> {
-    this.#batch ??= new Batch();
+    this.#batch ??= new Batch(this.#options.tracing?.batch());
     if (!this.#open && this.#committing === undefined) {
       await this.#session.begin();
       this.#open = true;
@@ -330,6 +346,7 @@ export class AgentLoop {
     const started = performance.now();
     const settled = this.#session.commit(offsets).then((outcome) => {
       if (this.#committing) this.#committing.outcome = outcome;
+      batch.ended(outcome);
       if (outcome.kind === 'committed') this.#committed(batch, performance.now() - started);
       this.#session.wake();
     });
@@ -385,6 +402,7 @@ export class AgentLoop {
     this.#options.telemetry.transactionAborted(outcome.cause, { error: outcome.error.message });
     this.#open = false;
     this.#held = [];
+    this.#batch?.ended(outcome);
     this.#batch = undefined;
     this.#partitions.undo();
     if (outcome.kind === 'unknown') {

@@ -293,6 +293,13 @@ export class Telemetry {
     this.logger.debug(line, step.kind === 'reject' ? 'record rejected' : 'parts of a record rejected');
   }
 
+  /** Spans did not get through. At most one line per 10 s. */
+  tracingProblem(message: string): void {
+    this.#repeating('tracing', (repeated) =>
+      this.logger.warn({ error: message, repeated }, 'traces cannot be sent; they are dropped, records are not'),
+    );
+  }
+
   stalled(details: { readonly lag: number; readonly seconds: number; readonly problem?: string | null }): void {
     this.logger.error(details, 'stalled: there is lag and no progress; /live fails, so that the process is restarted');
   }

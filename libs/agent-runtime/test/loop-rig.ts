@@ -7,6 +7,7 @@ import {
   Telemetry,
   type InputRecord,
   type RuntimeConfig,
+  type Tracing,
 } from '@kafnus/agent-runtime';
 import { MemoryCluster, type MemorySession, type RecordToWrite } from '@kafnus/agent-testkit';
 import {
@@ -42,8 +43,11 @@ export class Rig {
   #joined = 0;
   readonly #env: Readonly<Record<string, string>>;
 
-  constructor(partitions = 2, env: Readonly<Record<string, string>> = {}) {
+  readonly #tracing: Tracing | undefined;
+
+  constructor(partitions = 2, env: Readonly<Record<string, string>> = {}, tracing?: Tracing) {
     this.#env = env;
+    this.#tracing = tracing;
     this.cluster.createTopic(inputTopic, partitions);
   }
 
@@ -58,7 +62,8 @@ export class Rig {
       maxTenantLabels: 10,
       processMetrics: false,
     });
-    const loop = new AgentLoop({ agent, configured: agent.configure({}), config, session, telemetry });
+    const tracing = this.#tracing;
+    const loop = new AgentLoop({ agent, configured: agent.configure({}), config, session, telemetry, tracing });
     const ended = loop.run();
     // Whoever expects the failure looks at it; nobody else shall be ended by it.
     ended.catch(() => undefined);
