@@ -10,7 +10,7 @@ import { describeFaults } from './harness/suite.js';
 import { Workload } from './harness/workload.js';
 
 describeFaults('a zombie', {}, (kafka) => {
-  test.concurrent.each(['stop-after-produce:700', 'stop-after-offsets:1'])('%s', async (fault) => {
+  test.concurrent.each(['stop-after-produce:700', 'stop-after-offsets:1', 'stop-in-offsets:1'])('%s', async (fault) => {
     await withFleet(kafka(), new Workload({ agent: 'lastdata' }), { KAFNUS_BATCH_SIZE: '500' }, async (fleet) => {
       await fleet.produce(4000);
       const zombie = fleet.start('zombie', { fault });

@@ -12,6 +12,7 @@
  *     kill-in-restore:n          at least n records were read of a changelog
  *     stop-after-produce:n       SIGSTOP behind the n-th record: a zombie with an open transaction
  *     stop-after-offsets:n       the same with its offsets in the transaction, for want of a commit only
+ *     stop-in-offsets:n          the same with the n-th sendOffsetsToTransaction, and the flush beside it, under way
  *     abort-one-in:n             one commitTransaction in n, at random (FAULT_SEED), fails so that the transaction must be aborted
  *     slow-step:n                one step takes n ms: the main thread is blocked behind the 100th record
  *     hang-in-offsets:n          the n-th sendOffsetsToTransaction never comes back, and holds a thread of libuv's pool
@@ -163,6 +164,25 @@ const failpoints = {
       const result = original(...args);
       if (due()) freeze(name);
       return result;
+    });
+  },
+  'stop-in-offsets'(name, n) {
+    const due = nth(n);
+    let unacknowledged = false;
+    around(producer, 'flush', (original, args) => {
+      const done = args.at(-1);
+      original(...args.slice(0, -1), (error) => {
+        if (unacknowledged) setTimeout(done, 100, new Error('failpoint: not flushed'));
+        else done(error);
+      });
+    });
+    around(producer, 'sendOffsetsToTransaction', (original, args) => {
+      original(...args);
+      if (!due()) return;
+      // The flush beside it comes back when the process has gone on, and others have given up.
+      unacknowledged = true;
+      setTimeout(() => (unacknowledged = false), 1000);
+      freeze(name);
     });
   },
   'stop-after-offsets'(name, n) {

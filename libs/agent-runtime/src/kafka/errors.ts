@@ -82,6 +82,19 @@ export function asKafkaError(thrown: unknown): KafkaError {
   return thrown instanceof Error ? Object.assign(thrown, { code }) : Object.assign(new Error(message), { code });
 }
 
+/** librdkafka's texts (rd_kafka_err2str) of the errors that are acted upon. */
+const eventTexts: ReadonlyMap<string, number> = new Map([
+  ['Local: Fatal error', fatal],
+  ['Local: All broker connections are down', allBrokersDown],
+]);
+
+/** The error of an event, which the client hands over as its text alone: the code is -1, whatever it was. */
+export function eventError(event: Error): KafkaError {
+  const error = asKafkaError(event);
+  const code = eventTexts.get(error.message);
+  return code === undefined ? error : Object.assign(new Error(error.message), { code });
+}
+
 export const isFenced = (error: KafkaError): boolean => fencing.has(error.code);
 export const hasEnded = (error: KafkaError): boolean => ended.has(error.code);
 export const isRefusal = (error: KafkaError): boolean => refusals.has(error.code);

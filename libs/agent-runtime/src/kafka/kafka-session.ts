@@ -56,6 +56,7 @@ import {
   allBrokersDown,
   asKafkaError,
   assignPartitions,
+  eventError,
   fatal,
   hasEnded,
   isFenced,
@@ -442,6 +443,8 @@ export class KafkaSession implements Session {
       if (this.#exactlyOnce && refused) return await this.#abortBecause(refused);
       if (this.#exactlyOnce) {
         const drained = this.#drain();
+        // When the offsets fail, nobody waits for it: the producer is replaced then, and its flush fails with it.
+        drained.catch(() => undefined);
         await this.#retried('sendOffsetsToTransaction', deadline, (timeoutMs, done) => {
           this.#producer.sendOffsetsToTransaction(positions, this.#consumer, timeoutMs, done);
         });
@@ -501,8 +504,9 @@ export class KafkaSession implements Session {
    * have come, as no report of a success wakes it. What takes longer is left to them.
    */
   async #drain(): Promise<void> {
+    const producer = this.#producer;
     for (const timeoutMs of drainStepsMs) {
-      const error = await new Promise((resolve) => this.#producer.flush(timeoutMs, resolve));
+      const error = await new Promise((resolve) => producer.flush(timeoutMs, resolve));
       if (!error) return;
     }
   }
@@ -699,7 +703,8 @@ export class KafkaSession implements Session {
       },
       consumerTopicProperties(config),
     );
-    consumer.on('event.error', (error: KafkaError) => {
+    consumer.on('event.error', (event: Error) => {
+      const error = eventError(event);
       if (error.code === fatal) this.#emit({ kind: 'failed', error });
       else if (error.code === allBrokersDown) listener.clusterAway(error);
       else listener.brokerProblem(error);
@@ -712,7 +717,8 @@ export class KafkaSession implements Session {
   #createProducer(): KafkaProducer {
     const { config, agent, listener } = this.#options;
     const producer = new kafka.Producer(producerProperties(config, agent), {});
-    producer.on('event.error', (error: KafkaError) => {
+    producer.on('event.error', (event: Error) => {
+      const error = eventError(event);
       if (error.code === allBrokersDown) listener.clusterAway(error);
       else listener.brokerProblem(error);
     });
