@@ -1,3 +1,5 @@
+import type { LocalKafkaOptions } from './local-kafka.js';
+
 /** What the settings of one broker follow from. */
 export interface BrokerPlan {
   readonly id: number;
@@ -13,6 +15,8 @@ export interface BrokerPlan {
   /** Names and passwords; clients must then log in (SASL/PLAIN). */
   readonly users: Readonly<Record<string, string>> | undefined;
   readonly authorizer: boolean;
+  /** Listeners for clients besides the plain ones. */
+  readonly listeners?: LocalKafkaOptions['listeners'];
   /** Settings that win over all of the above. */
   readonly properties: Readonly<Record<string, string>>;
 }
@@ -24,6 +28,9 @@ export interface BrokerPlan {
 export function brokerSettings(plan: BrokerPlan): Record<string, string> {
   const replicas = Math.min(3, plan.voters.length);
   const minIsr = replicas === 3 ? 2 : 1;
+  const listeners = plan.listeners ?? [];
+  const further = listeners.map(({ name, port }) => `,${name}://127.0.0.1:${port}`).join('');
+  const protocols = listeners.map(({ name, protocol }) => `,${name}:${protocol}`).join('');
   return {
     'process.roles': 'broker,controller',
     'node.id': `${plan.id}`,
@@ -32,9 +39,9 @@ export function brokerSettings(plan: BrokerPlan): Record<string, string> {
     // a test can look at the data past the proxy.
     listeners:
       `CLIENT://127.0.0.1:${plan.clientPort},INTERNAL://127.0.0.1:${plan.internalPort},` +
-      `CONTROLLER://127.0.0.1:${plan.controllerPort}`,
-    'advertised.listeners': `CLIENT://127.0.0.1:${plan.advertisedPort},INTERNAL://127.0.0.1:${plan.internalPort}`,
-    'listener.security.protocol.map': `CLIENT:${plan.users ? 'SASL_PLAINTEXT' : 'PLAINTEXT'},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT`,
+      `CONTROLLER://127.0.0.1:${plan.controllerPort}${further}`,
+    'advertised.listeners': `CLIENT://127.0.0.1:${plan.advertisedPort},INTERNAL://127.0.0.1:${plan.internalPort}${further}`,
+    'listener.security.protocol.map': `CLIENT:${plan.users ? 'SASL_PLAINTEXT' : 'PLAINTEXT'},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT${protocols}`,
     'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'INTERNAL',
     'log.dirs': plan.dataFolder,

@@ -31,6 +31,13 @@ export interface LocalKafkaOptions {
   readonly users?: Readonly<Record<string, string>>;
   /** ACLs: nothing is allowed to the {@link users} that no ACL allows; add ACLs with {@link LocalKafka.tool}. */
   readonly authorizer?: boolean;
+  /**
+   * Listeners besides the plain ones, by name, each with its protocol (`SSL`, `SASL_SSL`) and a port that is free. What else
+   * they need are {@link properties}; see {@link startSecureKafka}. For one broker.
+   */
+  readonly listeners?: readonly { readonly name: string; readonly port: number; readonly protocol: string }[];
+  /** Further options of the JVM. */
+  readonly jvm?: readonly string[];
   /** The clients' port of the first broker; the others take the next ones. Default: free ones. */
   readonly port?: number;
 }
@@ -98,6 +105,7 @@ export async function startLocalKafka(options: LocalKafkaOptions = {}): Promise<
       dataFolder: join(scratch, `data-${seat.id}`),
       users: options.users,
       authorizer: options.authorizer ?? false,
+      listeners: options.listeners ?? [],
       properties: options.properties ?? {},
     });
     writeFileSync(config, propertiesFile(settings));
@@ -109,7 +117,7 @@ export async function startLocalKafka(options: LocalKafkaOptions = {}): Promise<
       proxy: proxies[index],
       java: kafka.java,
       javaArguments: brokerArguments(kafka, {
-        jvmOptions: [...jvmOptions(options), ...shared],
+        jvmOptions: [...jvmOptions(options), ...shared, ...(options.jvm ?? [])],
         logFile,
         config,
         clusterId,

@@ -1,5 +1,6 @@
 /** Values that are sound each, and do not fit together: said at the start, not found out in production. */
-import { accessSync, constants } from 'node:fs';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { accessSync, constants, readFileSync } from 'node:fs';
 
 import { shown } from './problems.js';
 import type { RuntimeConfig } from './settings.js';
@@ -22,14 +23,18 @@ function* security(config: RuntimeConfig): Generator<string> {
         yield `kafkaSaslPassword is not set, and ${mechanism} needs it (KAFNUS_KAFKA_SASL_PASSWORD or KAFNUS_KAFKA_SASL_PASSWORD_FILE)`;
       }
     }
+    if (mechanism === 'OAUTHBEARER') yield* oauth(config);
   } else if (config.kafkaSaslUsername !== '' || config.kafkaSaslPassword !== '') {
     yield `kafkaSecurityProtocol is ${protocol}, which would leave the SASL user and password unused: set sasl_ssl or sasl_plaintext (KAFNUS_KAFKA_SECURITY_PROTOCOL), or remove them`;
   }
-  const files = ['kafkaSslCa', 'kafkaSslCertificate', 'kafkaSslKey'] as const;
+  if (mechanism !== 'OAUTHBEARER' && oauthSettings.some((key) => config[key] !== '')) {
+    yield `kafkaSaslMechanism is ${mechanism === '' ? 'not set' : mechanism}, which would leave the KAFNUS_KAFKA_OAUTH_... settings unused: set OAUTHBEARER (KAFNUS_KAFKA_SASL_MECHANISM), or remove them`;
+  }
+  const files = ['kafkaSslCa', 'kafkaSslCertificate', 'kafkaSslKey', 'kafkaOauthCa'] as const;
   for (const key of files) {
     const value = config[key];
     if (value === '') continue;
-    if (!protocol.endsWith('ssl')) {
+    if (key !== 'kafkaOauthCa' && !protocol.endsWith('ssl')) {
       yield `kafkaSecurityProtocol is ${protocol}, which would leave ${key} unused: set ssl or sasl_ssl (KAFNUS_KAFKA_SECURITY_PROTOCOL), or remove it`;
     } else if (!isPem(value) && !readable(value)) {
       // A key that was pasted without its first line would be taken for a path: it is not shown.
@@ -39,6 +44,54 @@ function* security(config: RuntimeConfig): Generator<string> {
   if ((config.kafkaSslCertificate === '') !== (config.kafkaSslKey === '')) {
     yield 'kafkaSslCertificate and kafkaSslKey belong together: set both or none';
   }
+  if (protocol.endsWith('ssl')) yield* clientCertificate(config);
+}
+
+/** What brokers would refuse without telling why. Whether the two can be read at all is the Kafka client's to say. */
+function* clientCertificate(config: RuntimeConfig): Generator<string> {
+  const pair = readPair(config);
+  if (pair === undefined) return;
+  const { certificate, key } = pair;
+  if (!certificate.checkPrivateKey(key)) {
+    yield 'kafkaSslKey is not the key of kafkaSslCertificate: give the two that were issued together (KAFNUS_KAFKA_SSL_KEY, KAFNUS_KAFKA_SSL_CERTIFICATE)';
+  }
+  if (Date.parse(certificate.validTo) < Date.now()) {
+    yield `kafkaSslCertificate (${shown(certificate.subject)}) has expired on ${certificate.validTo}: brokers refuse it`;
+  }
+}
+
+function readPair(
+  config: RuntimeConfig,
+): { readonly certificate: X509Certificate; readonly key: ReturnType<typeof createPrivateKey> } | undefined {
+  const text = (value: string): string => (isPem(value) ? value : readFileSync(value, 'utf8'));
+  try {
+    const passphrase = config.kafkaSslKeyPassword;
+    return {
+      certificate: new X509Certificate(text(config.kafkaSslCertificate)),
+      key: createPrivateKey({ key: text(config.kafkaSslKey), ...(passphrase === '' ? {} : { passphrase }) }),
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+const oauthSettings = [
+  'kafkaOauthTokenUrl',
+  'kafkaOauthClientId',
+  'kafkaOauthClientSecret',
+  'kafkaOauthScope',
+  'kafkaOauthCa',
+] as const;
+
+function* oauth(config: RuntimeConfig): Generator<string> {
+  if (config.kafkaOauthTokenUrl === '')
+    yield 'kafkaOauthTokenUrl is not set, and OAUTHBEARER needs it (KAFNUS_KAFKA_OAUTH_TOKEN_URL)';
+  if (config.kafkaOauthClientId === '')
+    yield 'kafkaOauthClientId is not set, and OAUTHBEARER needs it (KAFNUS_KAFKA_OAUTH_CLIENT_ID)';
+  if (config.kafkaOauthClientSecret === '')
+    yield 'kafkaOauthClientSecret is not set, and OAUTHBEARER needs it (KAFNUS_KAFKA_OAUTH_CLIENT_SECRET or KAFNUS_KAFKA_OAUTH_CLIENT_SECRET_FILE)';
+  if (config.kafkaSaslUsername !== '' || config.kafkaSaslPassword !== '')
+    yield 'kafkaSaslMechanism is OAUTHBEARER, which would leave the SASL user and password unused: remove them, or set another mechanism (KAFNUS_KAFKA_SASL_MECHANISM)';
 }
 
 /** Whether the value is the PEM text itself and not a path. */

@@ -33,6 +33,12 @@ const isInteger = (value: unknown, low: number, high: number): boolean =>
   typeof value === 'number' && Number.isInteger(value) && value >= low && value <= high;
 const isText = (value: unknown, pattern: RegExp): boolean => typeof value === 'string' && pattern.test(value);
 
+function isHttpUrl(value: unknown): boolean {
+  if (typeof value !== 'string' || !URL.canParse(value)) return false;
+  const { protocol, username, password } = new URL(value);
+  return /^https?:$/.test(protocol) && username === '' && password === '';
+}
+
 const words: Readonly<Record<string, boolean>> = {
   true: true,
   false: false,
@@ -139,6 +145,12 @@ const formats: Readonly<Record<string, Format>> = {
     allowed: '1 to 200 letters, digits, dots, dashes and underscores',
     fromText: (text) => text.trim(),
     check: (value) => isText(value, /^[A-Za-z0-9._-]{1,200}$/),
+  },
+  /** Without credentials in it: they have settings of their own, which are never shown. */
+  httpUrl: {
+    allowed: 'an address such as https://host/path, without a user or password in it',
+    fromText: (text) => text.trim(),
+    check: (value) => value === '' || isHttpUrl(value),
   },
   /** What an HTTP header can carry (RFC 6750, section 2.1, is narrower; people use more). */
   token: {

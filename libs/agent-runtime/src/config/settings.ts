@@ -20,6 +20,11 @@ export interface RuntimeConfig {
   readonly kafkaSaslMechanism: SaslMechanism;
   readonly kafkaSaslUsername: string;
   readonly kafkaSaslPassword: string;
+  readonly kafkaOauthTokenUrl: string;
+  readonly kafkaOauthClientId: string;
+  readonly kafkaOauthClientSecret: string;
+  readonly kafkaOauthScope: string;
+  readonly kafkaOauthCa: string;
   readonly kafkaSslCa: string;
   readonly kafkaSslCertificate: string;
   readonly kafkaSslKey: string;
@@ -77,6 +82,37 @@ export function runtimeSettings(
       default: '',
       env: 'KAFNUS_KAFKA_SASL_PASSWORD',
       sensitive: true,
+    },
+    kafkaOauthTokenUrl: {
+      doc: 'OAUTHBEARER: the token endpoint of the identity provider, https://... A new token is fetched before the last one expires.',
+      format: 'httpUrl',
+      default: '',
+      env: 'KAFNUS_KAFKA_OAUTH_TOKEN_URL',
+    },
+    kafkaOauthClientId: {
+      doc: 'OAUTHBEARER: client id.',
+      format: 'String',
+      default: '',
+      env: 'KAFNUS_KAFKA_OAUTH_CLIENT_ID',
+    },
+    kafkaOauthClientSecret: {
+      doc: 'OAUTHBEARER: client secret.',
+      format: 'String',
+      default: '',
+      env: 'KAFNUS_KAFKA_OAUTH_CLIENT_SECRET',
+      sensitive: true,
+    },
+    kafkaOauthScope: {
+      doc: 'OAUTHBEARER: scope to ask for, if the identity provider wants one.',
+      format: 'String',
+      default: '',
+      env: 'KAFNUS_KAFKA_OAUTH_SCOPE',
+    },
+    kafkaOauthCa: {
+      doc: "Certificates to trust at the token endpoint: a path, or PEM text. Empty: the system's.",
+      format: 'String',
+      default: '',
+      env: 'KAFNUS_KAFKA_OAUTH_CA',
     },
     kafkaSslCa: {
       doc: "Certificates to trust: a path, or PEM text (-----BEGIN ...). Empty: the system's.",

@@ -47,10 +47,23 @@ function checked(kind: 'consumer' | 'producer', given: Properties): Properties {
   return given;
 }
 
-/** A file's path, or the PEM text itself. */
-function pemOrFile(name: 'ca' | 'certificate' | 'key', value: string): Readonly<Record<string, string>> {
+/** A file's path, or the PEM text itself. @param name what stands before `.pem` and `.location` */
+function pemOrFile(name: string, value: string): Readonly<Record<string, string>> {
   if (value === '') return {};
-  return value.startsWith('-----BEGIN') ? { [`ssl.${name}.pem`]: value } : { [`ssl.${name}.location`]: value };
+  return value.startsWith('-----BEGIN') ? { [`${name}.pem`]: value } : { [`${name}.location`]: value };
+}
+
+/** Client credentials (RFC 6749, section 4.4): the client fetches tokens by itself, and each before the last one expires. */
+function oauth(config: RuntimeConfig): Readonly<Record<string, string>> {
+  if (config.kafkaSaslMechanism !== 'OAUTHBEARER') return {};
+  return {
+    'sasl.oauthbearer.method': 'oidc',
+    'sasl.oauthbearer.token.endpoint.url': config.kafkaOauthTokenUrl,
+    'sasl.oauthbearer.client.id': config.kafkaOauthClientId,
+    'sasl.oauthbearer.client.secret': config.kafkaOauthClientSecret,
+    ...(config.kafkaOauthScope === '' ? {} : { 'sasl.oauthbearer.scope': config.kafkaOauthScope }),
+    ...pemOrFile('https.ca', config.kafkaOauthCa),
+  };
 }
 
 function common(config: RuntimeConfig, agent: string): Properties {
@@ -69,9 +82,10 @@ export function connectionProperties(
     ...(config.kafkaSaslMechanism === '' ? {} : { 'sasl.mechanism': config.kafkaSaslMechanism }),
     ...(config.kafkaSaslUsername === '' ? {} : { 'sasl.username': config.kafkaSaslUsername }),
     ...(config.kafkaSaslPassword === '' ? {} : { 'sasl.password': config.kafkaSaslPassword }),
-    ...pemOrFile('ca', config.kafkaSslCa),
-    ...pemOrFile('certificate', config.kafkaSslCertificate),
-    ...pemOrFile('key', config.kafkaSslKey),
+    ...oauth(config),
+    ...pemOrFile('ssl.ca', config.kafkaSslCa),
+    ...pemOrFile('ssl.certificate', config.kafkaSslCertificate),
+    ...pemOrFile('ssl.key', config.kafkaSslKey),
     ...(config.kafkaSslKeyPassword === '' ? {} : { 'ssl.key.password': config.kafkaSslKeyPassword }),
     'socket.keepalive.enable': true,
     // A transaction is a chain of small requests: Nagle's algorithm makes each wait for a delayed acknowledgement (40 ms).

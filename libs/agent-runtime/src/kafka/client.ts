@@ -99,10 +99,18 @@ export interface KafkaProducer extends Client {
   abortTransaction(timeoutMs: number, callback: Callback): void;
 }
 
+export interface PartitionDescription {
+  readonly partition: number;
+  /** null or without a place in the cluster when the partition is offline. */
+  readonly leader?: { readonly id: number } | null;
+  readonly replicas?: readonly unknown[];
+  readonly isr?: readonly unknown[];
+}
+
 export interface TopicDescription {
   readonly name: string;
   readonly error?: KafkaError;
-  readonly partitions: readonly { readonly partition: number }[];
+  readonly partitions: readonly PartitionDescription[];
   /** Present when the cluster tells them: codes of AclOperation. */
   readonly authorizedOperations?: readonly number[];
 }

@@ -66,12 +66,15 @@ export const assignPartitions = code('ERR__ASSIGN_PARTITIONS');
 export const fatal = code('ERR__FATAL');
 export const rebalancing = code('ERR_REBALANCE_IN_PROGRESS');
 export const allBrokersDown = code('ERR__ALL_BROKERS_DOWN');
+export const topicForbidden = code('ERR_TOPIC_AUTHORIZATION_FAILED');
+export const groupForbidden = code('ERR_GROUP_AUTHORIZATION_FAILED');
 export const unknownTopic: ReadonlySet<number> = codesOf([
   'ERR_UNKNOWN_TOPIC_OR_PART',
   'ERR__UNKNOWN_TOPIC',
   'ERR__UNKNOWN_PARTITION',
 ]);
 export const topicExists = code('ERR_TOPIC_ALREADY_EXISTS');
+export const clusterForbidden = code('ERR_CLUSTER_AUTHORIZATION_FAILED');
 
 /** Reads the error classes off whatever the client threw; some of its errors are plain objects. */
 export function asKafkaError(thrown: unknown): KafkaError {
@@ -98,5 +101,8 @@ export function eventError(event: Error): KafkaError {
 export const isFenced = (error: KafkaError): boolean => fencing.has(error.code);
 export const hasEnded = (error: KafkaError): boolean => ended.has(error.code);
 export const isRefusal = (error: KafkaError): boolean => refusals.has(error.code);
+/** A right on a topic is missing, or the one to create topics. */
+export const isUnauthorised = (error: KafkaError): boolean =>
+  error.code === topicForbidden || error.code === clusterForbidden;
 export const isPurge = (error: KafkaError): boolean => purges.has(error.code);
 export const isHopeless = (error: KafkaError): boolean => hopeless.has(error.code);

@@ -58,6 +58,7 @@ import {
   assignPartitions,
   eventError,
   fatal,
+  groupForbidden,
   hasEnded,
   isFenced,
   isHopeless,
@@ -67,8 +68,10 @@ import {
   rebalancing,
   timedOut,
   tooLarge,
+  topicForbidden,
   unknownTopic,
 } from './errors.js';
+import { loginProblem, type ClientLogEntry } from './login-problem.js';
 import { restorePartition } from './restore.js';
 import { Topics } from './topics.js';
 
@@ -81,7 +84,11 @@ export interface SessionListener {
   clusterAway(error: Error): void;
   /** A step of a commit is repeated. */
   commitRetry(error: Error): void;
-  clientLog(entry: { readonly severity: number; readonly fac: string; readonly message: string }): void;
+  clientLog(entry: ClientLog): void;
+}
+
+interface ClientLog extends ClientLogEntry {
+  readonly severity: number;
 }
 
 /** How long a consume call waits for its first record: bounds the time in which a rebalance is answered. */
@@ -252,8 +259,11 @@ export class KafkaSession implements Session {
 
   #consumeFailed(error: KafkaError): void {
     // The group has taken our partitions away because we were too slow: the revocation follows as an event of its own.
+    const { config, inputTopic, listener } = this.#options;
     if (error.code === fatal) this.#emit({ kind: 'failed', error });
-    else this.#options.listener.brokerProblem(error);
+    else if (error.code === topicForbidden) listener.clusterAway(missingRight('topic', inputTopic));
+    else if (error.code === groupForbidden) listener.brokerProblem(missingRight('group', config.groupId));
+    else listener.brokerProblem(error);
   }
 
   async #quiesce(): Promise<void> {
@@ -693,6 +703,13 @@ export class KafkaSession implements Session {
     return this.#admin;
   }
 
+  #clientLog(entry: ClientLog): void {
+    const { config, listener } = this.#options;
+    const problem = loginProblem(entry, config, !this.#open);
+    listener.clientLog(problem === undefined ? entry : { ...entry, message: `${problem} (${entry.message})` });
+    if (problem !== undefined && !this.#closing) listener.clusterAway(new Error(problem));
+  }
+
   #createConsumer(): KafkaConsumer {
     const { config, agent, listener } = this.#options;
     const consumer = new kafka.KafkaConsumer(
@@ -710,7 +727,7 @@ export class KafkaSession implements Session {
       else listener.brokerProblem(error);
     });
     consumer.on('partition.eof', (end: TopicPartition & { readonly offset: number }) => this.#ends.push(end));
-    consumer.on('event.log', (entry: { severity: number; fac: string; message: string }) => listener.clientLog(entry));
+    consumer.on('event.log', (entry: ClientLog) => this.#clientLog(entry));
     return consumer;
   }
 
@@ -722,7 +739,7 @@ export class KafkaSession implements Session {
       if (error.code === allBrokersDown) listener.clusterAway(error);
       else listener.brokerProblem(error);
     });
-    producer.on('event.log', (entry: { severity: number; fac: string; message: string }) => listener.clientLog(entry));
+    producer.on('event.log', (entry: ClientLog) => this.#clientLog(entry));
     producer.on('delivery-report', (error: KafkaError | null, report: { topic: string }) => {
       if (producer !== this.#producer || !error || isPurge(error)) return;
       this.#refused.set(report.topic, error);
@@ -774,6 +791,11 @@ export class KafkaSession implements Session {
       }
     }
   }
+}
+
+/** The client does not say which one it was: a consumer reads one topic, in one group. */
+function missingRight(resource: 'topic' | 'group', name: string): Error {
+  return new Error(`not authorised to read ${resource} ${name}: grant Read on it`);
 }
 
 function named(operation: string, error: KafkaError): KafkaError {

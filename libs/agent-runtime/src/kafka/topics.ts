@@ -17,7 +17,7 @@ import {
   type KafkaProducer,
   type TopicDescription,
 } from './client.js';
-import { asKafkaError, isRefusal, topicExists, unknownTopic } from './errors.js';
+import { asKafkaError, isRefusal, isUnauthorised, topicExists, unknownTopic } from './errors.js';
 
 /** How long a lookup is trusted. A topic that gained partitions is noticed after this, as with Java's metadata.max.age.ms. */
 const freshMs = 300_000;
@@ -25,10 +25,9 @@ const freshMs = 300_000;
 const refusalMs = 30_000;
 const requestTimeoutMs = 10_000;
 
-const writeOperations: ReadonlySet<number> = new Set([
-  kafka.AclOperationTypes['WRITE'] ?? 4,
-  kafka.AclOperationTypes['ALL'] ?? 2,
-]);
+const all = kafka.AclOperationTypes['ALL'] ?? 2;
+const readOperations: ReadonlySet<number> = new Set([kafka.AclOperationTypes['READ'] ?? 3, all]);
+const writeOperations: ReadonlySet<number> = new Set([kafka.AclOperationTypes['WRITE'] ?? 4, all]);
 
 interface Known {
   readonly state: TopicState;
@@ -95,16 +94,24 @@ export class Topics {
       return { kind: 'unavailable', error: new Error(`topic ${name} was created, but is not visible yet`) };
     } catch (thrown) {
       const error = asKafkaError(thrown);
-      const named = new Error(`topic ${name}: ${error.message}`);
+      const named = new Error(isUnauthorised(error) ? error.message : `topic ${name}: ${error.message}`);
       if (isRefusal(error)) return this.#remember(name, { kind: 'unwritable', error: named });
       return { kind: 'unavailable', error: named };
     }
   }
 
-  /** Partitions of a topic; null when it does not exist. @throws KafkaError */
+  /**
+   * Partitions of a topic that is read; null when it does not exist.
+   * @throws Error; when a right is missing it is one that says so and has no code: the right may come, so it is worth asking again
+   */
   async partitionCount(name: string): Promise<number | null> {
-    const description = await this.#lookup(name);
-    return description ? description.partitions.length : null;
+    const missing = new Error(`not authorised to read topic ${name}: grant Read on it`);
+    const description = await this.#lookup(name).catch((thrown: unknown) => {
+      throw isUnauthorised(asKafkaError(thrown)) ? missing : thrown;
+    });
+    if (!description) return null;
+    if (!isAllowed(description, readOperations)) throw missing;
+    return description.partitions.length;
   }
 
   #remember(name: string, state: TopicState): TopicState {
@@ -113,11 +120,11 @@ export class Topics {
   }
 
   async #describe(name: string): Promise<TopicState | undefined> {
-    const description = await this.#lookup(name);
+    const description = await this.#lookup(name).catch((thrown: unknown) => {
+      throw explained(thrown, `not authorised to write to topic ${name}: grant Write on it`);
+    });
     if (!description) return undefined;
-    const operations = description.authorizedOperations;
-    // A cluster without an authorizer, or one too old to tell, gives none: then the write itself will show.
-    if (operations && operations.length > 0 && !operations.some((operation) => writeOperations.has(operation))) {
+    if (!isAllowed(description, writeOperations)) {
       return { kind: 'unwritable', error: new Error(`not authorised to write to topic ${name}: grant Write on it`) };
     }
     return { kind: 'writable', partitions: description.partitions.length };
@@ -162,7 +169,20 @@ export class Topics {
       this.#onCreated(name);
     } catch (thrown) {
       // Another agent was faster.
-      if (asKafkaError(thrown).code !== topicExists) throw thrown;
+      if (asKafkaError(thrown).code === topicExists) return;
+      throw explained(thrown, `not authorised to create topic ${name}: grant Create on it, or create it beforehand`);
     }
   }
+}
+
+/** A cluster without an authorizer, or one too old to tell, gives no operations: then the request itself will show. */
+function isAllowed({ authorizedOperations }: TopicDescription, wanted: ReadonlySet<number>): boolean {
+  if (authorizedOperations === undefined || authorizedOperations.length === 0) return true;
+  return authorizedOperations.some((operation) => wanted.has(operation));
+}
+
+/** Brokers say "Authorization failed." and neither what for nor which right would do. */
+function explained(thrown: unknown, missing: string): unknown {
+  const error = asKafkaError(thrown);
+  return isUnauthorised(error) ? Object.assign(new Error(missing), { code: error.code }) : thrown;
 }
