@@ -118,6 +118,8 @@ export interface Agent<C> {
   readonly name: string;
   /** Set when the agent keeps state: names its changelog topic, `<group>-<store>-changelog`. */
   readonly store?: string;
+  /** Set when the input holds the dead letters of others, which are kept longer than raw records. */
+  readonly readsDeadLetters?: boolean;
   /** The keys that only this service has, as a convict schema (plain data); the runtime adds its own. */
   readonly settings: SettingsSchema;
   /** @throws Error when the values do not fit together; the message names the key. It is called once, at the start. */

@@ -24,4 +24,8 @@ export { KafkaSession, type KafkaSessionOptions, type SessionListener } from './
 export { connectionProperties, losslessProducer } from './kafka/client-config.js';
 export { asKafkaError } from './kafka/errors.js';
 export { call, kafka, type KafkaError } from './kafka/client.js';
+export { topicsOptions, topicsSummary } from './topics/command.js';
+export { topicSettings, type AgentTopics } from './topics/plan.js';
+export { topicsJson, topicsText } from './topics/report.js';
+export { runTopics, topicActions, type TopicAction } from './topics/run.js';
 export { version } from './version.js';

@@ -5,6 +5,8 @@
  *     1  a failure that a new process may cure; the last log line says what it was. By SIGKILL, when a call of the Kafka client
  *        hangs in its own thread
  *     2  the configuration is wrong
+ *
+ * `topics plan|apply|check` as the first arguments looks after the agent's topics instead: see topics/command.ts.
  */
 import { fileURLToPath } from 'node:url';
 import type { Agent } from './agent.js';
@@ -17,6 +19,7 @@ import { changelogTopic } from './state/changelog.js';
 import type { AgentStatus } from './status.js';
 import { AgentLoop } from './run.js';
 import { Telemetry } from './telemetry.js';
+import { topicsCommand } from './topics/command.js';
 import { startTracing, type Tracing } from './tracing.js';
 import { version } from './version.js';
 
@@ -29,6 +32,15 @@ const watchdogMs = 1000;
  */
 export async function start<C>(agent: Agent<C>, script: string): Promise<void> {
   const argv = process.argv.slice(2);
+  if (argv[0] === 'topics') {
+    const code = await topicsCommand(agent, argv.slice(1), version, {
+      env: process.env,
+      stdout: (text) => process.stdout.write(text),
+      stderr: (text) => process.stderr.write(text),
+    });
+    // With the Kafka client loaded, Node's own clean-up at the end of a process sometimes spins for good.
+    process.exit(code);
+  }
   const outcome = load(agent, argv);
   if (outcome.kind !== 'run') {
     process.stdout.write(`${outcome.text}\n`);
@@ -226,7 +238,9 @@ function watchdog(
 
 function readiness(loop: AgentLoop): { ready: boolean; reason: string } {
   const { state } = loop.lifecycle;
-  if (state !== 'running') return { ready: false, reason: `the agent is ${state}` };
+  if (state !== 'running') {
+    return { ready: false, reason: `the agent is ${state}${loop.problem === null ? '' : `: ${loop.problem}`}` };
+  }
   if (loop.problem !== null) return { ready: false, reason: loop.problem };
   if (!loop.joined) return { ready: false, reason: 'the consumer group has not answered yet' };
   const restoring = loop.partitions().filter((partition) => partition.state === 'restoring');

@@ -14,7 +14,7 @@ describe('the changelog', () => {
     expect(changelogSpec(12, 3)).toEqual({
       partitions: 12,
       replicationFactor: 3,
-      config: { 'cleanup.policy': 'compact' },
+      config: { 'cleanup.policy': 'compact', 'segment.bytes': '104857600' },
     });
   });
 

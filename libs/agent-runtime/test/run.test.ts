@@ -189,7 +189,7 @@ describe('without faults', () => {
     expect(rig.cluster.topicSpec(changelog)).toEqual({
       partitions: 3,
       replicationFactor: 1,
-      config: { 'cleanup.policy': 'compact' },
+      config: { 'cleanup.policy': 'compact', 'segment.bytes': '104857600' },
     });
   });
 });

@@ -10,6 +10,7 @@ import { settings, type Config } from './config.js';
  */
 export const agent: Agent<Config> = {
   name: 'errors',
+  readsDeadLetters: true,
   settings,
   configure(config) {
     const names = topicNames(namingOptions('errors', config));

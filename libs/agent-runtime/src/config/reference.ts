@@ -49,6 +49,8 @@ export function helpText(agentName: string, schema: SettingsSchema): string {
     '      Path of the configuration file.',
     '  --help, --version',
     '',
+    "'topics plan', 'topics apply' and 'topics check' before all settings look after the agent's topics: 'topics --help'.",
+    '',
     ...settings,
     '',
   ].join('\n');

@@ -12,9 +12,13 @@ export function changelogTopic(groupId: string, store: string): string {
   return `${groupId}-${store}-changelog`;
 }
 
+/** The newest segment is never compacted: with Kafka's 1 GiB a restore would read millions of entries for nothing. */
+export const changelogSegmentBytes = 100 << 20;
+
 /** How the changelog of an input with so many partitions is created. */
 export function changelogSpec(partitions: number, replicationFactor: number): TopicSpec {
-  return { partitions, replicationFactor, config: { 'cleanup.policy': 'compact' } };
+  const config = { 'cleanup.policy': 'compact', 'segment.bytes': String(changelogSegmentBytes) };
+  return { partitions, replicationFactor, config };
 }
 
 /** What to do about a changelog that does not fit its input. */
