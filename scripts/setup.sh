@@ -1,7 +1,7 @@
 #!/bin/sh
 # Prepares a clone, and repairs one: packages and the native Kafka client; with the argument `kafka` what a local Apache
-# Kafka needs, with `postgis` a PostgreSQL with PostGIS, with `pnpm` only the package manager. What is in place is left
-# alone. Run it through make, which knows when.
+# Kafka needs, with `postgis` a PostgreSQL with PostGIS, with `chromium` a browser, with `prometheus` a Prometheus, with `pnpm`
+# only the package manager. What is in place is left alone. Run it through make, which knows when.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -106,6 +106,40 @@ setup_postgis() {
   fi
   debian_packages "postgresql-$server" "postgresql-$server-postgis-3" ||
     die 'without PostgreSQL and PostGIS there is no database to test against'
+}
+
+# --- Chromium ----------------------------------------------------------------------------------------------------------
+
+# The browser in which the status page is tested.
+setup_chromium() {
+  for browser in chromium google-chrome; do
+    if [ -x "/usr/bin/$browser" ]; then return 0; fi
+  done
+  command -v apt-get >/dev/null || die 'the status page is tested in Chromium: please install it as /usr/bin/chromium'
+  debian_packages chromium || die 'without Chromium the status page is not tested (where there is no such package: Google Chrome does as well)'
+}
+
+# --- Prometheus --------------------------------------------------------------------------------------------------------
+
+# Debian's package is unpacked and not installed: the tests need its two programs only, installing would start a service, and
+# this needs no rights.
+setup_prometheus() {
+  if command -v prometheus >/dev/null && command -v promtool >/dev/null; then return 0; fi
+  unpacked=.cache/prometheus
+  [ ! -x "$unpacked/usr/bin/promtool" ] || return 0
+  command -v apt-get >/dev/null || die 'the tests of dashboards and alerts need prometheus and promtool: please install them'
+  say 'Prometheus into .cache (20 MB)'
+  rm -rf "$unpacked.new"
+  mkdir -p "$unpacked.new"
+  download_prometheus || { may_install && apt_get update && download_prometheus; } || # a new machine may have no lists yet
+    die 'apt-get could not download the package prometheus: please install prometheus and promtool'
+  dpkg-deb -x "$unpacked.new"/prometheus_*.deb "$unpacked.new"
+  rm -rf "$unpacked.new"/prometheus_*.deb "$unpacked"
+  mv "$unpacked.new" "$unpacked"
+}
+
+download_prometheus() {
+  (cd "$unpacked.new" && apt-get -qq download prometheus) >/dev/null 2>&1
 }
 
 # --- The native Kafka client -----------------------------------------------------------------------------------------
@@ -237,6 +271,8 @@ setup_packages() {
 case ${1:-} in
   kafka) setup_kafka ;;
   postgis) setup_postgis ;;
+  chromium) setup_chromium ;;
+  prometheus) setup_prometheus ;;
   pnpm)
     check_node
     setup_pnpm
@@ -248,5 +284,5 @@ case ${1:-} in
     setup_client
     say 'done'
     ;;
-  *) die "unknown argument '$1': none, kafka, postgis or pnpm" ;;
+  *) die "unknown argument '$1': none, kafka, postgis, chromium, prometheus or pnpm" ;;
 esac

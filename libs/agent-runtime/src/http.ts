@@ -1,6 +1,7 @@
 /**
- * Health, metrics and the log level over HTTP (SPEC 11). It answers in JSON (metrics in Prometheus text), shows no stack
- * traces, and takes one kind of change, `PUT /loglevel`: for that an admin token is needed, or a loopback address.
+ * Health, metrics, a status page and the log level over HTTP (SPEC 11). It answers in JSON (metrics in Prometheus text,
+ * the page in HTML), shows no stack traces, and takes one kind of change, `PUT /loglevel`: for that an admin token is
+ * needed, or a loopback address.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
@@ -10,7 +11,10 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { logLevels } from './config.js';
 import type { LogLevel } from './config.js';
 import { messageOf } from './error-text.js';
-import type { AgentStatus } from './status.js';
+import { Activity, sampleSeconds } from './page/activity.js';
+import type { ActivitySample } from './page/activity.js';
+import { pageHeaders, statusPage } from './page/status-page.js';
+import type { AgentStatus, StatusReport } from './status.js';
 import type { Telemetry } from './telemetry.js';
 
 export interface HttpOptions {
@@ -18,7 +22,7 @@ export interface HttpOptions {
   /** @returns the reason in words also when it is ready */
   readonly ready: () => { readonly ready: boolean; readonly reason: string };
   readonly live: () => { readonly live: boolean; readonly reason: string };
-  readonly telemetry: Pick<Telemetry, 'scrape' | 'setLevel' | 'logger'>;
+  readonly telemetry: Pick<Telemetry, 'scrape' | 'setLevel' | 'logger' | 'outputs' | 'lastRejects'>;
   /** With secrets masked. */
   readonly printableConfig: object;
   /** Empty: none. */
@@ -36,6 +40,8 @@ export interface HttpServer {
 }
 
 const ROUTES = [
+  'GET /',
+  'GET /status.json',
   'GET /live',
   'GET /ready',
   'GET /health',
@@ -67,6 +73,15 @@ export function createHttp(options: HttpOptions): HttpServer {
   });
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'no such route', routes: ROUTES }));
 
+  const activity = new Activity();
+  const sampling = setInterval(() => activity.sample(sampleOf(options)), sampleSeconds * 1000);
+  sampling.unref();
+  app.addHook('onClose', () => clearInterval(sampling));
+
+  app.get('/', (_request, reply) => reply.headers(pageHeaders).send(statusPage(reportOf(options, activity))));
+  app.get('/status.json', (_request, reply) =>
+    reply.header('cache-control', 'no-store').send(reportOf(options, activity)),
+  );
   app.get('/live', (_request, reply) => {
     const answer = live();
     return reply.code(answer.live ? 200 : 503).send(answer);
@@ -120,6 +135,26 @@ export function createHttp(options: HttpOptions): HttpServer {
       return { address, port };
     },
     close: () => app.close(),
+  };
+}
+
+function sampleOf({ status, telemetry }: HttpOptions): ActivitySample {
+  const { ledger, lag } = status();
+  const rejected = Object.values(ledger.rejected).reduce((sum, count) => sum + count, 0);
+  return { read: ledger.read, outputs: telemetry.outputs, rejected, lag };
+}
+
+function reportOf({ status, ready, live, telemetry }: HttpOptions, activity: Activity): StatusReport {
+  const { ledger, ...rest } = status();
+  const { read, emitted, skipped, rejected } = ledger;
+  return {
+    time: new Date().toISOString(),
+    ...rest,
+    ready: ready(),
+    live: live(),
+    ledger: { read, emitted, skipped, rejected },
+    activity: activity.recent(),
+    rejects: telemetry.lastRejects,
   };
 }
 

@@ -103,6 +103,12 @@ const definitions = {
     help: 'Times the producer was made anew: it was fenced, or the outcome of a transaction is unknown.',
     labels: ['cause'],
   },
+  fenced: {
+    name: 'kafnus_fenced_total',
+    type: 'counter',
+    help: 'Times another process took the transactional id of this one over.',
+    labels: [],
+  },
   brokerProblems: {
     name: 'kafnus_broker_problems_total',
     type: 'counter',
@@ -145,6 +151,18 @@ const definitions = {
     type: 'gauge',
     help: 'Time that the last restore of the state of the partition took.',
     labels: ['partition'],
+  },
+  restoringPartitions: {
+    name: 'kafnus_restoring_partitions',
+    type: 'gauge',
+    help: 'Partitions assigned whose offsets and state are being read: nothing of them is processed yet.',
+    labels: [],
+  },
+  restoreRemaining: {
+    name: 'kafnus_restore_remaining_records',
+    type: 'gauge',
+    help: 'Records of the changelog that the running restores have still to read.',
+    labels: [],
   },
   assignedPartitions: {
     name: 'kafnus_assigned_partitions',

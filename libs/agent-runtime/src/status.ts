@@ -48,3 +48,44 @@ export interface AgentStatus {
   readonly stateEntries: number | null;
   readonly ledger: LedgerTotals & { readonly tenants: Readonly<Record<string, LedgerTotals>> };
 }
+
+/** A record that was refused, by its place and not by its content: whoever may read the topic finds it there. */
+export interface RecentReject {
+  /** When its transaction was committed. */
+  readonly time: string;
+  readonly tenant: string;
+  /** The code of the first rejection: that under which the ledger counts it. */
+  readonly reason: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/**
+ * What the last minutes were like: each list holds one value for each sample, oldest first, and all have the same length.
+ * Rates are averages since the sample before.
+ */
+export interface RecentActivity {
+  /** Seconds from a sample to the next. */
+  readonly everySeconds: number;
+  /** The most samples that are kept. */
+  readonly capacity: number;
+  readonly readPerSecond: readonly number[];
+  /** Records written to output topics, per second. */
+  readonly outputsPerSecond: readonly number[];
+  readonly rejectedPerSecond: readonly number[];
+  readonly lag: readonly number[];
+}
+
+/** The answer of `GET /status.json`: what the status page shows. */
+export interface StatusReport extends Omit<AgentStatus, 'ledger'> {
+  /** The agent's clock: ages are told by it, and not by the reader's. */
+  readonly time: string;
+  readonly ready: { readonly ready: boolean; readonly reason: string };
+  readonly live: { readonly live: boolean; readonly reason: string };
+  /** Without the tenants, of which there may be many: `GET /health` has them. */
+  readonly ledger: LedgerTotals;
+  readonly activity: RecentActivity;
+  /** The last ones, newest first. */
+  readonly rejects: readonly RecentReject[];
+}

@@ -16,9 +16,10 @@ import { codeOf, messageOf } from './error-text.js';
 import type { LedgerBatch } from './ledger.js';
 import { createMetrics } from './metrics.js';
 import type { Metrics } from './metrics.js';
+import { RecentRejects } from './page/recent-rejects.js';
 import { RateLimit } from './rate-limit.js';
 import type { TopicPartition } from './session.js';
-import type { AgentStatus } from './status.js';
+import type { AgentStatus, RecentReject } from './status.js';
 import { TenantLabels } from './tenant-labels.js';
 
 export { metricsReference } from './metrics.js';
@@ -81,6 +82,8 @@ export class Telemetry {
   readonly #repeats: RateLimit;
   /** Timestamp of the last committed record, by `topic/partition`. */
   readonly #eventTimes = new Map<string, number>();
+  readonly #rejects = new RecentRejects();
+  #outputs = 0;
   #source: StatusSource | undefined;
   #brokerProblem: { readonly since: number; count: number } | undefined;
 
@@ -102,6 +105,16 @@ export class Telemetry {
     this.metrics = options.registry ?? new Registry();
     this.#metrics = createMetrics(this.metrics, agent, options.processMetrics ?? true);
     this.#metrics.buildInfo.set({ version }, 1);
+  }
+
+  /** Records written to output topics by committed transactions. */
+  get outputs(): number {
+    return this.#outputs;
+  }
+
+  /** The last rejects of committed transactions, newest first. */
+  get lastRejects(): readonly RecentReject[] {
+    return this.#rejects.newestFirst();
   }
 
   /** Gives the gauges their source. Before this they are not told. */
@@ -149,7 +162,9 @@ export class Telemetry {
     metrics.transactionDuration.observe(commit.durationMs / 1000);
     metrics.batchDuration.observe(commit.batchMs / 1000);
     if (batch.unkeyed > 0) metrics.unkeyedRecords.inc(batch.unkeyed);
+    let rejected = 0;
     for (const [name, counts] of batch.tenants) {
+      this.#outputs += counts.outputs;
       const tenant = this.#tenants.labelOf(name);
       metrics.recordsRead.inc({ tenant }, counts.read);
       // A tenant has its series from its first record on: rate() misses what a series is born with.
@@ -157,19 +172,24 @@ export class Telemetry {
       metrics.outputs.inc({ tenant }, counts.outputs);
       metrics.deadLetters.inc({ tenant }, counts.deadLetters);
       for (const [reason, count] of counts.skipped) metrics.recordsSkipped.inc({ tenant, reason }, count);
-      for (const [reason, count] of counts.rejected) metrics.recordsRejected.inc({ tenant, reason }, count);
+      for (const [reason, count] of counts.rejected) {
+        rejected += count;
+        metrics.recordsRejected.inc({ tenant, reason }, count);
+      }
       for (const [reason, count] of counts.partsSkipped) metrics.partsSkipped.inc({ reason }, count);
       for (const [code, count] of counts.reports) metrics.reports.inc({ tenant, code }, count);
     }
     for (const { topic, partition, timestamp } of batch.partitions) {
       this.#eventTimes.set(`${topic}/${partition}`, timestamp);
     }
+    this.#rejects.committed(rejected, this.#now());
     if (this.logger.isLevelEnabled('debug')) this.logger.debug(commit, 'transaction committed');
   }
 
   /** @param cause of a closed vocabulary: it is a label */
   transactionAborted(cause: string, details: Readonly<Record<string, unknown>> = {}): void {
     this.#metrics.transactionsAborted.inc({ cause });
+    this.#rejects.aborted();
     this.logger.warn({ ...details, cause }, 'transaction aborted; its records are read again');
   }
 
@@ -232,9 +252,10 @@ export class Telemetry {
 
   /**
    * Another process has the same transactional id: normal when a zombie comes back, a mistake when it repeats. It is
-   * counted by {@link recovering}, which follows.
+   * counted apart from {@link recovering}, which does not follow when the process gives way.
    */
   fenced(): void {
+    this.#metrics.fenced.inc();
     this.logger.warn(
       'fenced by a newer producer of the same group and instance id; if this repeats, two running processes share KAFNUS_INSTANCE_ID',
     );
@@ -275,8 +296,12 @@ export class Telemetry {
     this.logger.info({ seconds: (this.#now() - problem.since) / 1000, problems: problem.count }, 'brokers are back');
   }
 
-  /** Counted by {@link transactionCommitted}; this is the line for one dead-lettered record, at debug. */
+  /**
+   * Counted by {@link transactionCommitted}, which also makes it one of {@link lastRejects}; this is the line for one
+   * dead-lettered record, at debug.
+   */
   recordRejected(record: InputRecord, step: RejectStep | EmitStep): void {
+    if (step.kind === 'reject') this.#rejects.decided(record, step);
     if (!this.logger.isLevelEnabled('debug')) return;
     const { topic, partition, offset } = record;
     const refused = step.kind === 'reject' ? step.rejections : (step.reports ?? []);
@@ -338,13 +363,19 @@ export class Telemetry {
     // Partitions that went away must not leave their last values behind.
     metrics.consumerLag.reset();
     metrics.eventTimeLag.reset();
-    for (const { topic, partition, lag } of status.assignment) {
+    let restoring = 0;
+    let remaining = 0;
+    for (const { topic, partition, lag, state, restore } of status.assignment) {
+      if (state === 'restoring') restoring++;
+      if (restore !== undefined) remaining += Math.max(0, restore.end - restore.offset);
       const labels = { topic, partition: String(partition) };
       if (lag !== null) metrics.consumerLag.set(labels, lag);
       const timestamp = this.#eventTimes.get(named({ topic, partition }));
       if (lag === 0) metrics.eventTimeLag.set(labels, 0);
       else if (timestamp !== undefined) metrics.eventTimeLag.set(labels, Math.max(0, (this.#now() - timestamp) / 1000));
     }
+    metrics.restoringPartitions.set(restoring);
+    metrics.restoreRemaining.set(remaining);
     metrics.stateEntries.set(status.stateEntries ?? 0);
     metrics.assignedPartitions.set(status.assignment.length);
     metrics.lastCommit.set(status.lastCommit === null ? 0 : Date.parse(status.lastCommit) / 1000);

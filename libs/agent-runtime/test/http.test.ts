@@ -105,7 +105,8 @@ describe('reads', () => {
   test('other routes and methods: 404 with the list', async () => {
     const { call } = await serve();
     for (const [path, method] of [
-      ['/', 'GET'],
+      ['/index.html', 'GET'],
+      ['/', 'POST'],
       ['/live', 'DELETE'],
       ['/%00', 'GET'],
     ] as const) {

@@ -104,11 +104,21 @@ const partition: PartitionStatus = {
   end: 8,
   lag: 3,
 };
+const restoring: PartitionStatus = {
+  topic: 'raw',
+  partition: 1,
+  state: 'restoring',
+  position: null,
+  committed: null,
+  end: null,
+  lag: null,
+  restore: { entries: 5, offset: 40, end: 100 },
+};
 const commit = { records: 3, outputs: 2, durationMs: 20, batchMs: 80 };
 
 /** Every event of the vocabulary once. */
 function everything(telemetry: Telemetry): void {
-  telemetry.observe({ status: () => status([partition]), ready: () => ({ ready: true }) });
+  telemetry.observe({ status: () => status([partition, restoring]), ready: () => ({ ready: true }) });
   telemetry.starting({ version: '1.2.3' });
   telemetry.partitionsAssigned([partition]);
   telemetry.restoreStarted({ topic: 'raw', partition: 0 });
@@ -214,6 +224,20 @@ describe('metrics', () => {
     assignment = [];
     found = await samples(telemetry);
     expect([...found.keys()].filter((name) => /consumer_lag|event_time/.test(name))).toEqual([]);
+  });
+
+  test('a restore tells how much is left, and that it is over', async () => {
+    const { telemetry } = setUp();
+    let assignment: PartitionStatus[] = [partition, restoring, { ...restoring, partition: 2 }];
+    telemetry.observe({ status: () => status(assignment), ready: () => ({ ready: false }) });
+    let found = await samples(telemetry);
+    expect(found.get('kafnus_assigned_partitions')).toBe(3);
+    expect(found.get('kafnus_restoring_partitions')).toBe(2);
+    expect(found.get('kafnus_restore_remaining_records')).toBe(120);
+    assignment = [partition];
+    found = await samples(telemetry);
+    expect(found.get('kafnus_restoring_partitions')).toBe(0);
+    expect(found.get('kafnus_restore_remaining_records')).toBe(0);
   });
 
   test('two agents in one process do not meet, and process metrics have the prefix', async () => {

@@ -1,0 +1,273 @@
+/**
+ * What runs in the browser, as plain JavaScript: it is served as it is written here. It draws the report that the page
+ * holds, then one from `/status.json` every two seconds while somebody looks. Text gets into the page as text nodes only,
+ * never as HTML; characters that would not be seen, or would turn the text around them, are spelled out.
+ */
+export const script = String.raw`
+'use strict';
+const pollMs = 2000;
+const timeoutMs = 5000;
+const byId = (id) => document.getElementById(id);
+const last = new Map();
+let lastAnswer;
+let timer;
+
+// --- Text ---
+
+const spelled = (character) => '\\u{' + character.codePointAt(0).toString(16) + '}';
+const shown = (value) => {
+  const text = String(value).replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, spelled);
+  return text.length > 300 ? text.slice(0, 300) + '… (' + count(text.length) + ' characters)' : text;
+};
+const count = (value) => value.toLocaleString('en', { maximumFractionDigits: 0 });
+const rate = (value) => value.toLocaleString('en', { maximumFractionDigits: value < 10 ? 1 : 0 });
+const many = (value, one, more) => count(value) + ' ' + (value === 1 ? one : more);
+const moment = (iso) => iso.slice(0, 19).replace('T', ' ');
+const span = (ms) => {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 100) return seconds + ' s';
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 100) return minutes + ' min';
+  const hours = Math.round(minutes / 60);
+  return hours < 48 ? hours + ' h' : Math.round(hours / 24) + ' days';
+};
+const total = (counts) => Object.values(counts).reduce((sum, value) => sum + value, 0);
+
+// --- Elements ---
+
+// Only what is new: a screen reader shall not hear, and a selection not lose, what stays the same.
+function write(element, text) {
+  const wanted = shown(text);
+  if (element.textContent !== wanted) element.textContent = wanted;
+}
+function make(name, attributes, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  for (const child of children) element.append(child instanceof Node ? child : shown(child));
+  return element;
+}
+const cell = (value, kind = '') => make('td', { class: kind }, value ?? '–');
+const rowHead = (value, kind = '') => make('th', { scope: 'row', class: kind }, value);
+const number = (value) => cell(value === null ? null : count(value), 'number');
+// As other tools take it: without separators.
+const offset = (value) => cell(value, 'number');
+
+// Draws a part of the page when what it shows has changed.
+function part(name, data, draw) {
+  const text = JSON.stringify(data);
+  if (last.get(name) === text) return;
+  draw(data);
+  last.set(name, text);
+}
+function fill(id, rows) {
+  const table = byId(id);
+  table.tBodies[0].replaceChildren(...rows);
+  table.hidden = rows.length === 0;
+  byId(id + '-none').hidden = rows.length > 0;
+}
+
+// --- Parts ---
+
+function judge(report) {
+  const { state, stalled, live, ready, problem, assignment } = report;
+  if (stalled)
+    return [
+      'bad',
+      'Stalled: there is lag and no progress, and /live fails so that the process is restarted. ' + (problem ?? ''),
+    ];
+  if (state === 'failed' || !live.live) return ['bad', problem ?? live.reason];
+  if (problem !== null) return ['warn', problem];
+  if (!ready.ready) return ['warn', 'Not ready: ' + ready.reason];
+  if (assignment.length === 0)
+    return ['good', 'All is well. No partition is assigned to this process: the others of its group have them all.'];
+  return ['good', 'All is well. ' + many(assignment.length, 'partition is', 'partitions are') + ' read.'];
+}
+
+function head(report) {
+  const [level, sentence] = judge(report);
+  const sign = { good: '', warn: '! ', bad: '!! ' }[level];
+  document.title = shown(sign + report.agent + ' ' + report.state + ' · ' + report.instance);
+  write(byId('agent'), report.agent);
+  write(byId('state'), report.state);
+  byId('state').className = 'pill ' + level;
+  write(byId('summary'), sentence);
+  byId('summary').className = level;
+  write(byId('instance'), report.instance);
+  write(byId('version'), report.version);
+  const now = Date.parse(report.time);
+  const ago = (iso) => moment(iso) + ' (' + span(now - Date.parse(iso)) + ' ago)';
+  write(byId('since'), ago(report.since));
+  write(byId('last-commit'), report.lastCommit === null ? 'none yet' : ago(report.lastCommit));
+  byId('entries').parentElement.hidden = report.stateEntries === null;
+  write(byId('entries'), count(report.stateEntries ?? 0));
+}
+
+const width = 200;
+const height = 40;
+const leastSamples = 40;
+function chart(id, values, unit, { capacity, everySeconds }) {
+  const figure = byId(id);
+  const now = values.at(-1);
+  const most = values.reduce((high, value) => Math.max(high, value), 0);
+  write(figure.querySelector('b'), now === undefined ? '–' : rate(now) + unit);
+  write(
+    figure.querySelector('.peak'),
+    now === undefined ? 'the first sample takes ' + everySeconds + ' s' : 'highest ' + rate(most),
+  );
+  // A process that is young gets more width for each sample.
+  const room = Math.min(capacity, Math.max(values.length, leastSamples));
+  const x = (index) => (width * (room - values.length + index)) / (room - 1);
+  const y = (value) => height - (height * value) / Math.max(most, 1);
+  const points = values.map((value, index) => x(index).toFixed(1) + ' ' + y(value).toFixed(1));
+  const curve = points.length === 0 ? '' : 'M' + points.join('L');
+  figure.querySelector('.curve').setAttribute('d', curve);
+  figure
+    .querySelector('.area')
+    .setAttribute('d', curve === '' ? '' : curve + 'V' + height + 'H' + x(0).toFixed(1) + 'Z');
+  const minutes = Math.round((room * everySeconds) / 60);
+  write(figure.querySelector('.from'), minutes + ' min ago');
+  const said = now === undefined ? 'no sample yet' : 'now ' + rate(now) + unit + ', highest ' + rate(most) + unit;
+  figure
+    .querySelector('svg')
+    .setAttribute(
+      'aria-label',
+      figure.querySelector('.name').textContent + ', the last ' + minutes + ' minutes: ' + said,
+    );
+}
+
+function progress({ restore }) {
+  if (restore === undefined) return 'waits to be restored';
+  const bar = make('progress', { max: Math.max(restore.end, 1), value: restore.offset, 'aria-label': 'restored' });
+  return make('span', {}, bar, 'restoring: ' + many(restore.entries, 'entry', 'entries'));
+}
+function assignment(partitions) {
+  const sorted = [...partitions].sort((a, b) =>
+    a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1,
+  );
+  fill(
+    'assignment',
+    sorted.map((each) =>
+      make(
+        'tr',
+        {},
+        rowHead(each.topic + ' / ' + each.partition, 'code'),
+        cell(each.state === 'restoring' ? progress(each) : each.state),
+        number(each.lag),
+        offset(each.position),
+        offset(each.end),
+      ),
+    ),
+  );
+}
+
+function ledger({ read, emitted, skipped, rejected }) {
+  const figures = { read, emitted, skipped: total(skipped), rejected: total(rejected) };
+  for (const [name, value] of Object.entries(figures)) write(byId('sum-' + name), count(value));
+  const rows = (kind, counts) =>
+    Object.entries(counts)
+      .sort(([, a], [, b]) => b - a)
+      .map(([reason, value]) => make('tr', {}, rowHead(reason, 'code'), cell(kind), number(value)));
+  fill('reasons', [...rows('rejected', rejected), ...rows('skipped', skipped)]);
+}
+
+function rejects(list) {
+  fill(
+    'rejects',
+    list.map((reject) =>
+      make(
+        'tr',
+        {},
+        cell(moment(reject.time), 'time'),
+        cell(reject.tenant, 'code free'),
+        cell(reject.reason, 'code'),
+        cell(reject.topic + ' / ' + reject.partition, 'code'),
+        offset(reject.offset),
+      ),
+    ),
+  );
+}
+
+function draw(report) {
+  head(report);
+  const { activity } = report;
+  chart('in', activity.readPerSecond, '/s', activity);
+  chart('out', activity.outputsPerSecond, '/s', activity);
+  chart('rejected', activity.rejectedPerSecond, '/s', activity);
+  chart('lag', activity.lag, '', activity);
+  part('assignment', report.assignment, assignment);
+  part('ledger', report.ledger, ledger);
+  part('rejects', report.rejects, rejects);
+}
+
+// --- Configuration: asked for when somebody opens it ---
+
+async function config() {
+  const details = byId('config');
+  if (!details.open) return;
+  const answer = await fetch('config', { cache: 'no-store', signal: AbortSignal.timeout(timeoutMs) });
+  if (!answer.ok) throw new Error('/config answers ' + answer.status);
+  part('config', Object.entries(await answer.json()), (settings) => {
+    details
+      .querySelector('tbody')
+      .replaceChildren(
+        ...settings.map(([name, { value, source }]) =>
+          make(
+            'tr',
+            { class: source === 'default' ? '' : 'given' },
+            rowHead(name, 'code'),
+            cell(typeof value === 'string' ? value : JSON.stringify(value), 'code free'),
+            cell(source),
+          ),
+        ),
+      );
+  });
+}
+
+// --- Polling ---
+
+function answered() {
+  lastAnswer = Date.now();
+  document.body.classList.remove('stale');
+  byId('lost').hidden = true;
+}
+function lost(problem) {
+  document.body.classList.add('stale');
+  byId('lost').hidden = false;
+  document.title = '!! no answer · ' + shown(byId('agent').textContent);
+  const since = moment(new Date(lastAnswer).toISOString());
+  write(
+    byId('lost'),
+    'The agent has not answered since ' +
+      since +
+      ': ' +
+      problem +
+      '. What is below is of that time. This page keeps asking.',
+  );
+}
+async function poll() {
+  clearTimeout(timer);
+  if (document.hidden) return;
+  const wasLost = !byId('lost').hidden;
+  try {
+    const answer = await fetch('status.json', { cache: 'no-store', signal: AbortSignal.timeout(timeoutMs) });
+    if (!answer.ok) throw new Error('it answers with the error ' + answer.status);
+    draw(await answer.json());
+    answered();
+    if (wasLost) await config();
+  } catch (error) {
+    lost(
+      { TimeoutError: 'it takes longer than ' + timeoutMs / 1000 + ' s', TypeError: 'there is no connection' }[
+        error.name
+      ] ?? error.message,
+    );
+  }
+  clearTimeout(timer);
+  timer = setTimeout(poll, pollMs);
+}
+
+draw(JSON.parse(byId('report').textContent));
+answered();
+document.addEventListener('visibilitychange', poll);
+byId('config').addEventListener('toggle', () => config().catch((error) => lost(error.message)));
+timer = setTimeout(poll, pollMs);
+`;
