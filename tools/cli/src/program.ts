@@ -2,6 +2,7 @@
 import { ConfigurationError, version } from '@kafnus/agent-runtime';
 import { exitCodes, UsageError, type Io } from './command.js';
 import { commands } from './commands.js';
+import { nextStep } from './next-step.js';
 import { suggestion } from './suggestion.js';
 import { quoted } from './terminal/text.js';
 import { messageOf } from './error-text.js';
@@ -58,7 +59,10 @@ export async function runProgram(argv: readonly string[], io: Io): Promise<numbe
   } catch (error) {
     const message = messageOf(error);
     io.stderr.write(`kafnus ${name}: ${message}\n`);
+    const usage = error instanceof UsageError || error instanceof ConfigurationError;
+    const step = usage ? undefined : nextStep(message);
+    if (step !== undefined) io.stderr.write(`  -> ${step}\n`);
     if (error instanceof UsageError) io.stderr.write(`'kafnus ${name} --help' tells how to call it.\n`);
-    return error instanceof UsageError || error instanceof ConfigurationError ? exitCodes.usage : exitCodes.failure;
+    return usage ? exitCodes.usage : exitCodes.failure;
   }
 }

@@ -1,0 +1,252 @@
+/**
+ * `kafnus lag` and `kafnus top` on a real Kafka with real agents: what goes wrong in a night is made to go wrong, and must be
+ * told, with its name.
+ */
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import {
+  AgentProcess,
+  createTopics,
+  endOffsets,
+  produceAll,
+  startLocalKafka,
+  withKafka,
+  type LocalKafka,
+  type RecordToWrite,
+} from '@kafnus/agent-testkit';
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { notification } from './notifications.js';
+
+jest.setTimeout(180_000);
+
+const cli = join(import.meta.dirname, '..', '..', 'tools', 'cli', 'dist');
+
+interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+interface Finding {
+  readonly code: string;
+  readonly problem: string;
+}
+
+interface Look {
+  readonly seconds: number | null;
+  readonly agents: readonly {
+    readonly agent: string;
+    readonly state: string;
+    readonly lag: number;
+    readonly oldestAgeMs: number | null;
+    readonly members: readonly object[];
+    readonly rate: { readonly in: number; readonly out: number } | null;
+  }[];
+  readonly instances: readonly object[];
+  readonly findings: readonly Finding[];
+}
+
+async function outcomeOf(child: ChildProcessWithoutNullStreams): Promise<Ran> {
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk: Buffer) => (stdout += String(chunk)));
+  child.stderr.on('data', (chunk: Buffer) => (stderr += String(chunk)));
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, stdout, stderr };
+}
+
+withKafka(describe)('kafnus lag', () => {
+  let kafka: LocalKafka;
+  const agents: AgentProcess[] = [];
+  const children: ChildProcessWithoutNullStreams[] = [];
+
+  beforeAll(async () => {
+    kafka = await startLocalKafka();
+  });
+
+  afterAll(async () => {
+    for (const child of children) child.kill('SIGKILL');
+    await Promise.all(agents.map((agent) => agent.kill()));
+    await kafka.stop();
+  });
+
+  function spawned(...args: readonly string[]): ChildProcessWithoutNullStreams {
+    const child = spawn(process.execPath, args);
+    children.push(child);
+    return child;
+  }
+
+  function command(name: string, topic: string, ...more: readonly string[]): ChildProcessWithoutNullStreams {
+    const which = ['--agent', 'historic', '--group', `${topic}-group`, '--input-topic', topic];
+    return spawned(join(cli, 'main.js'), name, '--brokers', kafka.bootstrapServers, ...which, ...more);
+  }
+
+  /** One `kafnus lag --json --check`. */
+  async function look(topic: string, ...more: readonly string[]): Promise<Look & { readonly code: number | null }> {
+    const { code, stdout, stderr } = await outcomeOf(command('lag', topic, '--json', '--check', ...more));
+    expect(stderr).toBe('');
+    return { code, ...(JSON.parse(stdout) as Look) };
+  }
+
+  const codes = ({ findings }: Look): string[] => findings.map(({ code }) => code).sort();
+
+  function start(topic: string, instance: string): AgentProcess {
+    const env = { KAFNUS_INPUT_TOPIC: topic, KAFNUS_GROUP_ID: `${topic}-group`, KAFNUS_INSTANCE_ID: instance };
+    const agent = new AgentProcess({ agent: 'historic', brokers: kafka.bootstrapServers, env });
+    agents.push(agent);
+    return agent;
+  }
+
+  function* records(topic: string, count: number, more: Partial<RecordToWrite> = {}): Generator<RecordToWrite> {
+    for (let index = 0; index < count; index += 1) {
+      yield { topic, ...notification(`Sensor:${index % 500}`, index), timestamp: Date.now() - 60_000, ...more };
+    }
+  }
+
+  const digested = (agent: AgentProcess, read: number): Promise<unknown> =>
+    agent.until(`through ${read}`, ({ ledger, lag }) => ledger.read >= read && lag === 0);
+
+  test('a group that never was, one at work, one that hangs, and one that is gone', async () => {
+    const topic = 'raw_life';
+    await createTopics(kafka.bootstrapServers, [{ topic, partitions: 4 }]);
+    expect(await look(topic, '--interval', '500ms')).toMatchObject({ code: 0, findings: [] });
+
+    await produceAll(kafka.bootstrapServers, records(topic, 1000));
+    const unread = await look(topic, '--interval', '500ms', '--max-age', '30s');
+    expect({ code: unread.code, codes: codes(unread) }).toEqual({ code: 1, codes: ['max-age', 'no-group'] });
+    expect(unread.agents[0]).toMatchObject({ state: 'none', lag: 1000 });
+    expect(unread.agents[0]?.oldestAgeMs).toBeGreaterThanOrEqual(60_000);
+
+    const agent = start(topic, 'pod-0');
+    await digested(agent, 1000);
+    const well = await look(topic, '--interval', '500ms');
+    expect(well).toMatchObject({ code: 0, findings: [], agents: [{ state: 'stable', lag: 0, oldestAgeMs: null }] });
+    expect(well.agents[0]?.members).toMatchObject([{ client: 'kafnus-historic-pod-0', partitions: [0, 1, 2, 3] }]);
+
+    // Its session lives for ten seconds more: the group believes that it is there.
+    agent.pause();
+    await produceAll(kafka.bootstrapServers, records(topic, 400));
+    const hanging = await look(topic, '--interval', '1s');
+    expect({ code: hanging.code, codes: codes(hanging) }).toEqual({ code: 1, codes: ['stuck'] });
+    expect(hanging.findings[0]?.problem).toContain('kafnus-historic-pod-0');
+    expect(hanging.findings[0]?.problem).toContain('400 records wait there');
+    agent.resume();
+    await digested(agent, 1400);
+    await agent.stop();
+
+    await produceAll(kafka.bootstrapServers, records(topic, 10));
+    const gone = await look(topic, '--interval', '500ms', '--max-lag', '9');
+    expect({ code: gone.code, codes: codes(gone) }).toEqual({ code: 1, codes: ['max-lag', 'no-members'] });
+    const { stdout, code } = await outcomeOf(command('lag', topic, '--interval', '500ms'));
+    expect(code).toBe(0);
+    expect(stdout).toContain('the group raw_life-group has no member, and 10 records wait');
+    expect(stdout).toContain('-> start the agent historic');
+  });
+
+  test('more members than partitions, records without key in one partition, and rejects by reason', async () => {
+    const topic = 'raw_uneven';
+    await createTopics(kafka.bootstrapServers, [{ topic, partitions: 2 }]);
+    const trio = ['a', 'b', 'c'].map((name) => start(topic, name));
+    const running = trio.map((agent) => agent.until('in the group', ({ state }) => state === 'running'));
+    await Promise.all(running);
+    await produceAll(kafka.bootstrapServers, records(topic, 200, { key: null, partition: 1 }));
+    const addresses = trio.map((agent) => /"http":"([^"]+)"/.exec(agent.log)?.[1] ?? '');
+
+    const looking = command('lag', topic, '--json', '--check', '--interval', '6s', '--health', addresses.join(','));
+    const ended = outcomeOf(looking);
+    // Between the two looks: the first one has to be over, or nothing flows and nothing is rejected after it.
+    const isFlowing = async function* (): AsyncGenerator<void> {
+      while (looking.exitCode === null) {
+        await produceAll(kafka.bootstrapServers, records(topic, 100, { key: null, partition: 1, value: 'no json' }));
+        yield;
+      }
+    };
+    for await (const _ of isFlowing()) if (looking.exitCode !== null) break;
+    const { code, stdout } = await ended;
+    const seen = JSON.parse(stdout) as Look;
+    expect(code).toBe(1);
+    expect(codes(seen)).toEqual(expect.arrayContaining(['hot-partition', 'idle-members', 'rejects', 'unkeyed']));
+    const problemOf = (wanted: string): string => seen.findings.find((one) => one.code === wanted)?.problem ?? '';
+    expect(problemOf('idle-members')).toBe('3 members share 2 partitions of raw_uneven: 1 do nothing');
+    expect(problemOf('hot-partition')).toMatch(
+      /^100 % of the records go to one of 2 partitions, raw_uneven-1; 100 of its newest 100 have no key$/,
+    );
+    expect(problemOf('rejects')).toMatch(/rejected [\d,]+ records in .* not-json/);
+    expect(seen.instances).toHaveLength(3);
+    await Promise.all(trio.map((agent) => agent.stop()));
+  });
+
+  test('a transaction that a publisher leaves open; and its markers alone are no lag', async () => {
+    const topic = 'raw_transacted';
+    await createTopics(kafka.bootstrapServers, [{ topic, partitions: 1 }]);
+    const agent = start(topic, 'pod-0');
+    const publisher = spawned('--input-type=module', '--eval', openTransaction(kafka.bootstrapServers, topic));
+    const end = outcomeOf(publisher);
+    await Promise.race([once(publisher.stdout, 'data'), end]);
+    await agent.ready();
+    const open = await look(topic, '--interval', '1s');
+    expect({ code: open.code, codes: codes(open) }).toEqual({ code: 1, codes: ['open-transaction'] });
+    expect(open.findings[0]?.problem).toMatch(
+      /^raw_transacted-0: a transaction of a publisher has been open for .* at offset 0/,
+    );
+
+    publisher.stdin.end();
+    expect(await end).toMatchObject({ code: 0 });
+    await agent.until('through one', ({ ledger }) => ledger.read === 1);
+    // The record and its marker; the agent has committed no more than the record.
+    expect(await endOffsets(kafka.bootstrapServers, topic)).toEqual([2]);
+    expect(await look(topic, '--interval', '500ms')).toMatchObject({ code: 0, findings: [], agents: [{ lag: 0 }] });
+    await agent.stop();
+  });
+
+  test('an instance that does not answer, something else that does, and a topic that is not there', async () => {
+    const server = createServer((_, response) => response.end('{"hello":"world"}')).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    const port = typeof address === 'object' ? address?.port : 0;
+    const seen = await look('raw_nowhere', '--interval', '500ms', '--health', `127.0.0.1:${port},127.0.0.1:1`);
+    server.close();
+    expect({ code: seen.code, codes: codes(seen) }).toEqual({ code: 1, codes: ['silent', 'silent', 'topic-missing'] });
+    expect(seen.findings.map(({ problem }) => problem).join('\n')).toContain('the answer is no status of an agent');
+  });
+
+  test('kafnus top prints a look a line, and ends in order', async () => {
+    const topic = 'raw_top';
+    await createTopics(kafka.bootstrapServers, [{ topic, partitions: 2 }]);
+    const agent = start(topic, 'pod-0');
+    await agent.ready();
+    const top = command('top', topic, '--json', '--interval', '500ms');
+    const ended = outcomeOf(top);
+    await once(top.stdout, 'data');
+    await produceAll(kafka.bootstrapServers, records(topic, 500));
+    let flowed = false;
+    for await (const chunk of top.stdout) {
+      flowed ||= String(chunk)
+        .split('\n')
+        .some((line) => /"rate":\{"in":[1-9]/.test(line));
+      if (flowed) break;
+    }
+    top.kill('SIGINT');
+    expect(await ended).toMatchObject({ code: 0, stderr: '' });
+    const once_ = await outcomeOf(command('top', topic, '--once', '--interval', '500ms'));
+    expect(once_).toMatchObject({ code: 0, stderr: '' });
+    expect(once_.stdout).toMatch(/^AGENT .*\nhistoric .* stable /);
+    await agent.stop();
+  });
+});
+
+/** A publisher that holds a transaction open until its standard input ends. */
+function openTransaction(brokers: string, topic: string): string {
+  const client = JSON.stringify(pathToFileURL(join(cli, 'replay', 'cluster.js')).href);
+  const source = { topic, partition: 0, key: null, value: null, headers: [], timestamp: 1_780_000_000_000 };
+  return `
+    import { readSync, writeSync } from 'node:fs';
+    import { Letters } from ${client};
+    const letters = await Letters.open(${JSON.stringify(brokers)}, ${JSON.stringify(topic)}, 'publisher');
+    const sender = await letters.sender({});
+    await sender.send([{ ...${JSON.stringify(source)}, key: Buffer.from('k'), value: Buffer.from('no json') }], [], () => { writeSync(1, 'open'); readSync(0, Buffer.alloc(1)); });
+    process.exit(0);`;
+}

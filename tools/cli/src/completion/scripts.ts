@@ -1,0 +1,89 @@
+/** Completion scripts of three shells. Pure. */
+import type { Definition } from './definitions.js';
+
+export const shells = ['bash', 'zsh', 'fish'] as const;
+export type Shell = (typeof shells)[number];
+
+export function completionScript(shell: Shell, definitions: readonly Definition[]): string {
+  switch (shell) {
+    case 'bash':
+      return bash(definitions);
+    case 'zsh':
+      return zsh(definitions);
+    case 'fish':
+      return fish(definitions);
+  }
+}
+
+function bash(definitions: readonly Definition[]): string {
+  const words = ({ actions, options }: Definition): string =>
+    [...actions, ...options.map(({ name }) => name)].join(' ');
+  return `# kafnus: source <(kafnus completion bash)
+_kafnus() {
+  local current=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} words=
+  if ((COMP_CWORD == 1)); then
+    words='${[...definitions.map(({ name }) => name), '--help', '--version'].join(' ')}'
+  else
+    # What follows is a value: the shell completes files.
+    case $before in ${valued(definitions).join(' | ')}) return ;; esac
+    case \${COMP_WORDS[1]} in
+${definitions.map((each) => `      ${each.name}) words='${words(each)}' ;;\n`).join('')}    esac
+  fi
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
+}
+complete -o default -F _kafnus kafnus
+`;
+}
+
+function zsh(definitions: readonly Definition[]): string {
+  const described = (pairs: readonly (readonly [string, string])[]): string =>
+    pairs.map(([word, text]) => ` ${single(text === '' ? word : `${word}:${text}`)}`).join('');
+  const choices = definitions.map(({ name, actions, options }) => {
+    const pairs = [
+      ...actions.map((action) => [action, ''] as const),
+      ...options.map((one) => [one.name, one.text] as const),
+    ];
+    return `    ${name}) choices=(${described(pairs)}) ;;\n`;
+  });
+  return `#compdef kafnus
+# kafnus: source <(kafnus completion zsh), behind compinit
+_kafnus() {
+  local -a choices
+  if ((CURRENT == 2)); then
+    choices=(${described(definitions.map(({ name, summary }) => [name, summary] as const))})
+    _describe command choices
+    return
+  fi
+  # What follows is a value.
+  case $words[CURRENT-1] in ${valued(definitions).join(' | ')}) _files; return ;; esac
+  case $words[2] in
+${choices.join('')}  esac
+  _describe option choices || _files
+}
+compdef _kafnus kafnus
+`;
+}
+
+function fish(definitions: readonly Definition[]): string {
+  const lines = definitions.flatMap(({ name, summary, actions, options }) => [
+    `complete -c kafnus -n __fish_use_subcommand -f -a ${name} -d ${single(summary)}`,
+    ...actions.map((action) => `complete -c kafnus -n '__fish_seen_subcommand_from ${name}' -f -a ${action}`),
+    ...options.map((one) => {
+      const value = one.takesValue ? ' -r' : '';
+      const text = one.text === '' ? '' : ` -d ${single(one.text)}`;
+      return `complete -c kafnus -n '__fish_seen_subcommand_from ${name}' -l ${one.name.slice(2)}${value}${text}`;
+    }),
+  ]);
+  return `# kafnus: kafnus completion fish > ~/.config/fish/completions/kafnus.fish\n${lines.join('\n')}\n`;
+}
+
+/** Options with a value, of any command. */
+function valued(definitions: readonly Definition[]): string[] {
+  const names = definitions.flatMap(({ options }) => options.filter((one) => one.takesValue).map(({ name }) => name));
+  return [...new Set(names)].sort();
+}
+
+/** In single quotes, as all three shells read them. */
+function single(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,69 @@
+import { describe, expect, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { commands } from '../src/commands.js';
+import { definitionOf } from '../src/completion/definitions.js';
+import { shells } from '../src/completion/scripts.js';
+import { kafnus } from './io.js';
+
+describe('kafnus completion', () => {
+  test('knows the actions and options that a help tells', () => {
+    const help = `Usage: kafnus x plan [options]\n       kafnus x apply|undo --force\n\nText.\n\n  --brokers LIST  where\n  --json\n  --topics A,B     some\n      --not-one of them\n`;
+    expect(definitionOf({ name: 'x', summary: 's' }, help)).toEqual({
+      name: 'x',
+      summary: 's',
+      actions: ['plan', 'apply', 'undo'],
+      options: [
+        { name: '--brokers', takesValue: true, text: 'where' },
+        { name: '--json', takesValue: false, text: '' },
+        { name: '--topics', takesValue: true, text: 'some' },
+      ],
+    });
+  });
+
+  test.each(commands)('every option of $name that is completed is one', async ({ name, summary, load }) => {
+    const { options } = definitionOf({ name, summary }, (await load()).command.help);
+    expect(options.map((option) => option.name)).toContain('--help');
+    for (const { name: option, takesValue } of options.filter((each) => each.name !== '--help')) {
+      // An argument that no command takes ends the run before it does anything.
+      const { code, stderr } = await kafnus([name, takesValue ? `${option}=1` : option, '--no-such-option']);
+      expect({ option, code }).toEqual({ option, code: 2 });
+      expect(stderr).toContain('--no-such-option');
+    }
+  });
+
+  test('bash completes with it', async () => {
+    const { code, stdout } = await kafnus(['completion', 'bash']);
+    expect(code).toBe(0);
+    const complete = (...words: string[]): string =>
+      execFileSync('bash', [
+        '-c',
+        `${stdout}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _kafnus; echo "\${COMPREPLY[@]}"`,
+        'bash',
+        'kafnus',
+        ...words,
+      ])
+        .toString()
+        .trim();
+    expect(complete('re')).toBe('replay');
+    expect(complete('replay', 'p')).toBe('plan');
+    expect(complete('replay', 'plan', '--te')).toBe('--tenant');
+    expect(complete('replay', 'plan', '--tenant', 'x')).toBe('');
+  });
+
+  test.each(shells)('%s gets all commands', async (shell) => {
+    const { stdout } = await kafnus(['completion', shell]);
+    for (const { name } of commands) expect(stdout).toContain(name);
+  });
+
+  test.each([
+    [[], 'the shell is missing: kafnus completion bash, zsh, fish'],
+    [['tcsh'], "unknown shell 'tcsh': kafnus completion bash, zsh, fish"],
+    [['bash', 'zsh'], "unexpected argument 'zsh'"],
+  ])('refuses %j', async (argv, message) => {
+    expect(await kafnus(['completion', ...argv])).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: `kafnus completion: ${message}\n'kafnus completion --help' tells how to call it.\n`,
+    });
+  });
+});

@@ -1,0 +1,17 @@
+import { expect, test } from '@jest/globals';
+import { nextStep } from '../src/next-step.js';
+
+test.each([
+  ['No Kafka answers at localhost:1: broker transport failure', /--brokers/],
+  ['No Kafka answers at b:9093: SASL authentication error: Authentication failed', /password/],
+  ['cannot start transactions: Failed: Broker: Transactional Id authorization failed', /transactional id/],
+  ['the offsets of the group g: Broker: Group authorization failed', /Read on the consumer group/],
+  ['Broker: Topic authorization failed', /right that is missing/],
+  ['Local: Timed out', /run the same command again/],
+])('%j tells what to do', (message, step) => {
+  expect(nextStep(message)).toMatch(step);
+});
+
+test('what says it by itself is left alone', () => {
+  expect(nextStep('the topic x does not exist: create it')).toBeUndefined();
+});
