@@ -1,0 +1,12 @@
+/** What a query names. Prometheus itself says whether the query is one; here only names are picked out of it. */
+
+/** The selectors of our metrics and recording rules, with their matchers: `kafnus_consumer_lag{agent="x"}`. */
+export function selectorsOf(expr: string): readonly string[] {
+  return [...new Set(expr.match(/\b(?:\w+:)?kafnus_\w+(?::\w+)?(?:\{[^}]*\})?/g) ?? [])];
+}
+
+/** The labels by which the query groups or matches. */
+export function groupingLabelsOf(expr: string): readonly string[] {
+  const lists = [...expr.matchAll(/\b(?:by|on|without|ignoring|group_left|group_right) *\(([^)]*)\)/g)];
+  return [...new Set(lists.flatMap(([, list = '']) => list.split(',').map((label) => label.trim())))].filter(Boolean);
+}
