@@ -2,7 +2,7 @@
 # target sets up what it needs, once.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-kafka setup-postgis lockfile build lint format test test-unit test-integration test-faults test-e2e soak guard demo stack bench bench-guard clean
+.PHONY: help setup setup-kafka setup-postgis setup-chromium setup-prometheus lockfile build lint format test test-unit test-integration test-security test-monitoring test-faults test-e2e soak guard demo stack bench bench-guard build-images image-check helm-check audit docs clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -32,6 +32,12 @@ setup-kafka: $(SETUP) ## Install what a local Apache Kafka needs: a JDK >= 17 an
 setup-postgis: ## Install a PostgreSQL with PostGIS for the tests; no server is started
 	@sh scripts/setup.sh postgis
 
+setup-chromium: ## Install the browser in which the status page is tested
+	@sh scripts/setup.sh chromium
+
+setup-prometheus: ## Unpack Prometheus for the tests; nothing is installed or started
+	@sh scripts/setup.sh prometheus
+
 lockfile: ## Bring pnpm-lock.yaml in line with the package.json files
 	@sh scripts/setup.sh pnpm
 	@$(PNPM) install --lockfile-only --no-frozen-lockfile
@@ -51,10 +57,16 @@ test: $(SETUP) ## Run everything: lint, types, unit to conformance tests, integr
 	@node scripts/test.mjs
 
 test-unit: $(SETUP) ## Run the tests that need no broker; ARGS: what Jest takes, e.g. ARGS=libs/ngsi-core
-	@$(JEST) --ignoreProjects integration faults e2e --maxWorkers=2 $(ARGS)
+	@$(JEST) --ignoreProjects integration security monitoring faults e2e --maxWorkers=2 $(ARGS)
 
 test-integration: build setup-kafka ## Run the tests on a real Kafka, which they start, and on PostGIS where it is installed; ARGS as above
 	@$(JEST) --selectProjects integration --runInBand $(ARGS)
+
+test-security: build setup-kafka ## Run the agents on a broker with TLS, logins and ACLs, and with one right less; ARGS as above
+	@$(JEST) --selectProjects security --runInBand --verbose $(ARGS)
+
+test-monitoring: build setup-kafka setup-prometheus ## Check dashboards, alerts and runbooks on agents at work, with a real Prometheus; ARGS as above
+	@$(JEST) --selectProjects monitoring --runInBand $(ARGS)
 
 test-faults: build setup-kafka ## Crash agents and brokers in every way and check that nothing is lost or doubled; ARGS as above
 	@$(JEST) --selectProjects faults --runInBand --verbose $(ARGS)
@@ -80,6 +92,21 @@ bench: build setup-kafka ## Measure everything, peers included, in about 20 minu
 
 bench-guard: build setup-kafka ## Fail when a decision costs more than its budget: allocations, time and CPU by yardsticks of the same run
 	@node bench/dist/guard-main.js
+
+build-images: ## Build the images of the agents with Docker or buildah; AGENTS, TAG, REGISTRY, BASE_IMAGE, STAND_IN: docs/containers.md
+	@sh scripts/images/build.sh
+
+image-check: build setup-kafka ## Build the images, look into them and run them hardened against a real Kafka
+	@sh scripts/images/check.sh
+
+audit: $(SETUP) ## Check the licences and the known weaknesses of what is installed; ARGS=--strict
+	@node scripts/audit.mjs $(ARGS)
+
+docs: build ## Write what is made from the code: docs/metrics.md, deploy/dashboards, the chart's copies
+	@node scripts/docs/main.mjs
+
+helm-check: build ## Check the chart: lint, tests, schemas, and a real control plane; ARGS=--write brings generated files up to date
+	@sh scripts/helm/check.sh $(ARGS)
 
 clean: ## Remove what was built; installed packages and downloads stay
 	@rm -rf libs/*/dist services/*/dist tools/*/dist bench/dist .cache/test coverage

@@ -1,7 +1,7 @@
 /**
  * `make test`: every check there is, the fast ones first. A failed step does not hide the later ones. The last line says
  * `N passed, N failed`: tests, and one more failure for each step that failed otherwise (lint, types). What was skipped is
- * named; in CI (CI=true) a skip is a failure.
+ * named. In CI (CI=true) a skip is a failure, and images, chart and dependencies are checked as well.
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,12 +13,20 @@ const skips = [];
 let passed = 0;
 let failed = 0;
 
-/** Runs a make target; a hanging one is ended, with all that it started. Resolves to its exit code. */
-function make(target, minutes, args = []) {
+/**
+ * Runs a make target; a hanging one is ended, with all that it started. Resolves to its exit code.
+ * @param onOutput gets what it prints, beside the terminal
+ */
+function make(target, minutes, args = [], onOutput = undefined) {
   console.log(`\n== make ${target}`);
   const { MAKEFLAGS: _flags, MAKEOVERRIDES: _overrides, ...env } = process.env;
   return new Promise((resolve) => {
-    const child = spawn('make', ['--no-print-directory', target, ...args], { stdio: 'inherit', detached: true, env });
+    const stdio = ['inherit', onOutput ? 'pipe' : 'inherit', 'inherit'];
+    const child = spawn('make', ['--no-print-directory', target, ...args], { stdio, detached: true, env });
+    child.stdout?.on('data', (chunk) => {
+      process.stdout.write(chunk);
+      onOutput(String(chunk));
+    });
     const end = (signal) => {
       try {
         process.kill(-child.pid, signal);
@@ -86,21 +94,43 @@ async function tests(target, minutes) {
   failed += bad;
 }
 
+/** A script that ends with a line like ours. */
+async function checks(target, minutes) {
+  let text = '';
+  const code = await make(target, minutes, [], (chunk) => (text = (text + chunk).slice(-4096)));
+  const [, good, bad] = /^(\d+) passed, (\d+) failed$/m.exec(text.trimEnd().split('\n').at(-1) ?? '') ?? [];
+  passed += Number(good ?? 0);
+  failed += Math.max(Number(bad ?? 0), code === 0 ? 0 : 1);
+  if (code !== 0) problems.push(`make ${target}`);
+  else if (good === undefined) {
+    failed += 1;
+    problems.push(`make ${target} ended without saying what it checked`);
+  }
+}
+
 rmSync(results, { recursive: true, force: true });
 mkdirSync(results, { recursive: true });
 
 await check('lint', 3);
 await check('build', 3);
 const kafka = (await make('setup-kafka', 8)) === 0;
-// Without it, the tests that need it are skipped.
+// Without them, the tests that need them are skipped.
 await make('setup-postgis', 8);
+await make('setup-chromium', 8);
 await tests('test-unit', 10);
 if (kafka) {
   await tests('test-integration', 30);
+  await tests('test-security', 15);
+  await tests('test-monitoring', 10);
   await check('bench-guard', 10);
 } else skips.push('the integration tests and the budgets of the benchmark: no JDK >= 17 and Maven, see above');
 
-if (inCi) failed += skips.length;
+if (inCi) {
+  await checks('audit', 5);
+  await checks('helm-check', 25);
+  await checks('image-check', 30);
+  failed += skips.length;
+}
 for (const skip of skips) console.log(`skipped: ${skip}`);
 for (const problem of problems) console.log(`failed: ${problem}`);
 const summary = `${passed} passed, ${failed} failed`;
