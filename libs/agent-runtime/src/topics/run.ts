@@ -124,9 +124,13 @@ async function createAll(cluster: TopicCluster, topics: readonly PlannedTopic[],
   const there: string[] = [];
   for (const topic of topics) {
     const { name } = topic;
-    const { kind } = topicIn(view, name);
-    if (kind === 'there') continue;
-    const outcome = kind === 'hidden' ? unseen(topic) : (orphaned(topic, view) ?? (await cluster.create(topic)));
+    const seen = topicIn(view, name);
+    if (seen.kind === 'there') {
+      // Created a moment ago by another process, it may be unknown to the next broker that is asked.
+      if (seen.partitions.every(({ hasLeader }) => hasLeader)) there.push(name);
+      continue;
+    }
+    const outcome = seen.kind === 'hidden' ? unseen(topic) : (orphaned(topic, view) ?? (await cluster.create(topic)));
     if (outcome.kind === 'refused') {
       steps.push({ topic: name, did: 'refused', detail: outcome.reason });
       continue;
