@@ -7,6 +7,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { kafka, KafkaSession, loadConfig, type InputRecord, type TopicPartition } from '@kafnus/agent-runtime';
 import { EMBEDDED_PARTITIONS, produceAll, startEmbeddedBroker, type EmbeddedBroker } from '@kafnus/agent-testkit';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KafkaConsumer } from '../src/kafka/client.js';
 
@@ -76,9 +78,32 @@ describe('records', () => {
   });
 });
 
-function open(): KafkaSession {
+describe('a cluster that takes connections and says nothing', () => {
+  test('is told of; and cancel() ends the start well before the five seconds in which SIGTERM is to be answered', async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    let tell: (error: Error) => void = () => undefined;
+    const told = new Promise<Error>((resolve) => (tell = resolve));
+    const lost = open(`127.0.0.1:${port}`, tell);
+    try {
+      const started = lost.start();
+      started.catch(() => undefined);
+      expect((await told).message).toMatch(/^connection of the consumer: /);
+      const before = performance.now();
+      lost.cancel();
+      await expect(started).rejects.toThrow('connection of the consumer');
+      expect(performance.now() - before).toBeLessThan(4000);
+    } finally {
+      await lost.close();
+      silent.close();
+    }
+  });
+});
+
+function open(brokers = broker.bootstrapServers, clusterAway: (error: Error) => void = () => undefined): KafkaSession {
   const env = {
-    KAFNUS_KAFKA_BROKERS: broker.bootstrapServers,
+    KAFNUS_KAFKA_BROKERS: brokers,
     KAFNUS_INSTANCE_ID: 'a',
     KAFNUS_BATCH_SIZE: String(batch),
   };
@@ -88,7 +113,7 @@ function open(): KafkaSession {
   const listener = {
     topicCreated: ignore,
     brokerProblem: ignore,
-    clusterAway: ignore,
+    clusterAway,
     commitRetry: ignore,
     clientLog: ignore,
   };

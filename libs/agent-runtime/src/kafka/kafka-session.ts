@@ -94,6 +94,8 @@ interface ClientLog extends ClientLogEntry {
 /** How long a consume call waits for its first record: bounds the time in which a rebalance is answered. */
 const consumeTimeoutMs = 100;
 const requestTimeoutMs = 5000;
+/** A request of the start cannot be interrupted, and SIGTERM is to be answered within five seconds. */
+const startTimeoutMs = 3000;
 /** How long a fenced session lets the other one work, half as long at least and half as long again at most. */
 const fencedPauseMs = 1000;
 /** How much longer than its timeout a call may take before it is given up. */
@@ -149,6 +151,9 @@ export class KafkaSession implements Session {
   #now = performance.now();
   #open = false;
   #closing = false;
+  /** Settled when {@link cancel} or {@link close} is called. */
+  readonly #cancelled: Promise<void>;
+  #resolveCancelled: () => void = () => undefined;
   #unreturned = 0;
   #committedAt = Number.NEGATIVE_INFINITY;
   /** The last unknown outcome was that of a fenced producer. */
@@ -157,6 +162,7 @@ export class KafkaSession implements Session {
   constructor(options: KafkaSessionOptions) {
     this.#options = options;
     this.#exactlyOnce = options.config.delivery === 'exactly-once';
+    this.#cancelled = new Promise((resolve) => (this.#resolveCancelled = resolve));
     this.#consumer = this.#createConsumer();
     this.#producer = this.#createProducer();
     this.#topics = new Topics(
@@ -682,10 +688,11 @@ export class KafkaSession implements Session {
 
   cancel(): void {
     this.#closing = true;
+    this.#resolveCancelled();
   }
 
   async close(): Promise<void> {
-    this.#closing = true;
+    this.cancel();
     this.#open = false;
     await this.#consuming;
     if (this.#unanswered) this.#answer(this.#unanswered);
@@ -752,7 +759,7 @@ export class KafkaSession implements Session {
     this.#producer.setPollInBackground(true);
     if (!this.#exactlyOnce) return;
     await this.#untilAnswered(`initTransactions of ${transactionalId(this.#options.config)}`, () =>
-      call((done) => this.#producer.initTransactions(requestTimeoutMs, done)),
+      call((done) => this.#producer.initTransactions(startTimeoutMs, done)),
     );
   }
 
@@ -765,7 +772,7 @@ export class KafkaSession implements Session {
     let client = first;
     return this.#untilAnswered(`connection of the ${name}`, async () => {
       try {
-        await call((done) => client.connect({ timeout: requestTimeoutMs }, done));
+        await call((done) => client.connect({ timeout: startTimeoutMs }, done));
       } catch (error) {
         client = anew();
         throw error;
@@ -787,7 +794,8 @@ export class KafkaSession implements Session {
           throw named(operation, error);
         }
         this.#options.listener.clusterAway(named(operation, error));
-        await sleep(Math.min(2000, 100 * 2 ** Math.min(attempt, 5)));
+        await Promise.race([sleep(Math.min(2000, 100 * 2 ** Math.min(attempt, 5))), this.#cancelled]);
+        if (this.#closing) throw named(operation, error);
       }
     }
   }
