@@ -83,7 +83,9 @@ build() {
   label=org.opencontainers.image
   set -- --build-arg BASE_IMAGE="$base" --label "$label.version=$TAG" --label "$label.revision=$revision" --label "$label.base.name=$base"
   if [ -f "$HOME/.npmrc" ]; then set -- "$@" --secret "id=npmrc,src=$HOME/.npmrc"; fi
-  if [ -f "${NODE_EXTRA_CA_CERTS:-}" ]; then set -- "$@" --secret "id=ca,src=$NODE_EXTRA_CA_CERTS"; fi
+  # What this machine trusts: a network of its own certificates has them here.
+  certificates=${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}
+  if [ -f "$certificates" ]; then set -- "$@" --secret "id=ca,src=$certificates"; fi
   set -- "$@" -f "services/$agent/Dockerfile" -t "$image" .
   began=$(date +%s)
   case $builder in
