@@ -1,6 +1,15 @@
-/** What to do about errors of the Kafka client, whose messages say only what happened. Pure. */
+/** What to do about errors of the clients of Kafka and PostgreSQL, whose messages say only what happened. Pure. */
 
+// The first that fits.
 const steps: readonly (readonly [RegExp, string])[] = [
+  [
+    /no connection to the database .*(authentication|password|no pg_hba|role )/i,
+    'check user and password of --database (or KAFNUS_DATABASE_URL, PGUSER, PGPASSWORD), and pg_hba.conf of the server',
+  ],
+  [
+    /no connection to the database/,
+    'check host, port and database of --database (or KAFNUS_DATABASE_URL, PGHOST, ...), and that PostgreSQL listens there',
+  ],
   [
     /authentication|sasl|ssl handshake|certificate/i,
     'check the user, the password and the certificates (KAFNUS_KAFKA_SASL_..., KAFNUS_KAFKA_SSL_...)',
@@ -18,7 +27,7 @@ const steps: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** A hint for a message, or undefined when it is none of the client's. */
+/** A hint for a message, or undefined when it is none of theirs. */
 export function nextStep(message: string): string | undefined {
   return steps.find(([pattern]) => pattern.test(message))?.[1];
 }

@@ -1,4 +1,5 @@
 /** Options of commands: `node:util` parseArgs with messages for people, and checked values. */
+import { ConfigurationError } from '@kafnus/agent-runtime';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { UsageError } from './command.js';
 import { suggestion } from './suggestion.js';
@@ -38,6 +39,24 @@ function explained(error: unknown, names: readonly string[]): string {
   const flag = /^Option '(?:-\w, )?(--[^ ']+)' does not take an argument/.exec(message)?.[1];
   if (flag !== undefined) return `${flag} takes no value`;
   return message;
+}
+
+/**
+ * Runs what reads settings of the agents from options of a command, whose names are shorter.
+ * @param names the agents' name of an option, and the command's
+ * @throws ConfigurationError whose problems name the option that the user knows
+ */
+export function inOptionsOfCommand<T>(names: Readonly<Record<string, string>>, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    const known = (problem: string): string =>
+      problem.replace(/--([a-z-]+)/g, (option, name: string) =>
+        Object.hasOwn(names, name) ? `--${names[name] ?? name}` : option,
+      );
+    throw new ConfigurationError(error.problems.map(known));
+  }
 }
 
 /** @throws UsageError unless the text is a whole number of at least `least` */

@@ -3,7 +3,7 @@ import { findingsOf, type Finding, type Limits } from '../src/lag/findings.js';
 import { healthUrl, readHealth } from '../src/lag/health.js';
 import type { AgentSight, HealthSight, Member, Partition, Snapshot } from '../src/lag/snapshot.js';
 import { durationText } from '../src/lag/time.js';
-import { viewJson, viewLines } from '../src/lag/view.js';
+import { refusalHint, viewJson, viewLines } from '../src/lag/view.js';
 import { styleOf } from '../src/terminal/style.js';
 import { kafnus } from './io.js';
 
@@ -343,6 +343,12 @@ describe('the tables', () => {
     expect(lines).toContain('and 2 partitions more that have lag: --json has all');
     expect(lines.join('\n')).toContain('error: 606 records wait in raw_historic, more than --max-lag 10\n  -> ');
     expect(viewLines({ before: undefined, now, findings: [] }, 2, 100, styleOf(false)).at(-1)).toBe('nothing is wrong');
+  });
+
+  test('say a word about refusals, which hold nobody up', () => {
+    expect(refusalHint(now)).toMatch(/kafnus replay plan/);
+    expect(refusalHint({ ...now, health: [] })).toMatch(/--health/);
+    expect(refusalHint({ ...now, health: [{ ...health(), rejected: {} }] })).toBeUndefined();
   });
 
   test('as JSON have all of it', () => {

@@ -7,6 +7,11 @@ test.each([
   ['cannot start transactions: Failed: Broker: Transactional Id authorization failed', /transactional id/],
   ['the offsets of the group g: Broker: Group authorization failed', /Read on the consumer group/],
   ['Broker: Topic authorization failed', /right that is missing/],
+  [
+    'no connection to the database city on db:5432 as sink: password authentication failed for user "sink"',
+    /PGPASSWORD/,
+  ],
+  ['no connection to the database city on db:5432 as sink: connect ECONNREFUSED', /PostgreSQL listens/],
   ['Local: Timed out', /run the same command again/],
 ])('%j tells what to do', (message, step) => {
   expect(nextStep(message)).toMatch(step);

@@ -168,6 +168,18 @@ describe('the report', () => {
     expect(text).toContain('1 records for lastdata hold an entity without TimeInstant');
     expect(text).toContain('Nothing was sent. This sends them: kafnus replay apply');
   });
+
+  test('shows the whole of a message, and says why there is nothing to send', () => {
+    const run = { action: 'plan', topic: 'raw_errors', name: 'n', group: 'g', sent: 0, complete: true } as const;
+    const textOf = (survey: Survey): string => reportText(survey.report(run), 'x', 60, styleOf(false));
+    const survey = new Survey();
+    survey.add({ ...letter, message: `${'It has no TimeInstant. '.repeat(5)}Set KAFNUS_MISSING_TIME_INSTANT` }, false);
+    expect(textOf(survey)).toContain('KAFNUS_MISSING_TIME_INSTANT');
+    expect(textOf(new Survey())).toContain('this replay (n) has been through all');
+    const misfit = new Survey();
+    misfit.read = 3;
+    expect(textOf(misfit)).toContain('none of them fits');
+  });
 });
 
 describe('kafnus replay', () => {
@@ -184,7 +196,10 @@ describe('kafnus replay', () => {
     [['plan', '--to', 'raw/x'], "'raw/x' is no legal topic name: letters, digits, dots, dashes and underscores"],
     [['plan', '--to', 'raw_errors'], "--to 'raw_errors' is the dead-letter topic: letters would turn in circles"],
     [['plan', '--to', '__consumer_offsets'], "--to '__consumer_offsets' is a topic of Kafka itself"],
-    [['plan', '--since', 'noon'], "--since must be a time such as 30s, 5m or 500ms, not 'noon'"],
+    [
+      ['plan', '--since', 'noon'],
+      "--since must be a date such as 2026-05-01T08:00:00Z or a time ago such as 30m, not 'noon'",
+    ],
     [['plan', '--limit', '0'], "--limit must be a whole number of at least 1, not '0'"],
     [['plan', '--rate', '0'], "--rate must be a number above 0, not '0'"],
     [

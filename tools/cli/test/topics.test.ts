@@ -101,8 +101,8 @@ describe('kafnus topics', () => {
   });
 
   test.each([
-    [['--partitions', '0'], 'topicPartitions: "0" of the argument --topic-partitions is not valid'],
-    [['--replication', 'all'], 'topicReplication: "all" of the argument --topic-replication is not valid'],
+    [['--partitions', '0'], 'topicPartitions: "0" of the argument --partitions is not valid'],
+    [['--replication', 'all'], 'topicReplication: "all" of the argument --replication is not valid'],
     [['--config', '/nowhere.yaml'], 'the configuration file cannot be read: /nowhere.yaml (ENOENT)'],
   ])('says what is wrong with %j', async (argv, message) => {
     const { code, stderr } = await kafnus(['topics', 'plan', '--brokers', 'localhost:1', ...argv]);

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { exitCodes, UsageError, type Command } from '../command.js';
 import { findingsOf } from '../lag/findings.js';
 import { LAG_OPTIONS_HELP, lagOptions, present, watchOf } from '../lag/options.js';
-import { viewJson, viewLines } from '../lag/view.js';
+import { refusalHint, viewJson, viewLines } from '../lag/view.js';
 import { parseOptions } from '../options.js';
 import { Screen } from '../terminal/screen.js';
 import { styleOf, wantsColours } from '../terminal/style.js';
@@ -55,7 +55,11 @@ export const command: Command = {
       const screen = new Screen(io.stdout);
       const style = styleOf(wantsColours(io.stdout, io.env));
       if (values.json) io.stdout.write(`${JSON.stringify(viewJson(view))}\n`);
-      else io.stdout.write(`${viewLines(view, MOST_PARTITIONS, screen.width, style).join('\n')}\n`);
+      else {
+        const hint = refusalHint(now);
+        const lines = viewLines(view, MOST_PARTITIONS, screen.width, style);
+        io.stdout.write(`${[...lines, ...(hint === undefined ? [] : [style.dim(hint)])].join('\n')}\n`);
+      }
       return values.check && findings.length > 0 ? exitCodes.failure : exitCodes.ok;
     } finally {
       observer.close();

@@ -169,7 +169,11 @@ export const command: Command = {
 
 /** A date, or how long ago. */
 function timeOf(option: string, text: string): number {
-  return /^\d{4}-/.test(text) ? instant(option, text) : Date.now() - duration(option, text);
+  if (/^\d{4}-/.test(text)) return instant(option, text);
+  if (/^\d/.test(text)) return Date.now() - duration(option, text);
+  throw new UsageError(
+    `${option} must be a date such as 2026-05-01T08:00:00Z or a time ago such as 30m, not ${quoted(text)}`,
+  );
 }
 
 function requireTopicName(text: string): void {

@@ -179,7 +179,7 @@ async function* fileItems(
     } catch (error) {
       yield {
         kind: 'problem',
-        message: `${name}: it cannot be read: ${messageOf(error)}`,
+        message: `${name}: it cannot be read: ${messageOf(error)}; correct its name, or its rights`,
       };
     }
   }
@@ -283,7 +283,7 @@ function summaryLine({ topics, notifications, records, bad, refused, seconds }: 
     topics.length === 1 ? `to ${topics[0] ?? ''}` : `to ${topics.length} topics (${grouped(records)} records)`;
   const what = notifications === 1 ? 'notification' : 'notifications';
   const parts = [`${grouped(notifications)} ${what} ${where} in ${seconds.toFixed(1)} s`];
-  if (bad > 0) parts.push(`${grouped(bad)} bad ones left out`);
+  if (bad > 0) parts.push(`${grouped(bad)} left out, see above`);
   if (refused > 0) parts.push(`${grouped(refused)} records refused`);
   return parts.join(', ');
 }

@@ -1,6 +1,8 @@
+import { agentNames, type AgentName } from '@kafnus/ngsi-core';
 import { UsageError, type Command } from '../command.js';
 import { parseOptions, wholeNumber } from '../options.js';
 import { runStack } from '../stack/run.js';
+import { quoted } from '../terminal/text.js';
 
 const HELP = `Usage: kafnus stack [options]
 
@@ -15,6 +17,7 @@ first time the network: make stack sees to all of it.
   --postgis-port N  (default 5433)
   --connect-port N  of Kafka Connect's REST interface (default 8083)
   --agents-port N   of the first agent's HTTP interface, the others take the next (default 9081)
+  --without NAME    without this agent, which you start yourself; may be repeated
   --help
 
 Exit codes: 0 ended by Ctrl-C, 1 a part did not start or ended by itself, 2 called wrongly.
@@ -30,6 +33,7 @@ export const command: Command = {
         'postgis-port': { type: 'string', default: '5433' },
         'connect-port': { type: 'string', default: '8083' },
         'agents-port': { type: 'string', default: '9081' },
+        without: { type: 'string', multiple: true, default: [] },
       },
       false,
     );
@@ -39,7 +43,12 @@ export const command: Command = {
       connect: port('--connect-port', values['connect-port']),
       agents: port('--agents-port', values['agents-port']),
     };
-    return runStack(ports, io);
+    const without = values.without.map(agentName);
+    return runStack(
+      ports,
+      agentNames.filter((agent) => !without.includes(agent)),
+      io,
+    );
   },
 };
 
@@ -47,4 +56,11 @@ function port(option: string, text: string): number {
   const number = wholeNumber(option, text);
   if (number > 65_000) throw new UsageError(`${option} must be a port below 65000, not ${number}`);
   return number;
+}
+
+function agentName(text: string): AgentName {
+  const name = agentNames.find((agent) => agent === text);
+  if (name === undefined)
+    throw new UsageError(`--without must be one of ${agentNames.join(', ')}, not ${quoted(text)}`);
+  return name;
 }

@@ -69,7 +69,10 @@ export class Publisher {
   /** @throws Error naming the topic that does not exist: a mistyped name must not become a topic */
   async requireTopics(topics: readonly string[]): Promise<void> {
     for (const [topic, partitions] of await partitionCounts(this.#producer, topics)) {
-      if (partitions === 0) throw new Error(`the topic ${topic} does not exist: create it first, or correct its name`);
+      if (partitions === 0)
+        throw new Error(
+          `the topic ${topic} does not exist: correct its name, or create it (kafnus topics apply creates the raw topics)`,
+        );
     }
   }
 

@@ -1,7 +1,8 @@
 /** Where Kafka is and how to log in: the settings that the agents have, read the same way. */
 import { connectionProperties, loadConfig } from '@kafnus/agent-runtime';
 import type { ClientSettings, KafkaAddress } from '@kafnus/agent-testkit';
-import type { Io } from '../command.js';
+import { UsageError, type Io } from '../command.js';
+import { inOptionsOfCommand } from '../options.js';
 
 /** The connection of a command. */
 export interface Connection {
@@ -16,7 +17,7 @@ export interface Connection {
 
 /**
  * @param brokers wins over KAFNUS_KAFKA_BROKERS
- * @throws ConfigurationError naming the variable that is wrong or missing
+ * @throws UsageError without brokers; ConfigurationError naming the option or variable that is wrong
  */
 export function connection(env: Io['env'], brokers?: string): Connection {
   const own = Object.fromEntries(
@@ -24,10 +25,15 @@ export function connection(env: Io['env'], brokers?: string): Connection {
       name.startsWith('KAFNUS_KAFKA_') && value !== undefined ? [[name, value] as const] : [],
     ),
   );
-  if (brokers !== undefined) own['KAFNUS_KAFKA_BROKERS'] = brokers;
-  const outcome = loadConfig({ name: 'cli', settings: {} }, { argv: [], env: own });
+  if ([brokers, own['KAFNUS_KAFKA_BROKERS'], own['KAFNUS_KAFKA_BROKERS_FILE']].every((given) => (given ?? '') === ''))
+    throw new UsageError('--brokers is missing, and KAFNUS_KAFKA_BROKERS is not set');
+  const argv = brokers === undefined ? [] : [`--kafka-brokers=${brokers}`];
+  const outcome = inOptionsOfCommand({ 'kafka-brokers': 'brokers' }, () =>
+    loadConfig({ name: 'cli', settings: {} }, { argv, env: own }),
+  );
   if (outcome.kind !== 'run') throw new Error('no configuration was read');
   const { config } = outcome;
+  if (brokers !== undefined) own['KAFNUS_KAFKA_BROKERS'] = brokers;
   const properties = connectionProperties(config, `kafnus-cli-${process.pid}`);
   return {
     brokers: config.kafkaBrokers,

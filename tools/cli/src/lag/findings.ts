@@ -88,13 +88,13 @@ function ofAgent(before: Snapshot | undefined, now: Snapshot, agent: AgentSight,
     ];
   }
   if (!agent.topicExists) {
-    const action = 'create it with kafnus topics, or correct KAFNUS_TOPIC_PREFIX or --input-topic';
+    const action = 'create it with kafnus topics apply, or correct KAFNUS_TOPIC_PREFIX or --input-topic';
     return [error('topic-missing', `the topic ${topic} does not exist`, action)];
   }
 
   const found: Finding[] = [];
   const lag = totalLag(agent);
-  const waiting = `${grouped(lag)} ${lag === 1 ? 'record waits' : 'records wait'}`;
+  const waiting = lag === 0 ? 'no record waits' : `${grouped(lag)} ${lag === 1 ? 'record waits' : 'records wait'}`;
   const then = before && agentIn(before, agent);
   const span = before === undefined ? '' : durationText(now.at - before.at);
 

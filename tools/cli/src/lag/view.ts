@@ -51,7 +51,7 @@ const instanceColumns: readonly Column[] = [
   { title: 'READ/S', align: right },
   { title: 'ENTITIES', align: right },
   { title: 'RESTORE', align: right },
-  { title: 'REJECTED SINCE ITS START', shrinks: 'cut' },
+  { title: 'REJECTED SINCE ITS START', shrinks: 'wrap' },
 ];
 
 /** @param most partitions that are listed at most: those with the greatest lag */
@@ -100,6 +100,13 @@ export function viewLines(view: View, most: number, width: number, style: Style)
     );
   }
   return lines;
+}
+
+/** Refusals hold nobody up: without a word about them, an agent that refuses everything would look well. */
+export function refusalHint({ health }: Snapshot): string | undefined {
+  if (health.length === 0) return '--health HOST:PORT,... also asks the instances what they refused';
+  const refused = health.some((one) => one.kind === 'health' && Object.keys(one.rejected).length > 0);
+  return refused ? 'records were refused: kafnus replay plan shows which, and why' : undefined;
 }
 
 /** One object: what was seen, what flows, what is wrong. Rates are null without a look before. */

@@ -1,7 +1,7 @@
 /** What a replay found and did: counts, samples and what stays, for a person or a script. Pure. */
 import type { Style } from '../terminal/style.js';
 import { table } from '../terminal/table.js';
-import { clipped, grouped, printable } from '../terminal/text.js';
+import { clipped, grouped, printable, wrapped } from '../terminal/text.js';
 import type { LeftOut } from './choice.js';
 import { entityIds, type Letter } from './letter.js';
 
@@ -172,7 +172,9 @@ export function reportText(report: ReplayReport, command: string, width: number,
     lines.push('', 'Samples:');
     for (const { letter, entities, time, message } of samples) {
       const what = [letter, ...(time === null ? [] : [time]), entities.join(', ')].map(printable).join('  ');
-      lines.push(`  ${clipped(what, width - 2)}`, style.dim(`    ${clipped(printable(message), width - 4)}`));
+      // Whole: what to do about it is at its end.
+      lines.push(`  ${clipped(what, width - 2)}`);
+      lines.push(...wrapped(printable(message), width - 4).map((line) => style.dim(`    ${line}`)));
     }
   }
   if (leftOut.length > 0) {
@@ -192,9 +194,17 @@ export function reportText(report: ReplayReport, command: string, width: number,
   }
   if (!complete) lines.push('', 'interrupted: the same command goes on from here');
   else if (!applied && fit > 0) lines.push('', `Nothing was sent. This sends them: ${command}`);
-  else if (!applied) lines.push('', 'Nothing to send.');
+  else if (fit === 0) lines.push('', nothingText(report));
   else if (sent > 0) lines.push('', 'What is refused again comes back marked, and only --again sends it once more.');
   return `${lines.join('\n')}\n`;
+}
+
+/** Why there is nothing to send: a mistyped tenant or reason looks like a cure otherwise. */
+function nothingText({ read, topic, name, leftOut }: ReplayReport): string {
+  if (read === 0)
+    return `Nothing to send: ${topic} holds no letter, or this replay (${name}) has been through all of them.`;
+  if (leftOut.length > 0) return 'Nothing to send.';
+  return `Nothing to send: none of them fits. kafnus replay plan without further options shows which tenants and reasons there are.`;
 }
 
 function whyText({ why, from, example }: ReplayReport['leftOut'][number]): string {

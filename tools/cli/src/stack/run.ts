@@ -40,8 +40,11 @@ interface Stack {
   readonly agents: Map<AgentName, AgentProcess>;
 }
 
-/** @returns the exit code: 0 after Ctrl-C, 1 when a part ended by itself */
-export async function runStack(ports: StackPorts, io: Io): Promise<number> {
+/**
+ * @param agents those that it starts; a user runs the others
+ * @returns the exit code: 0 after Ctrl-C, 1 when a part ended by itself
+ */
+export async function runStack(ports: StackPorts, agents: readonly AgentName[], io: Io): Promise<number> {
   const since = performance.now();
   const screen = new Screen(io.stdout);
   const style = styleOf(wantsColours(io.stdout, io.env));
@@ -63,7 +66,7 @@ export async function runStack(ports: StackPorts, io: Io): Promise<number> {
   try {
     screen.print('', `  ${style.bold('From a notification to a row')}: the whole way, on this machine`, '');
     try {
-      await start(stack, ports, logs, done);
+      await start(stack, ports, agents, logs, done);
     } catch (error) {
       // That is why, directly, or since Ctrl-C reaches the agents as well.
       if (!interrupted) throw error;
@@ -86,6 +89,7 @@ export async function runStack(ports: StackPorts, io: Io): Promise<number> {
 async function start(
   stack: Stack,
   ports: StackPorts,
+  agents: readonly AgentName[],
   logs: string,
   done: (what: string, detail: string) => void,
 ): Promise<void> {
@@ -106,17 +110,16 @@ async function start(
   for (const service of SERVICES) await stack.postgis.query(`create schema ${service} authorization ${ROLE.user}`);
   done('PostGIS', databaseUrl(ports));
 
-  for (const agent of agentNames) {
+  for (const agent of agents) {
     const env = {
-      KAFNUS_SINK: 'debezium',
       KAFNUS_INSTANCE_ID: `stack-${agent}`,
-      KAFNUS_HTTP_PORT: `${agentPort(ports, agent)}`,
       KAFNUS_TOPIC_PARTITIONS: `${PARTITIONS}`,
+      ...needed(agent, ports),
     };
     stack.agents.set(agent, new AgentProcess({ agent, brokers, env }));
   }
   await Promise.all([...stack.agents.values()].map((agent) => agent.ready()));
-  done('agents', agentNames.join(', '));
+  done('agents', agents.join(', ') || 'none');
 
   stack.worker = await startConnectWorker({
     brokers,
@@ -126,6 +129,18 @@ async function start(
   });
   await createConnectors(stack.worker);
   done('Connect', `connectors ${connectors.join(', ')}`);
+}
+
+/** What an agent must be told to be part of the stack, its brokers aside. */
+function needed(agent: AgentName, ports: StackPorts): Readonly<Record<string, string>> {
+  return { KAFNUS_SINK: 'debezium', KAFNUS_HTTP_PORT: `${agentPort(ports, agent)}` };
+}
+
+/** As they are written before a command. */
+function settingsText(settings: Readonly<Record<string, string>>): string {
+  return Object.entries(settings)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ');
 }
 
 function databaseUrl({ postgis }: StackPorts): string {
@@ -142,7 +157,14 @@ function nextSteps(stack: Stack, ports: StackPorts, logs: string): string[] {
     row('Kafka', brokers),
     row('PostGIS', databaseUrl(ports)),
     row('Connect', `${stack.worker?.url ?? ''}/connectors`),
-    ...agentNames.map((agent) => row(agent, `http://127.0.0.1:${agentPort(ports, agent)}/health`)),
+    ...agentNames.map((agent) =>
+      stack.agents.has(agent)
+        ? row(agent, `http://127.0.0.1:${agentPort(ports, agent)}`)
+        : row(
+            agent,
+            `yours: ${settingsText({ KAFNUS_KAFKA_BROKERS: brokers, ...needed(agent, ports) })} node services/${agent}/dist/main.js`,
+          ),
+    ),
     row('logs', logs),
     '',
     '  In another terminal:',

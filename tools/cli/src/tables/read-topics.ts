@@ -70,7 +70,10 @@ function chosen(choice: TopicChoice, existing: readonly string[]): readonly stri
     throw new Error(`no topic ${choice.what}: has anything been published, and are brokers and names the right ones?`);
   }
   const missing = choice.topics.find((topic) => !existing.includes(topic));
-  if (missing !== undefined) throw new Error(`the topic ${quoted(missing)} does not exist`);
+  if (missing !== undefined)
+    throw new Error(
+      `the topic ${quoted(missing)} does not exist: correct its name, or wait for the first notification of its tenant, with which the agent creates it`,
+    );
   return choice.topics;
 }
 

@@ -20,6 +20,7 @@ import {
   type VersionConfig,
 } from '@kafnus/ngsi-core';
 import { UsageError, type Io } from '../command.js';
+import { inOptionsOfCommand } from '../options.js';
 import { messageOf } from '../error-text.js';
 
 /** Of lastdata: the other agents keep no state. */
@@ -86,7 +87,12 @@ function settingsFor(
     'topic-replication': replication,
   }).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}=${value}`]));
   const own = Object.fromEntries(Object.entries(env).filter(([name]) => known.has(name)));
-  const outcome = loadConfig<VersionConfig>(program, { argv, env: own });
+  const shorter = {
+    'kafka-brokers': 'brokers',
+    'topic-partitions': 'partitions',
+    'topic-replication': 'replication',
+  };
+  const outcome = inOptionsOfCommand(shorter, () => loadConfig<VersionConfig>(program, { argv, env: own }));
   if (outcome.kind !== 'run') throw new Error('no configuration was read');
   const sources = Object.entries(outcome.printable).map(([key, { source }]) => [key, source] as const);
   return { config: outcome.config, sources: Object.fromEntries(sources) };
