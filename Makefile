@@ -102,7 +102,7 @@ image-check: build setup-kafka ## Build the images, look into them, run them har
 audit: $(SETUP) ## Check the licences and the known weaknesses of what is installed; ARGS=--strict
 	@node scripts/audit.mjs $(ARGS)
 
-docs: build ## Write what is made from the code: docs/metrics.md, deploy/dashboards, the chart's copies
+docs: build ## Write what is made from the code: the reference pages of docs/, deploy/dashboards, the chart's copies
 	@node scripts/docs/main.mjs
 
 helm-check: build ## Check the chart: lint, tests, schemas, and a real control plane; ARGS=--write brings generated files up to date

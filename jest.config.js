@@ -32,6 +32,7 @@ export default {
       displayName: name,
       testMatch: [`<rootDir>/services/${name}/test/**/*.test.ts`],
     })),
+    { ...shared, displayName: 'docs', testMatch: ['<rootDir>/test/docs/**/*.test.ts'] },
     {
       ...shared,
       displayName: 'integration',

@@ -1,13 +1,19 @@
 /**
- * Writes the files that are made from others: docs/metrics.md, deploy/dashboards, and the chart's copies of dashboards and
- * alerts (a chart holds no file from outside its folder). With --check it writes nothing, and fails when one of them is not as
- * it would be written. `make docs` builds before.
+ * Writes the files that are made from others: the reference pages of docs/, deploy/dashboards, and the chart's copies of
+ * dashboards and alerts (a chart holds no file from outside its folder). With --check it writes nothing, and fails when one of
+ * them is not as it would be written. `make docs` builds before.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
+import { settingsOf, settingsReference } from '../../libs/agent-runtime/dist/config.js';
+import { findingCodes } from '../../libs/agent-runtime/dist/topics/finding.js';
+import { agentNames, attributeCodes, rejectCodes, skipReasons } from '../../libs/ngsi-core/dist/index.js';
+import { commands } from '../../tools/cli/dist/commands.js';
+import { programHelp } from '../../tools/cli/dist/program.js';
 import { dashboards } from './dashboards.mjs';
 import { metricsPage } from './metrics-page.mjs';
+import { pages } from './pages.mjs';
 
 const root = new URL('../../', import.meta.url);
 const check = process.argv.includes('--check');
@@ -17,6 +23,12 @@ const rules = 'deploy/alerts/kafnus.rules.yaml';
 
 const files = {
   'docs/metrics.md': await metricsPage(),
+  ...pages({
+    agents: Object.fromEntries(await Promise.all(agentNames.map(async (name) => [name, await settingsRows(name)]))),
+    codes: { rejectCodes, attributeCodes, skipReasons, findingCodes },
+    programHelp: programHelp(),
+    commands: await Promise.all(commands.map(async ({ name, load }) => ({ name, help: (await load()).command.help }))),
+  }),
   [`${chart}/kafnus.rules.yaml`]: readFileSync(new URL(rules, root), 'utf8'),
 };
 for (const [name, dashboard] of Object.entries(dashboards)) {
@@ -36,6 +48,14 @@ for (const [file, text] of Object.entries(files)) {
     writeFileSync(path, wanted);
     console.log(`${file} written`);
   }
+}
+
+// Not left to Node: with the Kafka client loaded, its clean-up at the end of a process sometimes spins for good.
+process.exit(process.exitCode);
+
+async function settingsRows(name) {
+  const { agent } = await import(`../../services/${name}/dist/agent.js`);
+  return settingsReference(settingsOf(agent));
 }
 
 function found(path) {

@@ -2,14 +2,10 @@
 import { createRequire } from 'node:module';
 import { createMetrics, metricsReference } from '../../libs/agent-runtime/dist/metrics.js';
 import { attributeCodes, rejectCodes, skipReasons } from '../../libs/ngsi-core/dist/index.js';
+import { runtimeCodes } from './errors-page.mjs';
+import { code, table } from './markdown.mjs';
 
 const { Registry } = createRequire(new URL('../../libs/agent-runtime/package.json', import.meta.url))('prom-client');
-
-/** What the runtime refuses for, besides the agents (SPEC 13). */
-const runtimeCodes = {
-  'topic-unwritable': 'The cluster refuses the output topic: no right, an illegal name, a policy.',
-  'record-too-large': 'An output is larger than the producer may send.',
-};
 
 export async function metricsPage() {
   const own = metricsReference.map(({ name, type, labels, help }) => [
@@ -39,17 +35,11 @@ A histogram has the series \`_bucket\` (with \`le\`, in seconds), \`_sum\` and \
 
 ## Values of \`reason\` and \`code\`
 
-Records rejected (\`kafnus_records_rejected_total\`), and entities refused (\`kafnus_reports_total\`):
+What each means, and what to do about it, is in [errors.md](errors.md).
 
-${meanings({ ...rejectCodes, ...runtimeCodes })}
-
-Attributes refused (\`kafnus_reports_total\`), or records of which one was, with \`attributeErrors = reject\`:
-
-${meanings(attributeCodes)}
-
-Records and entities skipped on purpose (\`kafnus_records_skipped_total\`, \`kafnus_parts_skipped_total\`):
-
-${meanings(skipReasons)}
+- Records rejected (\`kafnus_records_rejected_total\`), and entities refused (\`kafnus_reports_total\`): ${names({ ...rejectCodes, ...runtimeCodes })}.
+- Attributes refused (\`kafnus_reports_total\`), or records of which one was, with \`attributeErrors = reject\`: ${names(attributeCodes)}.
+- Records and entities skipped on purpose (\`kafnus_records_skipped_total\`, \`kafnus_parts_skipped_total\`): ${names(skipReasons)}.
 
 \`cause\` is the name of librdkafka's error in small letters (\`timed_out\`, \`fenced\`), or \`requested\` where the agent itself
 gave the transaction up. \`kind\` is \`assigned\`, \`revoked\` or \`lost\`.
@@ -70,15 +60,4 @@ async function processMetrics() {
   return all.filter(({ name }) => !own.has(name)).map(({ name, type, help }) => [code(name), type, help]);
 }
 
-const code = (text) => `\`${text}\``;
-
-const meanings = (codes) =>
-  table(
-    ['value', 'meaning'],
-    Object.entries(codes).map(([value, meaning]) => [code(value), meaning]),
-  );
-
-function table(head, rows) {
-  const line = (cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
-}
+const names = (codes) => Object.keys(codes).map(code).join(', ');
