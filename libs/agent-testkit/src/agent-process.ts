@@ -53,8 +53,10 @@ export class AgentProcess {
       // The channel ties the child to this process: it stops when we are gone.
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
-    this.child.stdout?.pipe(log);
-    this.child.stderr?.pipe(log);
+    // The one that ends first must not end the log: the last words of a process that is killed come by the other.
+    this.child.stdout?.pipe(log, { end: false });
+    this.child.stderr?.pipe(log, { end: false });
+    this.child.once('close', () => log.end());
     this.child.stdout?.on('data', (chunk: Buffer) => {
       this.#url ??= /"http":"([^"]+)"/.exec(chunk.toString())?.[1];
     });
