@@ -64,7 +64,8 @@ withKafka(describe)('kafnus lag', () => {
   const children: ChildProcessWithoutNullStreams[] = [];
 
   beforeAll(async () => {
-    kafka = await startLocalKafka();
+    // Some records are older than Kafka keeps them by default.
+    kafka = await startLocalKafka({ properties: { 'log.retention.ms': '-1' } });
   });
 
   afterAll(async () => {

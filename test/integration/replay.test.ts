@@ -63,7 +63,12 @@ withKafka(describe)('kafnus replay', () => {
   const agents: AgentProcess[] = [];
 
   beforeAll(async () => {
-    kafka = await startLocalKafka({ users: { admin: 'admin', limited: 'limited' }, authorizer: true });
+    kafka = await startLocalKafka({
+      users: { admin: 'admin', limited: 'limited' },
+      authorizer: true,
+      // The letters are older than Kafka keeps records by default; it looks 30 s after its start.
+      properties: { 'log.retention.ms': '-1' },
+    });
   });
 
   afterAll(async () => {
