@@ -18,7 +18,7 @@ const entities = 1_000_000;
 const partitions = 4;
 const bytesPerEntity = 150;
 /** Three times what it takes on a machine that does nothing else: processor time, so a busy one does not fail. */
-const cpuMicrosPerEntity = 20;
+const cpuMicrosPerEntity = 8;
 const sample = 5000;
 
 const inputTopic = 'large_raw_lastdata';

@@ -34,8 +34,8 @@ export interface PreparationOptions {
 
 const retryPauseMs = 500;
 /**
- * Partitions that are restored at the same time. While the records of one are turned into objects in this thread, which takes most
- * of the time, another thread collects those of the other. More would only take more memory, and threads from the loop's calls.
+ * Partitions that are restored at the same time: while the records of one are put into its store, those of the other are on their way.
+ * More would only take more memory.
  */
 const restoreLanes = 2;
 

@@ -518,6 +518,32 @@ export function describeSessionConformance(
         expect((await restored(session, { topic: stage.target, partition: 1 })).entries).toEqual(['other=3']);
       });
 
+      for (const compression of ['lz4', 'zstd']) {
+        scene(`whose records are kept with compression.type=${compression} is restored`, async (stage) => {
+          await stage.input(1);
+          await harness.createTopic(stage.target, 1, { 'cleanup.policy': 'compact', 'compression.type': compression });
+          const { session } = await stage.member('a');
+          const expected: string[] = [];
+          for (let transaction = 0; transaction < 6; transaction += 1) {
+            const isAborted = transaction % 3 === 1;
+            await session.begin();
+            for (let place = 0; place < 200; place += 1) {
+              const key = `["city","/","AirQualityObserved","station-${transaction}-${place}"]`;
+              const value = place % 10 === 9 ? null : `${transaction * 1000 + place}`;
+              session.send({ topic: stage.target, partition: 0, key, value, headers: [], timestamp: now });
+              if (!isAborted) expected.push(`${key}=${value}`);
+            }
+            if (isAborted) {
+              await stage.quiet();
+              await session.abort();
+            } else expect((await session.commit([])).kind).toBe('committed');
+          }
+          const { entries, count } = await restored(session, { topic: stage.target, partition: 0 });
+          expect(entries).toEqual(expected);
+          expect(count).toBe(expected.length);
+        });
+      }
+
       scene('that is empty is restored at once', async (stage) => {
         await stage.input(1);
         await harness.createTopic(stage.target, 1, { 'cleanup.policy': 'compact' });

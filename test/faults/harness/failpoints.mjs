@@ -9,7 +9,7 @@
  *     kill-after-commit:n        the n-th commitTransaction was answered by the broker; the agent does not know it yet
  *     kill-before-commit:n       at-least-once: the n-th batch is acknowledged; its offsets are about to be committed
  *     lose-commits:n             at-least-once: of each commit of offsets the first n attempts are lost, as a rebalance loses them
- *     kill-in-restore:n          at least n records were read of a changelog
+ *     kill-in-restore:n          n records of changelogs are in the store
  *     stop-after-produce:n       SIGSTOP behind the n-th record: a zombie with an open transaction
  *     stop-after-offsets:n       the same with its offsets in the transaction, for want of a commit only
  *     stop-in-offsets:n          the same with the n-th sendOffsetsToTransaction, and the flush beside it, under way
@@ -23,6 +23,7 @@ import { mkdtempSync, open, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PartitionStore } from '../../../libs/agent-runtime/dist/state/partition-store.js';
 
 const runtime = new URL('../../../libs/agent-runtime/package.json', import.meta.url);
 const { RdKafka } = createRequire(runtime)('@confluentinc/kafka-javascript');
@@ -150,12 +151,10 @@ const failpoints = {
     });
   },
   'kill-in-restore'(name, n) {
-    let seen = 0;
-    around(consumer, 'consume', function (original, args) {
-      if (!String(this.globalConfig['client.id']).endsWith('-restore')) return original(...args);
-      // Small bites, so that a restore has a middle.
-      const [, done] = args;
-      return original(...answered([100, done], (messages) => (seen += messages.length) >= n && die(name)));
+    const due = nth(n);
+    around(PartitionStore.prototype, 'restore', (original, args) => {
+      original(...args);
+      if (due()) die(name);
     });
   },
   'stop-after-produce'(name, n) {

@@ -142,11 +142,16 @@ export function consumerTopicProperties(config: RuntimeConfig): Properties {
   return { 'auto.offset.reset': config.kafkaConsumer['auto.offset.reset'] ?? 'earliest' };
 }
 
+/** Of the connections that read a changelog. */
+export function restoreClientId(config: RuntimeConfig, agent: string): string {
+  return `kafnus-${agent}-${config.instanceId}-restore`;
+}
+
 /** A consumer that reads the changelog: a member of no group. */
 export function restoreProperties(config: RuntimeConfig, agent: string): Properties {
   return {
     ...common(config, agent),
-    'client.id': `kafnus-${agent}-${config.instanceId}-restore`,
+    'client.id': restoreClientId(config, agent),
     'group.id': config.groupId,
     'enable.auto.commit': false,
     'isolation.level': 'read_committed',

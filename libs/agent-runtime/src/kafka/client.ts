@@ -102,7 +102,7 @@ export interface KafkaProducer extends Client {
 export interface PartitionDescription {
   readonly partition: number;
   /** null or without a place in the cluster when the partition is offline. */
-  readonly leader?: { readonly id: number } | null;
+  readonly leader?: { readonly id: number; readonly host?: string; readonly port?: number } | null;
   readonly replicas?: readonly unknown[];
   readonly isr?: readonly unknown[];
 }

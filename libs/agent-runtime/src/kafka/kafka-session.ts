@@ -677,11 +677,14 @@ export class KafkaSession implements Session {
     onProgress: (progress: { entries: number; offset: number; end: number }) => void,
     signal: AbortSignal,
   ): Promise<number> {
-    const { config, agent } = this.#options;
+    const { config, agent, listener } = this.#options;
+    const name = partitionName(changelog);
+    const onDetour = (reason: string): void =>
+      listener.clientLog({ severity: 4, fac: 'RESTORE', message: `the client reads on in ${name}, slower: ${reason}` });
+    const admin = (): AdminClient => this.#adminClient();
     return this.#untilAnswered(
-      `restore of ${partitionName(changelog)}`,
-      () =>
-        restorePartition({ config, agent, changelog, onEntry, onProgress, signal, admin: () => this.#adminClient() }),
+      `restore of ${name}`,
+      () => restorePartition({ config, agent, changelog, onEntry, onProgress, onDetour, signal, admin }),
       signal,
     );
   }

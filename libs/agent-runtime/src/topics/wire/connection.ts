@@ -11,6 +11,8 @@ import { logIn } from './login.js';
 import { tlsOptions } from './tls.js';
 
 const timeoutMs = 10_000;
+/** What goes before each answer: its length. */
+const lengthBytes = 4;
 /** More than the answer about a thousand topics; what claims to be longer is not Kafka. */
 const maxAnswerBytes = 64 << 20;
 const saslHandshake = { key: 17, version: 1 };
@@ -43,6 +45,8 @@ export class WireConnection {
   readonly clientId: string;
   #received: Buffer[] = [];
   #size = 0;
+  /** Bytes of the answer that comes, with its length; of the length alone, while that is not known. */
+  #expected = lengthBytes;
   #correlation = 0;
   #waiting: Waiting | undefined;
   #broken: Error | undefined;
@@ -132,22 +136,26 @@ export class WireConnection {
   #receive(chunk: Buffer): void {
     this.#received.push(chunk);
     this.#size += chunk.length;
-    if (this.#size < 4) return;
-    const bytes = Buffer.concat(this.#received);
-    const length = bytes.readInt32BE();
-    if (length < 4 || length > maxAnswerBytes) {
-      this.#socket.destroy(new Error('what answers is not Kafka, or wants another security protocol'));
-      return;
+    if (this.#size < this.#expected) return;
+    // Put together when all is there, once: an answer to Fetch comes in many chunks.
+    const bytes = this.#received.length === 1 ? chunk : Buffer.concat(this.#received);
+    this.#received = [bytes];
+    if (this.#expected === lengthBytes) {
+      const length = bytes.readInt32BE();
+      if (length < 4 || length > maxAnswerBytes) {
+        this.#socket.destroy(new Error('what answers is not Kafka, or wants another security protocol'));
+        return;
+      }
+      this.#expected = lengthBytes + length;
+      if (bytes.length < this.#expected) return;
     }
-    if (bytes.length < 4 + length) {
-      this.#received = [bytes];
-      return;
-    }
-    this.#received = [bytes.subarray(4 + length)];
-    this.#size = bytes.length - 4 - length;
+    const answer = bytes.subarray(lengthBytes, this.#expected);
+    this.#size -= this.#expected;
+    this.#received = this.#size === 0 ? [] : [bytes.subarray(this.#expected)];
+    this.#expected = lengthBytes;
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    waiting?.resolve(new ByteReader(bytes.subarray(4, 4 + length)));
+    waiting?.resolve(new ByteReader(answer));
   }
 
   #fail(error: Error): void {

@@ -1,0 +1,91 @@
+/** The reader of changelogs on a real Kafka: what it reads by itself, and what it leaves to the client. */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createTopics, produceAll, startLocalKafka, withKafka, type LocalKafka } from '@kafnus/agent-testkit';
+import { loadConfig } from '../../libs/agent-runtime/src/config.js';
+import { adminProperties } from '../../libs/agent-runtime/src/kafka/client-config.js';
+import { kafka as library, type AdminClient } from '../../libs/agent-runtime/src/kafka/client.js';
+import { restorePartition } from '../../libs/agent-runtime/src/kafka/restore.js';
+
+const agent = 'lastdata';
+const entities = 30_000;
+
+let kafka: LocalKafka;
+
+interface Restored {
+  readonly entries: readonly string[];
+  readonly count: number;
+  /** Why the client had to read on. */
+  readonly detours: readonly string[];
+}
+
+/** @param onEntry gets the number of entries so far */
+async function restored(topic: string, onEntry: (count: number) => void = () => undefined): Promise<Restored> {
+  const env = { KAFNUS_KAFKA_BROKERS: kafka.bootstrapServers };
+  const outcome = loadConfig<object>({ name: agent, settings: {} }, { argv: [], env });
+  if (outcome.kind !== 'run') throw new Error(outcome.kind);
+  const { config } = outcome;
+  const entries: string[] = [];
+  const detours: string[] = [];
+  let admin: AdminClient | undefined;
+  try {
+    const count = await restorePartition({
+      config,
+      agent,
+      changelog: { topic, partition: 0 },
+      onEntry: (key, value) => onEntry(entries.push(`${String(key)}=${String(value)}`)),
+      onProgress: () => undefined,
+      onDetour: (reason) => detours.push(reason),
+      signal: new AbortController().signal,
+      admin: () => (admin ??= library.AdminClient.create(adminProperties(config, agent))),
+    });
+    return { entries, count, detours };
+  } finally {
+    admin?.disconnect();
+  }
+}
+
+/** @returns what is to be restored */
+async function changelog(topic: string, compression: string): Promise<string[]> {
+  await createTopics(kafka.internalServers, [{ topic, partitions: 1, config: { 'cleanup.policy': 'compact' } }]);
+  const records = Array.from({ length: entities }, (_, place) => ({
+    topic,
+    key: `["city","/stations","Station","urn:station-${place}"]`,
+    value: `${1_767_225_600_000_000 + place}`,
+    partition: 0,
+  }));
+  await produceAll(kafka.internalServers, records, { settings: { 'compression.type': compression } });
+  return records.map(({ key, value }) => `${key}=${value}`);
+}
+
+withKafka(describe)('a changelog', () => {
+  beforeAll(async () => {
+    kafka = await startLocalKafka({ brokers: 1, proxied: true });
+  }, 60_000);
+  afterAll(() => kafka?.stop(), 60_000);
+
+  test.each(['none', 'lz4', 'gzip'])('with compression %s is read without the client', async (compression) => {
+    const expected = await changelog(`direct-${compression}`, compression);
+    const { entries, count, detours } = await restored(`direct-${compression}`);
+    expect(detours).toEqual([]);
+    expect(count).toBe(entities);
+    expect(entries).toEqual(expected);
+  });
+
+  test.each(['snappy', 'zstd'])('with compression %s is read by the client', async (compression) => {
+    const expected = await changelog(`client-${compression}`, compression);
+    const { entries, count, detours } = await restored(`client-${compression}`);
+    expect(detours).toEqual([`records that are compressed with ${compression}`]);
+    expect(count).toBe(entities);
+    expect(entries).toEqual(expected);
+  });
+
+  test('where a connection breaks the client reads on: each entry once, in order', async () => {
+    const expected = await changelog('broken', 'none');
+    const { entries, count, detours } = await restored('broken', (soFar) => {
+      if (soFar === entities / 2) expect(kafka.brokers[0]?.proxy?.cut()).toBeGreaterThan(0);
+    });
+    expect(detours).toHaveLength(1);
+    expect(count).toBe(entities);
+    expect(entries).toEqual(expected);
+  });
+});
