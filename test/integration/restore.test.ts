@@ -14,8 +14,8 @@ let kafka: LocalKafka;
 interface Restored {
   readonly entries: readonly string[];
   readonly count: number;
-  /** Why the client had to read on. */
-  readonly detours: readonly string[];
+  /** Why it is slow. */
+  readonly remarks: readonly string[];
 }
 
 /** @param onEntry gets the number of entries so far */
@@ -25,7 +25,7 @@ async function restored(topic: string, onEntry: (count: number) => void = () => 
   if (outcome.kind !== 'run') throw new Error(outcome.kind);
   const { config } = outcome;
   const entries: string[] = [];
-  const detours: string[] = [];
+  const remarks: string[] = [];
   let admin: AdminClient | undefined;
   try {
     const count = await restorePartition({
@@ -34,11 +34,11 @@ async function restored(topic: string, onEntry: (count: number) => void = () => 
       changelog: { topic, partition: 0 },
       onEntry: (key, value) => onEntry(entries.push(`${String(key)}=${String(value)}`)),
       onProgress: () => undefined,
-      onDetour: (reason) => detours.push(reason),
+      onRemark: (remark) => remarks.push(remark),
       signal: new AbortController().signal,
       admin: () => (admin ??= library.AdminClient.create(adminProperties(config, agent))),
     });
-    return { entries, count, detours };
+    return { entries, count, remarks };
   } finally {
     admin?.disconnect();
   }
@@ -65,26 +65,26 @@ withKafka(describe)('a changelog', () => {
 
   test.each(['none', 'lz4', 'gzip'])('with compression %s is read without the client', async (compression) => {
     const expected = await changelog(`direct-${compression}`, compression);
-    const { entries, count, detours } = await restored(`direct-${compression}`);
-    expect(detours).toEqual([]);
+    const { entries, count, remarks } = await restored(`direct-${compression}`);
+    expect(remarks).toEqual([]);
     expect(count).toBe(entities);
     expect(entries).toEqual(expected);
   });
 
   test.each(['snappy', 'zstd'])('with compression %s is read by the client', async (compression) => {
     const expected = await changelog(`client-${compression}`, compression);
-    const { entries, count, detours } = await restored(`client-${compression}`);
-    expect(detours).toEqual([`records that are compressed with ${compression}`]);
+    const { entries, count, remarks } = await restored(`client-${compression}`);
+    expect(remarks).toEqual([`the client reads on, slower: records that are compressed with ${compression}`]);
     expect(count).toBe(entities);
     expect(entries).toEqual(expected);
   });
 
   test('where a connection breaks the client reads on: each entry once, in order', async () => {
     const expected = await changelog('broken', 'none');
-    const { entries, count, detours } = await restored('broken', (soFar) => {
+    const { entries, count, remarks } = await restored('broken', (soFar) => {
       if (soFar === entities / 2) expect(kafka.brokers[0]?.proxy?.cut()).toBeGreaterThan(0);
     });
-    expect(detours).toHaveLength(1);
+    expect(remarks).toHaveLength(1);
     expect(count).toBe(entities);
     expect(entries).toEqual(expected);
   });

@@ -88,6 +88,7 @@ describe('an LZ4 frame', () => {
   test.each([
     ['of other bytes', Buffer.from('not compressed at all'), 'no LZ4 frame'],
     ['that is cut', frameOf([{ bytes: Buffer.from('stored'), stored: true }]).subarray(0, 14), 'ends too early'],
+    ['that is cut in a match', frameOf([{ bytes: Buffer.from([0x10, 0x61, 0x01]) }]), 'ends too early'],
     [
       'that refers to what is before its beginning',
       frameOf([{ bytes: blockOf([{ literals: Buffer.from('ab'), distance: 3, length: 4 }], Buffer.alloc(5)) }]),

@@ -154,6 +154,14 @@ describe('an answer', () => {
     expect(extentOf(bytes, 0).obstacle).toContain(obstacle);
   });
 
+  test('with a batch that is not as it says is refused', () => {
+    const two = batchBytes({ base: 0, records: [entry('a'), entry('b')] });
+    two.writeInt32BE(1, 57);
+    expect(() => read(two)).toThrow('more records than it says');
+    const nameless = batchBytes({ base: 0, control: true, records: [{ key: null, value: '' }] });
+    expect(() => read(nameless)).toThrow('without a type');
+  });
+
   test('of any bytes ends, in an error at worst', () => {
     const corrupt = fc.tuple(fc.nat(first.length + second.length - 1), fc.nat(255));
     fc.assert(

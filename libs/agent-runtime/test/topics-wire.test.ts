@@ -9,6 +9,7 @@ import { loadConfig, type RuntimeConfig } from '../src/config.js';
 import { ByteReader, ByteWriter } from '../src/topics/wire/bytes.js';
 import { readConfigs } from '../src/topics/wire/configs.js';
 import { WireConnection } from '../src/topics/wire/connection.js';
+import { fetchCommitted } from '../src/topics/wire/fetch.js';
 import { canLogIn, logIn } from '../src/topics/wire/login.js';
 
 function config(env: Readonly<Record<string, string>>): RuntimeConfig {
@@ -199,6 +200,52 @@ describe('the connection', () => {
     const gone = await listening(createServer((socket) => socket.on('data', () => socket.destroy())));
     const broken = await WireConnection.open(config({ KAFNUS_KAFKA_BROKERS: `127.0.0.1:${gone}` }), 'test');
     await expect(readConfigs(broken, [], [])).rejects.toThrow('the broker closed the connection');
+  });
+
+  test('a signal ends a login that gets no answer, and a request', async () => {
+    const port = await listening(createServer());
+    const secured = {
+      KAFNUS_KAFKA_BROKERS: `127.0.0.1:${port}`,
+      KAFNUS_KAFKA_SECURITY_PROTOCOL: 'sasl_plaintext',
+      KAFNUS_KAFKA_SASL_MECHANISM: 'PLAIN',
+      KAFNUS_KAFKA_SASL_USERNAME: 'user',
+      KAFNUS_KAFKA_SASL_PASSWORD: 'password',
+    };
+    const address = { host: '127.0.0.1', port };
+    const ended = 'the connection is not needed any more';
+    const login = new AbortController();
+    const refused = WireConnection.to(config(secured), 'test', address, login.signal);
+    login.abort();
+    await expect(refused).rejects.toThrow(ended);
+    const request = new AbortController();
+    const connection = await WireConnection.to(config({}), 'test', address, request.signal);
+    const asked = readConfigs(connection, [], []);
+    request.abort();
+    await expect(asked).rejects.toThrow(ended);
+    await expect(WireConnection.to(config({}), 'test', address, request.signal)).rejects.toThrow('aborted');
+  });
+
+  test('a broker that throttles sends no records, and says so by leaving the partition out', async () => {
+    const answers = [100, 0].map((throttledMs) =>
+      new ByteWriter()
+        .int32(throttledMs)
+        .int16(0)
+        .int32(0)
+        .array([], () => undefined),
+    );
+    const port = await listening(
+      createServer((socket) => {
+        socket.on('data', (request: Buffer) => {
+          const body = answers.shift()?.toBuffer() ?? Buffer.alloc(0);
+          socket.write(new ByteWriter().bytes(Buffer.concat([request.subarray(8, 12), body])).toBuffer());
+        });
+      }),
+    );
+    const connection = await WireConnection.to(config({}), 'test', { host: '127.0.0.1', port });
+    const partition = { topic: 't', partition: 0 };
+    expect(await fetchCommitted(connection, partition, 7, 1000)).toMatchObject({ lastStableOffset: -1, aborted: [] });
+    await expect(fetchCommitted(connection, partition, 7, 1000)).rejects.toThrow('left the partition out');
+    connection.close();
   });
 
   test('nobody there: all brokers are named, with the last reason', async () => {

@@ -679,12 +679,12 @@ export class KafkaSession implements Session {
   ): Promise<number> {
     const { config, agent, listener } = this.#options;
     const name = partitionName(changelog);
-    const onDetour = (reason: string): void =>
-      listener.clientLog({ severity: 4, fac: 'RESTORE', message: `the client reads on in ${name}, slower: ${reason}` });
+    const onRemark = (text: string): void =>
+      listener.clientLog({ severity: 4, fac: 'RESTORE', message: `restore of ${name}: ${text}` });
     const admin = (): AdminClient => this.#adminClient();
     return this.#untilAnswered(
       `restore of ${name}`,
-      () => restorePartition({ config, agent, changelog, onEntry, onProgress, onDetour, signal, admin }),
+      () => restorePartition({ config, agent, changelog, onEntry, onProgress, onRemark, signal, admin }),
       signal,
     );
   }

@@ -10,8 +10,8 @@
  *                              ^ high watermark: the reader goes on to here, and then d and e are decided
  *
  * Nearly all of the time would be the client's, which makes an object of each record; so the records are fetched and read here, by
- * a connection to the partition's leader. Whatever this connection cannot do (a login, compressed records, a leader that moves
- * or breaks) the client can: it reads on from where the connection has come to, at a quarter of the speed.
+ * a connection to the partition's leader. Whatever this connection cannot do (Kerberos, snappy, zstd, a leader that moves or
+ * breaks) the client can: it reads on from where the connection has come to, at a quarter of the speed.
  */
 import type { RuntimeConfig } from '../config.js';
 import { messageOf } from '../error-text.js';
@@ -37,8 +37,8 @@ export interface RestoreOptions {
   readonly changelog: TopicPartition;
   readonly onEntry: ChangelogEntry;
   readonly onProgress: (progress: Progress) => void;
-  /** Told why the rest is read by the client. */
-  readonly onDetour: (reason: string) => void;
+  /** Told what an operator would wonder about: why it is slow, what is missing. */
+  readonly onRemark: (text: string) => void;
   readonly signal: AbortSignal;
   readonly admin: () => AdminClient;
 }
@@ -55,13 +55,14 @@ const fetchBytes = 256 * 1024;
 /** Small: what lives as long as a batch makes V8 enlarge its young generation, by 20 MB more with batches of 1000. No faster either. */
 const batchSize = 250;
 const requestTimeoutMs = 10_000;
+/** So many answers without records, of 100 ms each, and it is time to ask where the log ends. */
+const emptyAnswers = 20;
 
 /** @returns the entries read. @throws KafkaError; and Error when `signal` is aborted */
 export async function restorePartition(options: RestoreOptions): Promise<number> {
-  const { changelog, signal } = options;
-  const end = await highWatermark(options.admin(), changelog);
-  const progress = await restoreDirectly(end, options);
-  if (progress.offset >= end) return progress.entries;
+  const { signal } = options;
+  const progress = await restoreDirectly(await extentOfLog(options), options);
+  if (progress.offset >= progress.end) return progress.entries;
   const consumer = new kafka.KafkaConsumer(restoreProperties(options.config, options.agent), {
     'auto.offset.reset': 'earliest',
   });
@@ -74,54 +75,68 @@ export async function restorePartition(options: RestoreOptions): Promise<number>
   }
 }
 
-async function highWatermark(admin: AdminClient, { topic, partition }: TopicPartition): Promise<number> {
+/** The first offset, and the high watermark. */
+async function extentOfLog({ admin, changelog, signal }: RestoreOptions): Promise<Progress> {
+  const { EARLIEST, LATEST } = kafka.OffsetSpec;
+  const offset = await offsetOf(admin(), changelog, EARLIEST);
+  const end = await offsetOf(admin(), changelog, LATEST);
+  signal.throwIfAborted();
+  return { entries: 0, offset, end };
+}
+
+async function offsetOf(admin: AdminClient, { topic, partition }: TopicPartition, offset: unknown): Promise<number> {
   const [found] = await call<{ offset: number; error?: Error }[]>((done) => {
     admin.listOffsets(
-      [{ topic, partition, offset: kafka.OffsetSpec.LATEST }],
+      [{ topic, partition, offset }],
       { timeout: requestTimeoutMs, isolationLevel: kafka.IsolationLevel.READ_UNCOMMITTED },
       done,
     );
   });
-  if (!found) throw new Error(`no answer about the end of ${topic}-${partition}`);
+  if (!found) throw new Error(`no answer about the offsets of ${topic}-${partition}`);
   if (found.error) throw asKafkaError(found.error);
   return found.offset;
 }
 
 /** @returns how far it came: to the end, or to what this connection cannot do. @throws Error when `signal` is aborted */
-async function restoreDirectly(end: number, options: RestoreOptions): Promise<Progress> {
-  const { changelog, onEntry, onProgress, onDetour, signal } = options;
-  const { topic, partition } = changelog;
-  let progress: Progress = { entries: 0, offset: 0, end };
-  if (end === 0) return progress;
+async function restoreDirectly(start: Progress, options: RestoreOptions): Promise<Progress> {
+  const { changelog, onEntry, onProgress, onRemark, signal } = options;
+  let progress = start;
+  if (start.offset >= start.end) return start;
   let connection: WireConnection | undefined;
   let ahead: Promise<Fetched> | undefined;
-  // A broker that answers nothing must not keep a partition that is taken away.
-  const hangUp = (): void => connection?.close();
-  signal.addEventListener('abort', hangUp);
   try {
-    const broker = await connectToLeader(options);
-    connection = broker;
-    ahead = fetchCommitted(broker, topic, partition, 0, fetchBytes);
-    while (progress.offset < end) {
+    const leader = await connectToLeader(options);
+    connection = leader;
+    ahead = fetchCommitted(leader, changelog, progress.offset, fetchBytes);
+    for (let empty = 0; progress.offset < progress.end;) {
       const { aborted, batches, lastStableOffset }: Fetched = await ahead;
       signal.throwIfAborted();
-      const { next, length, obstacle } = extentOf(batches, progress.offset);
-      // What was compacted away at the end has no batch that tells the offset behind it.
-      const offset = batches.length === 0 && lastStableOffset >= end ? end : next;
+      let { end } = progress;
+      const { next: behind, length, obstacle } = extentOf(batches, progress.offset);
+      let next = behind;
+      empty = batches.length === 0 ? empty + 1 : 0;
+      if (empty >= emptyAnswers) {
+        empty = 0;
+        // A log that lost its end in an election does not get it back: its only writer waits for this restore.
+        end = Math.min(end, (await extentOfLog(options)).end);
+        if (lastStableOffset >= end && next < end) {
+          onRemark(`nothing is kept at the end, from offset ${next} to ${end}`);
+          next = end;
+        }
+      }
       // The broker looks for the next records while these are put into the store.
-      if (offset < end && obstacle === undefined) ahead = fetchCommitted(broker, topic, partition, offset, fetchBytes);
+      if (next < end && obstacle === undefined) ahead = fetchCommitted(leader, changelog, next, fetchBytes);
       const count = readCommitted(batches.subarray(0, length), progress.offset, aborted, (key, value) => {
         if (key !== null) onEntry(key, value);
       });
-      progress = { entries: progress.entries + count, offset, end };
+      progress = { entries: progress.entries + count, offset: next, end };
       if (count > 0) onProgress(progress);
-      if (obstacle !== undefined && offset < end) throw new Error(obstacle);
+      if (obstacle !== undefined && next < end) throw new Error(obstacle);
     }
   } catch (error) {
     signal.throwIfAborted();
-    onDetour(messageOf(error));
+    onRemark(`the client reads on, slower: ${messageOf(error) || 'the leader cannot be reached'}`);
   } finally {
-    signal.removeEventListener('abort', hangUp);
     connection?.close();
     await ahead?.catch(() => undefined);
   }
@@ -129,16 +144,17 @@ async function restoreDirectly(end: number, options: RestoreOptions): Promise<Pr
 }
 
 /** @throws Error when it has no leader, or cannot be talked to */
-async function connectToLeader({ config, agent, changelog, admin }: RestoreOptions): Promise<WireConnection> {
-  const { kafkaSaslMechanism: mechanism } = config;
-  if (mechanism !== '' && !canLogIn(mechanism)) throw new Error(`logins by ${mechanism}`);
+async function connectToLeader({ config, agent, changelog, admin, signal }: RestoreOptions): Promise<WireConnection> {
+  const { kafkaSaslMechanism: mechanism, kafkaSecurityProtocol: protocol } = config;
+  if (protocol.startsWith('sasl_') && !canLogIn(mechanism))
+    throw new Error(`this agent's own login knows no ${mechanism}`);
   const { topic, partition } = changelog;
   const [described] = await call<TopicDescription[]>((done) =>
     admin().describeTopics([topic], { timeout: requestTimeoutMs }, done),
   );
   const leader = described?.partitions.find((each) => each.partition === partition)?.leader;
   if (leader?.host === undefined || leader.port === undefined) throw new Error('the partition has no leader');
-  return WireConnection.to(config, restoreClientId(config, agent), { host: leader.host, port: leader.port });
+  return WireConnection.to(config, restoreClientId(config, agent), { host: leader.host, port: leader.port }, signal);
 }
 
 /** The end of the partition is told by an event that also counts the markers, which are no records. */

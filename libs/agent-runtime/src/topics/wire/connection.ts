@@ -1,6 +1,6 @@
 /**
- * One connection to one broker, for the requests that the Kafka client has no call for: reading and changing the
- * configuration of topics. One request at a time, in the versions that all brokers from Kafka 2.3 to 4 take.
+ * One connection to one broker, for what the Kafka client has no call for, or does too slowly: configuration of
+ * topics, members of groups, changelogs. One request at a time, in the versions that all brokers from Kafka 2.3 to 4 take.
  */
 import { connect as connectPlain, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -13,7 +13,7 @@ import { tlsOptions } from './tls.js';
 const timeoutMs = 10_000;
 /** What goes before each answer: its length. */
 const lengthBytes = 4;
-/** More than the answer about a thousand topics; what claims to be longer is not Kafka. */
+/** More than the answer about a thousand topics, and than a batch; what claims to be longer is not Kafka. */
 const maxAnswerBytes = 64 << 20;
 const saslHandshake = { key: 17, version: 1 };
 const saslAuthenticate = { key: 36, version: 0 };
@@ -76,17 +76,25 @@ export class WireConnection {
     throw new Error(`No Kafka answers at ${config.kafkaBrokers}: ${problem}`);
   }
 
-  /** Connects to this broker, and logs in. @throws Error */
-  static async to(config: RuntimeConfig, clientId: string, address: BrokerAddress): Promise<WireConnection> {
+  /** Connects to this broker, and logs in. @param signal closes the connection, whatever is under way. @throws Error */
+  static async to(
+    config: RuntimeConfig,
+    clientId: string,
+    address: BrokerAddress,
+    signal?: AbortSignal,
+  ): Promise<WireConnection> {
+    signal?.throwIfAborted();
     const tls = config.kafkaSecurityProtocol.endsWith('ssl');
     const socket = tls ? connectTls({ ...address, ...tlsOptions(config, address.host) }) : connectPlain(address);
+    const connection = new WireConnection(socket, clientId);
+    const hangUp = (): void => void socket.destroy(new Error('the connection is not needed any more'));
+    signal?.addEventListener('abort', hangUp);
+    socket.once('close', () => signal?.removeEventListener('abort', hangUp));
     socket.setTimeout(timeoutMs);
     await new Promise<void>((resolve, reject) => {
       socket.once(tls ? 'secureConnect' : 'connect', resolve);
       socket.once('error', reject);
-      socket.once('timeout', () => socket.destroy(new Error(`no connection within ${timeoutMs / 1000} s`)));
     });
-    const connection = new WireConnection(socket, clientId);
     try {
       if (config.kafkaSecurityProtocol.startsWith('sasl_')) await connection.#logIn(config);
       return connection;

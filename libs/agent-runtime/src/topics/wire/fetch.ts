@@ -1,4 +1,5 @@
 /** Fetch (KIP-98, KIP-227) of one partition, from its leader, outside of any fetch session. */
+import type { TopicPartition } from '../../session.js';
 import { ByteWriter } from './bytes.js';
 import type { ApiRequest, WireConnection } from './connection.js';
 import type { AbortedTransaction } from './record-batch.js';
@@ -13,10 +14,13 @@ const noSession = { id: 0, epoch: -1 };
 const unknown = -1;
 
 export interface Fetched {
+  /** -1 when the broker did not look. */
   readonly lastStableOffset: number;
   readonly aborted: readonly AbortedTransaction[];
   readonly batches: Buffer;
 }
+
+const nothing: Fetched = { lastStableOffset: -1, aborted: [], batches: Buffer.alloc(0) };
 
 /**
  * What is committed from `offset` on, about `maxBytes` of it; empty when nothing comes within 100 ms.
@@ -24,8 +28,7 @@ export interface Fetched {
  */
 export async function fetchCommitted(
   connection: WireConnection,
-  topic: string,
-  partition: number,
+  { topic, partition }: TopicPartition,
   offset: number,
   maxBytes: number,
 ): Promise<Fetched> {
@@ -37,7 +40,7 @@ export async function fetchCommitted(
     });
   });
   const answer = await connection.request(fetch, body.array([], () => undefined).toBuffer());
-  answer.int32(); // throttled for so many ms
+  const throttledMs = answer.int32();
   refuse(answer.int16());
   answer.int32(); // session
   const [[fetched] = []] = answer.array(() => {
@@ -52,10 +55,19 @@ export async function fetchCommitted(
       return { lastStableOffset, aborted, batches: answer.bytes() };
     });
   });
+  // Over its quota (KIP-219), a client gets nothing, and the next answer after that time.
+  if (fetched === undefined && throttledMs > 0) return nothing;
   if (fetched === undefined) throw new Error('the broker has left the partition out of its answer');
   return fetched;
 }
 
+const refusals: Readonly<Record<number, string>> = {
+  1: 'there is no such offset any more',
+  3: 'it does not know the topic',
+  6: 'it is not the leader',
+  29: 'the user may not read the topic',
+};
+
 function refuse(code: number): void {
-  if (code !== 0) throw new Error(`the broker refuses with error ${code}`);
+  if (code !== 0) throw new Error(`the broker refuses: ${refusals[code] ?? `error ${code}`}`);
 }

@@ -1,6 +1,7 @@
 /**
  * LZ4 frames, as Kafka compresses record batches (KIP-57): github.com/lz4/lz4, doc/lz4_Frame_format.md and
- * doc/lz4_Block_format.md. Checksums are not looked at: the transport has its own.
+ * doc/lz4_Block_format.md. Checksums are not looked at, nor does
+ * the client look at those of batches when it reads a changelog (check.crcs).
  */
 
 const magic = 0x184d2204;
@@ -58,6 +59,7 @@ function decompressBlock(block: Buffer, start: number, end: number, out: Output)
       byte = block[at] ?? 0;
       at += 1;
     }
+    if (at > end) throw new RangeError('an LZ4 block ends too early');
     out.match(distance, match + minMatch);
   }
 }

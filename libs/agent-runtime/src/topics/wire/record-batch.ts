@@ -139,6 +139,7 @@ class Cursor {
       onRecord(key, value);
       handed += 1;
     }
+    if (this.#at < this.#bytes.length) throw new RangeError('a batch has more records than it says');
     return handed;
   }
 
@@ -146,7 +147,9 @@ class Cursor {
   markerType(): number {
     this.#headOfRecord();
     this.#number();
-    return this.#text()?.readInt16BE(2) ?? abortMarker;
+    const key = this.#text();
+    if (key === null) throw new RangeError('a control record without a type');
+    return key.readInt16BE(2);
   }
 
   /** Length, attributes, time. @returns where the record ends */
