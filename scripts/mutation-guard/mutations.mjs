@@ -342,7 +342,7 @@ export const mutations = [
     edits: [
       {
         find: 'room = this.#send(fittingDeadLetter(letter, record, this.#maxBytes), batch) && room;',
-        replace: 'void fittingDeadLetter(letter, record, maxRecordBytes(this.#options.config));',
+        replace: 'void fittingDeadLetter(letter, record, this.#maxBytes);',
       },
     ],
     tests: [loop('without faults each record is emitted, skipped or dead-lettered once, and counted')],
