@@ -271,7 +271,7 @@ export const mutations = [
   {
     name: 'restore-reads-uncommitted',
     breaks: 'state is restored from transactions that were aborted',
-    file: source('topics/wire/record-batch.ts'),
+    file: source('wire/record-batch.ts'),
     edits: [{ find: 'inAborted.add(first.producer);', replace: '' }],
     tests: [session('a changelog is restored to its end: committed entries, tombstones too, and of this partition')],
   },

@@ -55,11 +55,13 @@ function moveWith(
   step: string,
   action: string,
 ): string {
+  const compiled = (...path: string[]): string => JSON.stringify(pathToFileURL(join(cli, ...path)).href);
   return `
     import { readSync, writeSync } from 'node:fs';
-    import { repartition } from ${JSON.stringify(pathToFileURL(join(cli, 'state', 'repartition.js')).href)};
+    import { connection } from ${compiled('kafka', 'settings.js')};
+    import { repartition } from ${compiled('state', 'repartition.js')};
     await repartition({
-      address: ${JSON.stringify(address)},
+      kafka: connection({}, ${JSON.stringify(address)}),
       group: ${JSON.stringify(group)},
       inputTopic: ${JSON.stringify(input)},
       partitions: ${after},
@@ -136,13 +138,13 @@ withKafka(describe)('growing the input of lastdata', () => {
       );
     }
 
-    start(): AgentProcess {
+    /** @param consumer settings of the agent's own consumer; by default, one that ends without leaving is forgotten soon */
+    start(consumer: Readonly<Record<string, unknown>> = { 'session.timeout.ms': 6000 }): AgentProcess {
       const env = {
         KAFNUS_GROUP_ID: this.group,
         KAFNUS_INPUT_TOPIC: this.input,
         KAFNUS_LOG_LEVEL: 'info',
-        // One that ends without leaving is forgotten sooner; the brokers allow no less.
-        KAFNUS_KAFKA_CONSUMER: '{"session.timeout.ms": 6000}',
+        KAFNUS_KAFKA_CONSUMER: JSON.stringify(consumer),
       };
       const agent = new AgentProcess({ agent: 'lastdata', brokers: kafka.bootstrapServers, env });
       processes.push(agent);
@@ -247,6 +249,19 @@ withKafka(describe)('growing the input of lastdata', () => {
     await scene.expectNewestWins();
     // Not by chance: records of moved entities came from all of the new partitions.
     expect(Math.min(...(await scene.ends(scene.input)).slice(before))).toBeGreaterThan(0);
+  });
+
+  test('an agent of the group protocol of KIP-848 is seen as well', async () => {
+    const scene = await Scene.begin('consumers');
+    const agent = scene.start({ 'group.protocol': 'consumer' });
+    await agent.ready();
+    const grow = ['repartition', '--partitions', String(after)] as const;
+    const alive = await scene.state(...grow);
+    expect(alive).toMatchObject({ code: 1, stdout: '' });
+    expect(alive.stderr).toMatch(/the group agents-of-consumers has 1 living members: kafnus-lastdata-/);
+    await agent.stop();
+    expect(await scene.state(...grow)).toMatchObject({ code: 0, stderr: '' });
+    await scene.expectNewestWins();
   });
 
   test.each(['changelog-grown', 'written', 'committed', 'done'])(

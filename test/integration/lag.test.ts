@@ -18,6 +18,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { eventually } from '../faults/harness/eventually.js';
 import { notification } from './notifications.js';
 
 jest.setTimeout(180_000);
@@ -42,7 +43,7 @@ interface Look {
     readonly state: string;
     readonly lag: number;
     readonly oldestAgeMs: number | null;
-    readonly members: readonly object[];
+    readonly members: readonly { readonly client: string; readonly partitions: readonly number[] }[];
     readonly rate: { readonly in: number; readonly out: number } | null;
   }[];
   readonly instances: readonly object[];
@@ -94,8 +95,8 @@ withKafka(describe)('kafnus lag', () => {
 
   const codes = ({ findings }: Look): string[] => findings.map(({ code }) => code).sort();
 
-  function start(topic: string, instance: string): AgentProcess {
-    const env = { KAFNUS_INPUT_TOPIC: topic, KAFNUS_GROUP_ID: `${topic}-group`, KAFNUS_INSTANCE_ID: instance };
+  function start(topic: string, instance: string, more: Readonly<Record<string, string>> = {}): AgentProcess {
+    const env = { KAFNUS_INPUT_TOPIC: topic, KAFNUS_GROUP_ID: `${topic}-group`, KAFNUS_INSTANCE_ID: instance, ...more };
     const agent = new AgentProcess({ agent: 'historic', brokers: kafka.bootstrapServers, env });
     agents.push(agent);
     return agent;
@@ -145,6 +146,28 @@ withKafka(describe)('kafnus lag', () => {
     expect(code).toBe(0);
     expect(stdout).toContain('the group raw_life-group has no member, and 10 records wait');
     expect(stdout).toContain('-> start the agent historic');
+  });
+
+  test.each([
+    ['a classic group', 'raw_classic', '{}'],
+    ['a group of KIP-848', 'raw_kip848', '{"group.protocol":"consumer"}'],
+  ])('the members of %s, each with its partitions', async (_, topic, consumer) => {
+    await createTopics(kafka.bootstrapServers, [{ topic, partitions: 6 }]);
+    const trio = ['a', 'b', 'c'].map((name) => start(topic, name, { KAFNUS_KAFKA_CONSUMER: consumer }));
+    await Promise.all(trio.map((agent) => agent.until('its share', ({ assignment }) => assignment.length === 2)));
+    await eventually(async () => {
+      const seen = await look(topic, '--interval', '500ms');
+      expect(seen).toMatchObject({ code: 0, findings: [], agents: [{ state: 'stable' }] });
+      const members = seen.agents[0]?.members ?? [];
+      expect(members.map(({ client }) => client).sort()).toEqual(
+        ['a', 'b', 'c'].map((name) => `kafnus-historic-${name}`),
+      );
+      expect(members.map(({ partitions }) => partitions.length)).toEqual([2, 2, 2]);
+      expect(members.flatMap(({ partitions }) => partitions).sort()).toEqual([0, 1, 2, 3, 4, 5]);
+    });
+    await Promise.all(trio.map((agent) => agent.stop()));
+    const gone = await look(topic, '--interval', '500ms');
+    expect(gone.agents).toMatchObject([{ state: 'empty', members: [] }]);
   });
 
   test('more members than partitions, records without key in one partition, and rejects by reason', async () => {

@@ -28,4 +28,6 @@ export { topicsOptions, topicsSummary } from './topics/command.js';
 export { topicSettings, type AgentTopics } from './topics/plan.js';
 export { topicsJson, topicsText } from './topics/report.js';
 export { runTopics, topicActions, type TopicAction } from './topics/run.js';
+export type { GroupAnswer } from './wire/group-answers.js';
+export { describeGroups } from './wire/groups.js';
 export { version } from './version.js';

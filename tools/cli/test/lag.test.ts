@@ -345,6 +345,12 @@ describe('the tables', () => {
     expect(viewLines({ before: undefined, now, findings: [] }, 2, 100, styleOf(false)).at(-1)).toBe('nothing is wrong');
   });
 
+  test('say nothing about an agent of which the cluster tells nothing', () => {
+    const hidden = agent({ state: 'unknown', members: [], partitions: [], refused: 'not authorised' });
+    const [, row] = viewLines({ before: undefined, now: snapshot(1, hidden), findings: [] }, 2, 100, styleOf(false));
+    expect(row).toMatch(/^historic  ngsi-agent-historic  unknown +- +- +- +- +- +-$/);
+  });
+
   test('say a word about refusals, which hold nobody up', () => {
     expect(refusalHint(now)).toMatch(/kafnus replay plan/);
     expect(refusalHint({ ...now, health: [] })).toMatch(/--health/);

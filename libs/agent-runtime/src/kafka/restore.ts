@@ -16,10 +16,10 @@
 import type { RuntimeConfig } from '../config.js';
 import { messageOf } from '../error-text.js';
 import type { ChangelogEntry, TopicPartition } from '../session.js';
-import { WireConnection } from '../topics/wire/connection.js';
-import { fetchCommitted, type Fetched } from '../topics/wire/fetch.js';
-import { canLogIn } from '../topics/wire/login.js';
-import { extentOf, readCommitted } from '../topics/wire/record-batch.js';
+import { WireConnection } from '../wire/connection.js';
+import { fetchCommitted, type Fetched } from '../wire/fetch.js';
+import { canLogIn } from '../wire/login.js';
+import { extentOf, readCommitted } from '../wire/record-batch.js';
 import {
   call,
   kafka,

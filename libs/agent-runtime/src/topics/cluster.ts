@@ -16,10 +16,11 @@ import { asKafkaError, clusterForbidden, topicExists, topicForbidden, unknownTop
 import { checkedSettings } from './check.js';
 import type { PlannedTopic } from './plan.js';
 import type { ClusterView, ConfigView, PartitionView, TopicRight, TopicView } from './view.js';
-import { readConfigs, setTopicConfig, wireErrors, type ConfigAnswer } from './wire/configs.js';
-import { WireConnection } from './wire/connection.js';
-import { groupMembers } from './wire/groups.js';
-import { canLogIn } from './wire/login.js';
+import { readConfigs, setTopicConfig, wireErrors, type ConfigAnswer } from '../wire/configs.js';
+import { WireConnection } from '../wire/connection.js';
+import type { GroupAnswer } from '../wire/group-answers.js';
+import { groupsIn } from '../wire/groups.js';
+import { canLogIn } from '../wire/login.js';
 
 const answerMs = 10_000;
 /** New topics are seen, with leaders, after this long; or something is wrong with the cluster. */
@@ -203,10 +204,11 @@ export class TopicCluster {
   /** A group that nobody tells about is left out: its members are a help, and not what the check is about. */
   async #members(groups: readonly string[]): Promise<Map<string, number>> {
     const members = new Map<string, number>();
-    for (const group of new Set(groups)) {
-      if (typeof this.#wire === 'string') break;
-      const count = await groupMembers(this.#wire, this.#config, group).catch(() => undefined);
-      if (count !== undefined) members.set(group, count);
+    if (typeof this.#wire === 'string') return members;
+    const answers = await groupsIn(this.#wire, this.#config, groups).catch(() => new Map<string, GroupAnswer>());
+    for (const [group, answer] of answers) {
+      if (answer.kind === 'group') members.set(group, answer.members.length);
+      if (answer.kind === 'absent') members.set(group, 0);
     }
     return members;
   }

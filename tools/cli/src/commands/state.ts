@@ -92,12 +92,12 @@ export const command: Command = {
     requireTopicName('--group', group, changelogTopic(group, 'newest'));
     requireTopicName('--input-topic', inputTopic, inputTopic);
 
-    const { address, producer } = connection(io.env, values.brokers);
+    const kafka = connection(io.env, values.brokers);
     let interrupted = false;
     void io.interrupted().then(() => (interrupted = true));
     const screen = new Screen(io.stderr);
     const options: StateOptions = {
-      address,
+      kafka,
       group,
       inputTopic,
       placement,
@@ -108,7 +108,7 @@ export const command: Command = {
       const report =
         action === 'check'
           ? await checkState(options)
-          : await repartition({ ...options, producer, partitions, dryRun: values['dry-run'] });
+          : await repartition({ ...options, producer: kafka.producer, partitions, dryRun: values['dry-run'] });
       screen.draw([]);
       const problem = 'problem' in report ? report.problem : null;
       if (values.json) io.stdout.write(`${JSON.stringify(report)}\n`);

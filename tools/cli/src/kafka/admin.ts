@@ -1,5 +1,6 @@
 /** What a tool asks of a cluster besides reading and writing. */
 import { RdKafka } from '@confluentinc/kafka-javascript';
+import { asKafkaError, type GroupAnswer } from '@kafnus/agent-runtime';
 import { call, type KafkaAddress } from '@kafnus/agent-testkit';
 import { messageOf } from '../error-text.js';
 
@@ -41,6 +42,60 @@ export async function deleteAll(
     }
     if (left.length > 0) throw new Error(`not deleted: ${left.join(', ')}`);
   });
+}
+
+/**
+ * State and members of consumer groups as the Kafka client tells them: for logins that it alone can do (Kerberos). Everybody
+ * else is told by `describeGroups` of the runtime, for the client's call ends the process when a coordinator answers with an error.
+ */
+export async function groupsByClient(
+  address: KafkaAddress,
+  groups: readonly string[],
+): Promise<Map<string, GroupAnswer>> {
+  return withAdmin(address, async (admin) => {
+    const answers = new Map<string, GroupAnswer>();
+    for (const group of groups) answers.set(group, await groupByClient(admin, group));
+    return answers;
+  });
+}
+
+async function groupByClient(admin: RdKafka.IAdminClient, group: string): Promise<GroupAnswer> {
+  const { ERR_GROUP_AUTHORIZATION_FAILED: forbidden, ERR_GROUP_ID_NOT_FOUND: unknown } = RdKafka.CODES.ERRORS;
+  const refused = ({ code, message }: { readonly code: number; readonly message: string }): GroupAnswer => ({
+    kind: 'refused',
+    transient: false,
+    message:
+      code === forbidden ? `not authorised: grant the user Describe on group ${group}` : `group ${group}: ${message}`,
+  });
+  // It takes the same right, and survives to say that it is missing.
+  const refusal = await call<unknown>((done) =>
+    admin.listConsumerGroupOffsets([{ groupId: group }], { timeout: ANSWER_MS }, done),
+  ).then(() => undefined, asKafkaError);
+  if (refusal !== undefined) return refused(refusal);
+
+  const { groups } = await call<RdKafka.GroupDescriptions>((done) =>
+    admin.describeGroups([group], { timeout: ANSWER_MS }, done),
+  );
+  const [found] = groups;
+  const { DEAD, EMPTY, STABLE, UNKNOWN } = RdKafka.ConsumerGroupStates;
+  if (found === undefined || found.state === DEAD || found.error?.code === unknown) return { kind: 'absent' };
+  if (found.error) return refused(found.error);
+  const states = new Map<RdKafka.ConsumerGroupStates, 'empty' | 'stable' | 'unknown'>([
+    [EMPTY, 'empty'],
+    [STABLE, 'stable'],
+    [UNKNOWN, 'unknown'],
+  ]);
+  return {
+    kind: 'group',
+    state: states.get(found.state) ?? 'rebalancing',
+    members: found.members.map(({ memberId, clientId, clientHost, assignment }) => {
+      const partitions = new Map<string, number[]>();
+      for (const { topic, partition } of assignment.topicPartitions) {
+        partitions.set(topic, [...(partitions.get(topic) ?? []), partition]);
+      }
+      return { id: memberId, client: clientId, host: clientHost.replace(/^\//, ''), partitions };
+    }),
+  };
 }
 
 async function withAdmin<T>(address: KafkaAddress, work: (admin: RdKafka.IAdminClient) => Promise<T>): Promise<T> {

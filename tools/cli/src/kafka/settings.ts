@@ -1,14 +1,17 @@
 /** Where Kafka is and how to log in: the settings that the agents have, read the same way. */
-import { connectionProperties, loadConfig } from '@kafnus/agent-runtime';
+import { connectionProperties, describeGroups, loadConfig, type GroupAnswer } from '@kafnus/agent-runtime';
 import type { ClientSettings, KafkaAddress } from '@kafnus/agent-testkit';
 import { UsageError, type Io } from '../command.js';
 import { inOptionsOfCommand } from '../options.js';
+import { groupsByClient } from './admin.js';
 
 /** The connection of a command. */
 export interface Connection {
   readonly brokers: string;
   /** For clients that read, look up and administer. */
   readonly address: KafkaAddress;
+  /** State and members of consumer groups. @throws Error when no broker answers */
+  readonly groups: (names: readonly string[]) => Promise<Map<string, GroupAnswer>>;
   /** What KAFNUS_KAFKA_PRODUCER adds for those that write. */
   readonly producer: ClientSettings;
   /** The variables themselves: what an agent is started with to reach the same cluster. */
@@ -34,10 +37,12 @@ export function connection(env: Io['env'], brokers?: string): Connection {
   if (outcome.kind !== 'run') throw new Error('no configuration was read');
   const { config } = outcome;
   if (brokers !== undefined) own['KAFNUS_KAFKA_BROKERS'] = brokers;
-  const properties = connectionProperties(config, `kafnus-cli-${process.pid}`);
+  const clientId = `kafnus-cli-${process.pid}`;
+  const address = { ...connectionProperties(config, clientId), 'bootstrap.servers': config.kafkaBrokers };
   return {
     brokers: config.kafkaBrokers,
-    address: { ...properties, 'bootstrap.servers': config.kafkaBrokers },
+    address,
+    groups: async (names) => (await describeGroups(config, clientId, names)) ?? groupsByClient(address, names),
     producer: config.kafkaProducer,
     env: own,
   };

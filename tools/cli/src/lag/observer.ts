@@ -1,9 +1,11 @@
 /** Looks at the agents through Kafka's admin protocol; it joins no group and moves nothing. */
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import { awaitBrokers, call, type KafkaAddress } from '@kafnus/agent-testkit';
+import type { GroupAnswer } from '@kafnus/agent-runtime';
+import { awaitBrokers, call } from '@kafnus/agent-testkit';
 import { messageOf } from '../error-text.js';
 import { groupOffsets } from '../kafka/group-offsets.js';
 import { peek, type Look } from '../kafka/peek.js';
+import type { Connection } from '../kafka/settings.js';
 import { healthOf } from './health.js';
 import type { AgentSight, GroupState, KeySample, Member, Partition, Snapshot } from './snapshot.js';
 
@@ -20,26 +22,29 @@ export interface Target {
   readonly topic: string;
 }
 
+/** How the cluster is reached, and asked about groups. */
+type Kafka = Pick<Connection, 'address' | 'groups'>;
+
+/** What was told of each group; or why nothing was. */
+type Groups = ReadonlyMap<string, GroupAnswer> | string;
+
 export class Observer {
   readonly #admin: RdKafka.IAdminClient;
 
   private constructor(
-    private readonly address: KafkaAddress,
+    private readonly kafka: Kafka,
     private readonly targets: readonly Target[],
     private readonly health: readonly string[],
   ) {
+    const { address } = kafka;
     const settings = typeof address === 'string' ? { 'bootstrap.servers': address } : address;
     this.#admin = RdKafka.AdminClient.create({ log_level: 2, ...settings });
   }
 
   /** @param health URLs. @throws Error naming the brokers when none answers */
-  static async connect(
-    address: KafkaAddress,
-    targets: readonly Target[],
-    health: readonly string[],
-  ): Promise<Observer> {
-    await awaitBrokers(address, 1);
-    return new Observer(address, targets, health);
+  static async connect(kafka: Kafka, targets: readonly Target[], health: readonly string[]): Promise<Observer> {
+    await awaitBrokers(kafka.address, 1);
+    return new Observer(kafka, targets, health);
   }
 
   close(): void {
@@ -50,8 +55,9 @@ export class Observer {
   async look(keys: readonly KeySample[] = []): Promise<Snapshot> {
     const asked = Promise.all(this.health.map((url) => healthOf(url)));
     const at = Date.now();
+    const groups = await this.kafka.groups(this.targets.map(({ group }) => group)).catch(messageOf);
     const agents: AgentSight[] = [];
-    for (const target of this.targets) agents.push(await this.#agent(target));
+    for (const target of this.targets) agents.push(await this.#agent(target, groups));
     return { at, agents: await this.#aged(agents), health: await asked, keys };
   }
 
@@ -63,7 +69,7 @@ export class Observer {
         return [{ topic, partition, offset: Math.max(first, stable - SAMPLE), end: stable, count: SAMPLE }];
       }),
     );
-    const { records } = await peek(this.address, looks).catch(() => ({ records: [] }));
+    const { records } = await peek(this.kafka.address, looks).catch(() => ({ records: [] }));
     return looks.flatMap(({ topic, partition }): KeySample[] => {
       const own = records.filter((record) => record.topic === topic && record.partition === partition);
       if (own.length === 0) return [];
@@ -76,7 +82,7 @@ export class Observer {
     });
   }
 
-  async #agent(target: Target): Promise<AgentSight> {
+  async #agent(target: Target, groups: Groups): Promise<AgentSight> {
     const { topic, group } = target;
     const nothing = { ...target, topicExists: true, state: 'unknown', members: [], partitions: [] } as const;
     try {
@@ -86,7 +92,7 @@ export class Observer {
       const problem = described?.error;
       const isUnknown = problem?.code === RdKafka.CODES.ERRORS.ERR_UNKNOWN_TOPIC_OR_PART;
       if (problem && !isUnknown) return { ...nothing, refused: `the topic ${topic}: ${problem.message}` };
-      const { state, members } = await this.#group(target);
+      const { state, members } = groupSight(target, groups);
       if (described === undefined || isUnknown)
         return { ...nothing, topicExists: false, state, members, refused: null };
       const partitions = await this.#partitions(target, described);
@@ -98,23 +104,6 @@ export class Observer {
         refused: message.includes(group) || message.includes(topic) ? message : `${topic}, ${group}: ${message}`,
       };
     }
-  }
-
-  async #group({ group, topic }: Target): Promise<{ readonly state: GroupState; readonly members: Member[] }> {
-    const { groups } = await call<RdKafka.GroupDescriptions>((done) =>
-      this.#admin.describeGroups([group], { timeout: ANSWER_MS }, done),
-    );
-    const [found] = groups;
-    if (found === undefined) return { state: 'none', members: [] };
-    if (found.error && found.error.code !== RdKafka.CODES.ERRORS.ERR_GROUP_ID_NOT_FOUND) {
-      throw new Error(`the group ${group}: ${found.error.message}`);
-    }
-    const members = found.members.map(({ memberId, clientId, clientHost, assignment }): Member => {
-      const own = assignment.topicPartitions.filter((each) => each.topic === topic);
-      const partitions = own.map(({ partition }) => partition).sort((a, b) => a - b);
-      return { id: memberId, client: clientId, host: clientHost.replace(/^\//, ''), partitions };
-    });
-    return { state: found.error ? 'none' : stateOf(found.state), members };
   }
 
   async #partitions({ topic, group }: Target, described: RdKafka.TopicDescription): Promise<Partition[]> {
@@ -180,7 +169,7 @@ export class Observer {
         return { topic, partition, offset, end: end ?? offset, count: 1 };
       });
     // A look that fails in an outage must not hide what the others say of it.
-    const sight = await peek(this.address, looks).catch(() => undefined);
+    const sight = await peek(this.kafka.address, looks).catch(() => undefined);
     if (sight === undefined) return [...agents];
     const { records, complete } = sight;
     const asked = new Set(looks.map(({ topic, partition }) => `${topic}-${partition}`));
@@ -197,18 +186,29 @@ export class Observer {
   }
 }
 
-function stateOf(state: RdKafka.ConsumerGroupStates): GroupState {
-  const { UNKNOWN, STABLE, DEAD, EMPTY } = RdKafka.ConsumerGroupStates;
-  switch (state) {
-    case UNKNOWN:
-      return 'unknown';
-    case STABLE:
-      return 'stable';
-    case EMPTY:
-      return 'empty';
-    case DEAD:
-      return 'none';
+/** @throws Error when the cluster does not tell */
+function groupSight(
+  { group, topic }: Target,
+  groups: Groups,
+): { readonly state: GroupState; readonly members: readonly Member[] } {
+  if (typeof groups === 'string') throw new Error(groups);
+  const found = groups.get(group);
+  switch (found?.kind) {
+    case 'refused':
+      throw new Error(found.message);
+    case 'group':
+      return {
+        state: found.state,
+        members: found.members.map(({ id, client, host, partitions }) => ({
+          id,
+          client,
+          host,
+          partitions: (partitions.get(topic) ?? []).toSorted((a, b) => a - b),
+        })),
+      };
+    case 'absent':
+      return { state: 'none', members: [] };
     default:
-      return 'rebalancing';
+      return { state: 'unknown', members: [] };
   }
 }

@@ -81,8 +81,8 @@ export function watchOf(values: Values, defaultInterval: string, io: Io): Watch 
     maxLag: values['max-lag'] === undefined ? Infinity : wholeNumber('--max-lag', values['max-lag'], 0),
     maxAge: values['max-age'] === undefined ? Infinity : duration('--max-age', values['max-age']),
   };
-  const { address } = connection(io.env, values.brokers);
-  return { open: () => Observer.connect(address, targets, health), limits, intervalMs, named: new Set(values.agent) };
+  const kafka = connection(io.env, values.brokers);
+  return { open: () => Observer.connect(kafka, targets, health), limits, intervalMs, named: new Set(values.agent) };
 }
 
 /** Without the agents that nobody asked for and of which there is nothing. @throws Error when nothing is left */

@@ -133,7 +133,9 @@ export function viewJson({ before, now, findings }: View): object {
 }
 
 function agentRow(before: Snapshot | undefined, now: Snapshot, agent: AgentSight, style: Style): Cell[] {
-  const { state, members, partitions } = agent;
+  const { state, members, partitions, refused } = agent;
+  // Nothing was told: a 0 would be a lie.
+  const told = (value: number): Cell => ({ text: refused === null ? grouped(value) : '-' });
   const lag = totalLag(agent);
   const well = state === 'stable' || (state === 'none' && lag === 0);
   const known = before !== undefined && agentIn(before, agent) !== undefined;
@@ -141,10 +143,10 @@ function agentRow(before: Snapshot | undefined, now: Snapshot, agent: AgentSight
     { text: agent.agent },
     { text: agent.group },
     { text: agent.topicExists ? state : 'no topic', ...(well ? {} : { paint: style.yellow }) },
-    { text: String(members.length) },
-    { text: String(partitions.length) },
+    told(members.length),
+    told(partitions.length),
     ...rateCells(known ? totalRate(before, now, agent) : null),
-    { text: grouped(lag) },
+    told(lag),
     { text: age(oldestAge(now, agent)) },
   ];
 }

@@ -1,16 +1,9 @@
 /** What a move of state asks of Kafka: topics and their ends, the members of a group, what a partition holds. */
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { losslessProducer } from '@kafnus/agent-runtime';
-import {
-  awaitBrokers,
-  awaitLeaders,
-  call,
-  committedOf,
-  enqueue,
-  type ClientSettings,
-  type KafkaAddress,
-} from '@kafnus/agent-testkit';
+import { awaitBrokers, awaitLeaders, call, committedOf, enqueue, type ClientSettings } from '@kafnus/agent-testkit';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Connection } from '../kafka/settings.js';
 import { quoted } from '../terminal/text.js';
 
 const ANSWER_MS = 10_000;
@@ -32,26 +25,31 @@ export interface Range extends Position {
   readonly end: number;
 }
 
+/** How the cluster is reached, and asked about groups. */
+export type Kafka = Pick<Connection, 'address' | 'groups'>;
+
 /** One connection that administers and reads, for the group whose state is moved; it is no member of the group. */
 export class Cluster {
   readonly #admin: RdKafka.IAdminClient;
   readonly #settings: ClientSettings & { readonly 'bootstrap.servers': string };
   readonly #group: string;
+  readonly #groups: Kafka['groups'];
   /** Stands for the group where offsets are looked up and written. */
   readonly consumer: RdKafka.KafkaConsumer;
 
-  private constructor(address: KafkaAddress, group: string) {
+  private constructor({ address, groups }: Kafka, group: string) {
     const given = typeof address === 'string' ? { 'bootstrap.servers': address } : address;
     this.#settings = { log_level: 2, ...given };
     this.#group = group;
+    this.#groups = groups;
     this.#admin = RdKafka.AdminClient.create(this.#settings);
     this.consumer = this.#createConsumer();
   }
 
   /** @throws Error naming the brokers when none answers */
-  static async connect(address: KafkaAddress, group: string): Promise<Cluster> {
-    await awaitBrokers(address, 1);
-    const cluster = new Cluster(address, group);
+  static async connect(kafka: Kafka, group: string): Promise<Cluster> {
+    await awaitBrokers(kafka.address, 1);
+    const cluster = new Cluster(kafka, group);
     await call((done) => cluster.consumer.connect({ timeout: ANSWER_MS, allTopics: false }, done));
     return cluster;
   }
@@ -70,16 +68,12 @@ export class Cluster {
     throw new Error(`the topic ${quoted(topic)} does not exist: is --group or --input-topic another one?`);
   }
 
-  /** The living members of the group, as client id and host. */
+  /** The living members of the group, as client id and host. @throws Error when the cluster does not tell */
   async members(): Promise<string[]> {
-    const { groups } = await call<RdKafka.GroupDescriptions>((done) =>
-      this.#admin.describeGroups([this.#group], { timeout: ANSWER_MS }, done),
-    );
-    const [group] = groups;
-    if (group?.error && group.error.code !== RdKafka.CODES.ERRORS.ERR_GROUP_ID_NOT_FOUND) {
-      throw new Error(`the group ${this.#group} cannot be looked up: ${group.error.message}`);
-    }
-    return (group?.members ?? []).map(({ clientId, clientHost }) => `${clientId} ${clientHost}`);
+    const found = (await this.#groups([this.#group])).get(this.#group);
+    if (found?.kind === 'group') return found.members.map(({ client, host }) => `${client} ${host}`);
+    if (found?.kind === 'absent') return [];
+    throw new Error(`whether an agent runs is not known: ${found?.message ?? 'no answer'}`);
   }
 
   /** First offset and end of each partition. */

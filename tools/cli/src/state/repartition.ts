@@ -15,11 +15,11 @@
  * between 2 and 3 leaves that door open, so its message is to be taken seriously: no agent before a run has succeeded.
  */
 import { changelogTopic, parseChangelogValue } from '@kafnus/agent-runtime';
-import type { ClientSettings, KafkaAddress } from '@kafnus/agent-testkit';
+import type { ClientSettings } from '@kafnus/agent-testkit';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../error-text.js';
 import { clipped, grouped, printable, quoted } from '../terminal/text.js';
-import { Cluster, type Position, type Range, type Writer } from './cluster.js';
+import { Cluster, type Kafka, type Position, type Range, type Writer } from './cluster.js';
 import {
   changes,
   misplaced,
@@ -39,7 +39,7 @@ const GONE_MS = 15_000;
 const UNFINISHED = 'It is not finished: run the same command again, and do not start the agent before it has succeeded';
 
 export interface StateOptions {
-  readonly address: KafkaAddress;
+  readonly kafka: Kafka;
   readonly group: string;
   readonly inputTopic: string;
   /** How the input's producers choose partitions; undefined: what the state itself proves. */
@@ -105,7 +105,7 @@ export class Interrupted extends Error {
 
 /** Looks, and changes nothing. The agent may run. */
 export async function checkState(options: StateOptions): Promise<StateReport> {
-  const cluster = await Cluster.connect(options.address, options.group);
+  const cluster = await Cluster.connect(options.kafka, options.group);
   try {
     const state = await readState(cluster, options);
     const { partitions, changelog, inputTopic } = state;
@@ -139,7 +139,7 @@ export async function checkState(options: StateOptions): Promise<StateReport> {
  * @throws Error saying what is in the way and what to do; {@link Interrupted}
  */
 export async function repartition(options: RepartitionOptions): Promise<RepartitionReport> {
-  const cluster = await Cluster.connect(options.address, options.group);
+  const cluster = await Cluster.connect(options.kafka, options.group);
   let writer: Writer | undefined;
   try {
     await requireNoMembers(cluster, options, Date.now() + GONE_MS);

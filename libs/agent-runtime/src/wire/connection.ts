@@ -4,8 +4,8 @@
  */
 import { connect as connectPlain, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import type { RuntimeConfig } from '../../config.js';
-import { messageOf } from '../../error-text.js';
+import type { RuntimeConfig } from '../config.js';
+import { messageOf } from '../error-text.js';
 import { ByteReader, ByteWriter } from './bytes.js';
 import { logIn } from './login.js';
 import { tlsOptions } from './tls.js';

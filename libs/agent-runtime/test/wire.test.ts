@@ -1,4 +1,4 @@
-/** The connection for configuration, without a broker: test/integration/topics*.test.ts has real ones. */
+/** Kafka's protocol by our own connection, without a broker: test/integration has real ones. */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
@@ -6,11 +6,11 @@ import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { loadConfig, type RuntimeConfig } from '../src/config.js';
-import { ByteReader, ByteWriter } from '../src/topics/wire/bytes.js';
-import { readConfigs } from '../src/topics/wire/configs.js';
-import { WireConnection } from '../src/topics/wire/connection.js';
-import { fetchCommitted } from '../src/topics/wire/fetch.js';
-import { canLogIn, logIn } from '../src/topics/wire/login.js';
+import { ByteReader, ByteWriter } from '../src/wire/bytes.js';
+import { readConfigs } from '../src/wire/configs.js';
+import { WireConnection } from '../src/wire/connection.js';
+import { fetchCommitted } from '../src/wire/fetch.js';
+import { canLogIn, logIn } from '../src/wire/login.js';
 
 function config(env: Readonly<Record<string, string>>): RuntimeConfig {
   const outcome = loadConfig<object>(

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import { isPem, type RuntimeConfig } from '../../config.js';
+import { isPem, type RuntimeConfig } from '../config.js';
 
 /** Where Linux keeps what it trusts: librdkafka looks there as well, Node does not. */
 const systemBundles = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/certs/ca-bundle.crt', '/etc/ssl/cert.pem'];

@@ -1,7 +1,7 @@
 /** Record batches as the documentation of Kafka lays them out, made here and read there; test/integration has real ones. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { extentOf, readCommitted, type AbortedTransaction } from '../src/topics/wire/record-batch.js';
+import { extentOf, readCommitted, type AbortedTransaction } from '../src/wire/record-batch.js';
 
 interface TestRecord {
   readonly key: string | null;

@@ -1,5 +1,5 @@
 /** Fetch (KIP-98, KIP-227) of one partition, from its leader, outside of any fetch session. */
-import type { TopicPartition } from '../../session.js';
+import type { TopicPartition } from '../session.js';
 import { ByteWriter } from './bytes.js';
 import type { ApiRequest, WireConnection } from './connection.js';
 import type { AbortedTransaction } from './record-batch.js';

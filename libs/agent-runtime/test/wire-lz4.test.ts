@@ -1,7 +1,7 @@
 /** LZ4 frames, made here by the book; test/integration/restore.test.ts has those of a real Kafka. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { decompressLz4 } from '../src/topics/wire/lz4.js';
+import { decompressLz4 } from '../src/wire/lz4.js';
 
 /** Literals, and then a match: so many bytes, from so many before. The last one of a block has none. */
 interface Sequence {

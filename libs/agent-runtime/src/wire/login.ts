@@ -7,7 +7,7 @@ import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'no
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { promisify } from 'node:util';
-import type { RuntimeConfig } from '../../config.js';
+import type { RuntimeConfig } from '../config.js';
 import { pemText } from './tls.js';
 
 /** Sends a message of the mechanism, and brings the broker's answer. @throws Error when the broker refuses */
