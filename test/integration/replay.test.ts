@@ -66,8 +66,8 @@ withKafka(describe)('kafnus replay', () => {
     kafka = await startLocalKafka({
       users: { admin: 'admin', limited: 'limited' },
       authorizer: true,
-      // The letters are older than Kafka keeps records by default; it looks 30 s after its start.
-      properties: { 'log.retention.ms': '-1' },
+      // The letters are older than Kafka keeps records by default; it looks 30 s after its start, and then all the time.
+      properties: { 'log.retention.ms': '-1', 'log.retention.check.interval.ms': '500' },
     });
   });
 
@@ -375,6 +375,68 @@ withKafka(describe)('kafnus replay', () => {
     expect(await ends()).toBe(before + 1);
   });
 
+  test('what is older than its topic keeps it is not sent: Kafka would delete it', async () => {
+    const { topic, create, publish, read, kafnus } = scene('late.');
+    await create('raw_errors');
+    const plans = ['raw_historic', 'raw_mutable'].map((name) => ({
+      topic: topic(name),
+      partitions: 1,
+      // As by default, a segment takes no more time than is kept: the marker of the transaction, which is new, begins another.
+      config: { 'retention.ms': '60000', 'segment.ms': '60000' },
+    }));
+    await createTopics(kafka.internalServers, plans);
+    const age = 3 * 86_400_000;
+    const ages = [age, age - 1000, 0];
+    await publish(
+      ['raw_historic', 'raw_mutable'].flatMap((name) =>
+        ages.map((old, index): RecordToWrite => {
+          const { key, value, headers } = notification(`Sensor:${index}`, index);
+          const place = { topic: topic(name), partition: 0, offset: index, timestamp: Date.now() - old };
+          return letterOf(topic('raw_errors'), {
+            ...place,
+            ...{ key: Buffer.from(key), value: Buffer.from(value), headers },
+          });
+        }),
+      ),
+    );
+    const historic = ['--from', topic('raw_historic')];
+
+    const plan = await kafnus('plan', ...historic);
+    expect(plan).toMatchObject({ code: 0, stderr: '' });
+    expect(plan.stdout).toContain('2 of 3 records are older than late.raw_historic keeps them: the oldest is 3 d old');
+    expect(plan.stdout).toContain('When they are kept, this sends them: kafnus replay apply');
+    const refused = await kafnus('apply', ...historic);
+    expect(refused).toMatchObject({ code: 1, stdout: expect.stringContaining('0 of 3 records') });
+    expect(refused.stderr).toContain('kafnus replay: nothing was sent.\n2 of 3 records are older than');
+    const json = await kafnus('apply', '--json', ...historic);
+    expect(json).toMatchObject({ code: 1, stderr: refused.stderr });
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      action: 'apply',
+      fit: 3,
+      sent: 0,
+      refused: true,
+      destinations: [{ topic: topic('raw_historic'), keeping: { kind: 'time', ms: 60_000 }, records: 3, late: 2 }],
+    });
+    expect(await read('raw_historic')).toEqual([]);
+
+    // The command that it names is enough, and the same replay goes on.
+    const [, options = ''] = /kafka-configs\.sh --bootstrap-server \S+ (.*)/.exec(refused.stderr) ?? [];
+    await kafka.tool('kafka.admin.ConfigCommand', ...options.split(' '));
+    expect(await kafnus('apply', ...historic)).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('3 of 3 records were sent back'),
+    });
+
+    // What is sent all the same is deleted: it was no false alarm.
+    const late = ['--from', topic('raw_mutable'), '--until', '1h'];
+    const insisted = await kafnus('apply', ...late, '--ignore-retention');
+    expect(insisted).toMatchObject({ code: 0, stdout: expect.stringContaining('2 of 2 records') });
+    expect(insisted.stdout).toContain('2 of 2 records are older than late.raw_mutable keeps them');
+    expect(await endOffsets(kafka.internalServers, topic('raw_mutable'))).toEqual([3]);
+    while ((await read('raw_mutable')).length > 0) await sleep(100);
+    expect(await read('raw_historic')).toHaveLength(3);
+  });
+
   test('without the topic, or without the rights, it sends nothing and says what is missing', async () => {
     const { topic, create, publish, kafnus } = scene('denied.');
     expect(await kafnus('plan')).toMatchObject({
@@ -425,7 +487,10 @@ withKafka(describe)('kafnus replay', () => {
     expect(await endOffsets(kafka.internalServers, topic('raw_historic'), 'read_committed')).toEqual(before);
     expect((await committedOffsets(kafka.internalServers, 'kafnus-replay-limited', topic('raw_errors'))).size).toBe(0);
     await allow('--operation', 'Write', '--topic', topic('raw_historic'));
-    expect(await asLimited()).toMatchObject({ code: 0, stdout: expect.stringContaining('1 of 1') });
+    const sent = await asLimited();
+    expect(sent).toMatchObject({ code: 0, stdout: expect.stringContaining('1 of 1') });
+    // A right that is only good to have.
+    expect(sent.stdout).toContain('What denied.raw_historic keeps is not known: the user may not (DescribeConfigs).');
   });
 });
 
@@ -454,6 +519,8 @@ function endingReplay(options: { brokers: string; prefix: string; step: string; 
       prefix: ${JSON.stringify(options.prefix)},
       limit: Infinity,
       rate: Infinity,
+      keeping: async () => ({ kind: 'all' }),
+      ignoreRetention: false,
       onProgress: () => undefined,
       interrupted: () => false,
       sleep: async () => undefined,

@@ -156,22 +156,38 @@ describe('the report', () => {
     const survey = new Survey();
     for (let index = 0; index < 700; index += 1) survey.add({ ...letter, tenant: `t${index}` }, index === 0);
     for (let index = 0; index < 700; index += 1) survey.leave('no-raw-topic', `topic${index}`, 'x');
-    const run = { action: 'plan', topic: 'raw_errors', name: 'n', group: 'g', sent: 0, complete: true } as const;
+    const run = {
+      action: 'plan',
+      topic: 'raw_errors',
+      name: 'n',
+      group: 'g',
+      sent: 0,
+      refused: false,
+      complete: true,
+    } as const;
     const report = survey.report(run);
     expect(report).toMatchObject({ fit: 700, undated: 1 });
     expect(report.counts.length).toBeLessThanOrEqual(501);
     expect(report.counts[0]).toEqual({ from: '(others)', tenant: '', reason: '', count: 200 });
     expect(report.leftOut.length).toBeLessThanOrEqual(501);
     expect(report.samples).toHaveLength(5);
-    const text = reportText(report, 'kafnus replay apply', 100, styleOf(false));
+    const text = reportText(report, 'kafnus replay apply', [], 100, styleOf(false));
     expect(text).toContain('700 of 0 dead letters');
     expect(text).toContain('1 records for lastdata hold an entity without TimeInstant');
     expect(text).toContain('Nothing was sent. This sends them: kafnus replay apply');
   });
 
   test('shows the whole of a message, and says why there is nothing to send', () => {
-    const run = { action: 'plan', topic: 'raw_errors', name: 'n', group: 'g', sent: 0, complete: true } as const;
-    const textOf = (survey: Survey): string => reportText(survey.report(run), 'x', 60, styleOf(false));
+    const run = {
+      action: 'plan',
+      topic: 'raw_errors',
+      name: 'n',
+      group: 'g',
+      sent: 0,
+      refused: false,
+      complete: true,
+    } as const;
+    const textOf = (survey: Survey): string => reportText(survey.report(run), 'x', [], 60, styleOf(false));
     const survey = new Survey();
     survey.add({ ...letter, message: `${'It has no TimeInstant. '.repeat(5)}Set KAFNUS_MISSING_TIME_INSTANT` }, false);
     expect(textOf(survey)).toContain('KAFNUS_MISSING_TIME_INSTANT');

@@ -5,6 +5,8 @@ import { connection } from '../kafka/settings.js';
 import { duration, instant, parseOptions, positiveNumber, wholeNumber } from '../options.js';
 import { nameOfReplay, type Choice } from '../replay/choice.js';
 import { groupOf, replay, type Progress } from '../replay/run.js';
+import { keepingLines } from '../replay/keeping.js';
+import { readKeeping } from '../replay/read-keeping.js';
 import { reportText } from '../replay/survey.js';
 import { Screen } from '../terminal/screen.js';
 import { styleOf, wantsColours } from '../terminal/style.js';
@@ -32,6 +34,8 @@ Which letters (by default all that were not replayed before):
 
 How:
   --rate N             records a second (default: as fast as possible)
+  --ignore-retention   also records that are older than their topic keeps them (retention.ms), which
+                       Kafka may delete before an agent has read them; without it, nothing is sent
   --to TOPIC           to this topic instead; needed for records that came from no raw topic, such
                        as failures of sinks: --from harbour --to harbour
   --topic TOPIC        the dead-letter topic (default: KAFNUS_DEAD_LETTER_TOPIC, else raw_errors
@@ -71,6 +75,7 @@ export const command: Command = {
         again: { type: 'boolean', default: false },
         limit: { type: 'string' },
         rate: { type: 'string' },
+        'ignore-retention': { type: 'boolean', default: false },
         to: { type: 'string' },
         topic: { type: 'string' },
         name: { type: 'string' },
@@ -123,7 +128,7 @@ export const command: Command = {
     const limit = values.limit === undefined ? Infinity : wholeNumber('--limit', values.limit);
     const rate = values.rate === undefined ? Infinity : positiveNumber('--rate', values.rate);
 
-    const { address, producer } = connection(io.env, values.brokers);
+    const { brokers, address, producer, env } = connection(io.env, values.brokers);
     const progress = new ProgressLine(io);
     let interrupted = false;
     void io.interrupted().then(() => (interrupted = true));
@@ -137,11 +142,14 @@ export const command: Command = {
         prefix: names.prefix,
         limit,
         rate,
+        keeping: (each) => readKeeping(env, each),
+        ignoreRetention: values['ignore-retention'],
         onProgress: (state) => progress.tell(state),
         interrupted: () => interrupted,
         sleep,
       });
       progress.end();
+      const kept = keepingLines(report.destinations, brokers);
       const again = `kafnus replay apply ${argv
         .filter((each) => each !== 'plan' && each !== '--json')
         .map(shellWord)
@@ -150,8 +158,9 @@ export const command: Command = {
       io.stdout.write(
         values.json
           ? `${JSON.stringify(report)}\n`
-          : reportText(report, again.trim(), new Screen(io.stdout).width, style),
+          : reportText(report, again.trim(), report.refused ? [] : kept, new Screen(io.stdout).width, style),
       );
+      if (report.refused) throw new Error(['nothing was sent.', ...kept].join('\n'));
       return report.complete ? exitCodes.ok : exitCodes.interrupted;
     } catch (error) {
       const sent = progress.sent;

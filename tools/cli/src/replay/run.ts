@@ -2,7 +2,7 @@
  * Sends dead letters back, each once.
  *
  *     1  one producer for each replay's name: it ends the transaction of a run that was killed, and fences a run that lives
- *     2  all letters behind the position are read: what will be sent, where to, and whether it can be
+ *     2  all letters behind the position are read: what will be sent, where to, whether it can be, and whether it is kept there
  *     3  batch by batch, in one transaction: the records, and the position behind the letters that they were made of
  *
  * Whatever ends it, the same command reads the position and goes on: a batch is sent with its position or not at all. Letters
@@ -13,6 +13,7 @@ import { agentOf } from '../kafka/names.js';
 import { hasUndatedEntity, isNarrowed, verdictOn, type Choice } from './choice.js';
 import { Letters, type Outgoing, type Range, type Sender } from './cluster.js';
 import { partitionFor, type Destination } from './destination.js';
+import { count, lateOf, type Keeping } from './keeping.js';
 import { markedHeaders, readLetter, type Letter, type LetterRecord } from './letter.js';
 import { placeText, Survey, type ReplayReport } from './survey.js';
 
@@ -34,6 +35,10 @@ export interface ReplayOptions {
   readonly limit: number;
   /** Records a second; Infinity: as fast as possible. */
   readonly rate: number;
+  /** What a topic keeps. */
+  readonly keeping: (topic: string) => Promise<Keeping>;
+  /** Sends also what a topic does not keep. */
+  readonly ignoreRetention: boolean;
   readonly onProgress: (progress: Progress) => void;
   /** Resolves when the user asks for the end. */
   readonly interrupted: () => boolean;
@@ -67,12 +72,13 @@ export async function replay(options: ReplayOptions): Promise<ReplayReport> {
     const ranges = await letters.ranges();
     const survey = new Survey();
     const destinations = await surveyed(letters, ranges, survey, options);
+    const refused = action === 'apply' && !options.ignoreRetention && lateOf([...survey.destinations.values()]) > 0;
     const sent =
-      sender === undefined || survey.fit === 0
+      sender === undefined || survey.fit === 0 || refused
         ? 0
         : await send(letters, sender, ranges, destinations, survey.fit, options);
     const complete = !options.interrupted() || (action === 'apply' && sent === survey.fit);
-    return survey.report({ action, topic: choice.topic, name, group, sent, complete });
+    return survey.report({ action, topic: choice.topic, name, group, sent, refused, complete });
   } finally {
     await sender?.close();
     await letters.close();
@@ -84,25 +90,30 @@ async function surveyed(
   letters: Letters,
   ranges: readonly Range[],
   survey: Survey,
-  { choice, prefix, limit, onProgress, interrupted }: ReplayOptions,
+  { choice, prefix, limit, keeping, onProgress, interrupted }: ReplayOptions,
 ): Promise<ReadonlyMap<string, Destination>> {
   const total = ranges.reduce((sum, { offset, end }) => sum + end - offset, 0);
-  const topics = new Set<string>();
+  const destinations = new Map<string, Destination>();
   await letters.read(ranges, async (records) => {
     for (const record of records) {
       survey.read += 1;
       const found = judged(record, choice);
       if (found.kind === 'leave') survey.leave(found.why, found.from, found.example);
       if (found.kind !== 'send') continue;
-      topics.add(found.topic);
+      const { topic } = found;
+      let kept = survey.destinations.get(topic);
+      if (kept === undefined) {
+        destinations.set(topic, await letters.destination(topic));
+        kept = { topic, keeping: await keeping(topic), records: 0, late: 0, oldestMs: 0 };
+        survey.destinations.set(topic, kept);
+      }
+      count(kept, found.letter.timestamp, Date.now());
       survey.add(found.letter, agentOf({ prefix }, found.topic) === 'lastdata' && hasUndatedEntity(found.letter));
       if (survey.fit >= limit) return false;
     }
     onProgress({ doing: 'reading', done: survey.read, total });
-    return Promise.resolve(!interrupted());
+    return !interrupted();
   });
-  const destinations = new Map<string, Destination>();
-  for (const topic of topics) destinations.set(topic, await letters.destination(topic));
   return destinations;
 }
 

@@ -3,6 +3,7 @@ import type { Style } from '../terminal/style.js';
 import { table } from '../terminal/table.js';
 import { clipped, grouped, printable, wrapped } from '../terminal/text.js';
 import type { LeftOut } from './choice.js';
+import { lateOf, type Kept } from './keeping.js';
 import { entityIds, type Letter } from './letter.js';
 
 /** Letters of one kind. */
@@ -40,6 +41,10 @@ export interface ReplayReport {
   readonly fit: number;
   /** Records that were sent and committed by this run. */
   readonly sent: number;
+  /** True: nothing was sent, for some records are older than their topic keeps them. */
+  readonly refused: boolean;
+  /** Where the records go, and what is kept there. */
+  readonly destinations: readonly Kept[];
   readonly counts: readonly Count[];
   readonly samples: readonly Sample[];
   readonly leftOut: readonly {
@@ -65,6 +70,8 @@ export class Survey {
   read = 0;
   fit = 0;
   undated = 0;
+  /** By topic. */
+  readonly destinations = new Map<string, Kept>();
   readonly #counts = new Map<string, Count>();
   readonly #samples = new Map<string, Sample>();
   readonly #left = new Map<string, { why: LeftOut; from: string; count: number; example: string }>();
@@ -102,7 +109,9 @@ export class Survey {
     this.#left.set(key, entry);
   }
 
-  report(run: Pick<ReplayReport, 'action' | 'topic' | 'name' | 'group' | 'sent' | 'complete'>): ReplayReport {
+  report(
+    run: Pick<ReplayReport, 'action' | 'topic' | 'name' | 'group' | 'sent' | 'refused' | 'complete'>,
+  ): ReplayReport {
     const { read, fit, undated } = this;
     const byCount = (a: { count: number }, b: { count: number }): number => b.count - a.count;
     const counts = [...this.#counts.values()].sort(byCount);
@@ -110,6 +119,7 @@ export class Survey {
       ...run,
       read,
       fit,
+      destinations: [...this.destinations.values()],
       counts,
       samples: [...this.#samples.values()],
       leftOut: [...this.#left.values()].sort(byCount),
@@ -145,9 +155,18 @@ const columns = [
 ];
 const SHOWN_ROWS = 20;
 
-/** @param command what the user would type to send what the plan shows */
-export function reportText(report: ReplayReport, command: string, width: number, style: Style): string {
-  const { action, topic, name, read, fit, sent, counts, samples, leftOut, undated, complete } = report;
+/**
+ * @param command what the user would type to send what the plan shows
+ * @param kept what is to be known about what the topics keep, by line
+ */
+export function reportText(
+  report: ReplayReport,
+  command: string,
+  kept: readonly string[],
+  width: number,
+  style: Style,
+): string {
+  const { action, topic, name, read, fit, sent, counts, samples, leftOut, undated, destinations, complete } = report;
   const lines: string[] = [];
   const applied = action === 'apply';
   lines.push(
@@ -192,9 +211,12 @@ export function reportText(report: ReplayReport, command: string, width: number,
       ),
     );
   }
+  if (kept.length > 0) lines.push('', ...kept.map((line) => style.yellow(line)));
   if (!complete) lines.push('', 'interrupted: the same command goes on from here');
-  else if (!applied && fit > 0) lines.push('', `Nothing was sent. This sends them: ${command}`);
-  else if (fit === 0) lines.push('', nothingText(report));
+  else if (!applied && fit > 0) {
+    const then = lateOf(destinations) > 0 ? 'When they are kept, this sends them' : 'This sends them';
+    lines.push('', `Nothing was sent. ${then}: ${command}`);
+  } else if (fit === 0) lines.push('', nothingText(report));
   else if (sent > 0) lines.push('', 'What is refused again comes back marked, and only --again sends it once more.');
   return `${lines.join('\n')}\n`;
 }
