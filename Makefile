@@ -2,7 +2,7 @@
 # target sets up what it needs, once.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-kafka setup-postgis setup-chromium setup-prometheus lockfile build lint format test test-unit test-integration test-security test-monitoring test-faults test-e2e soak guard demo stack bench bench-guard build-images image-check helm-check audit docs clean
+.PHONY: help setup setup-kafka setup-postgis setup-chromium setup-shells setup-prometheus lockfile build lint format test test-unit test-integration test-security test-monitoring test-faults test-e2e soak guard demo stack bench bench-guard build-images image-check helm-check audit docs clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -34,6 +34,9 @@ setup-postgis: ## Install a PostgreSQL with PostGIS for the tests; no server is 
 
 setup-chromium: ## Install the browser in which the status page is tested
 	@sh scripts/setup.sh chromium
+
+setup-shells: ## Install zsh and fish, in which completion is tested
+	@sh scripts/setup.sh shells
 
 setup-prometheus: ## Unpack Prometheus for the tests; nothing is installed or started
 	@sh scripts/setup.sh prometheus

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Prepares a clone, and repairs one: packages and the native Kafka client; with the argument `kafka` what a local Apache
-# Kafka needs, with `postgis` a PostgreSQL with PostGIS, with `chromium` a browser, with `prometheus` a Prometheus, with `pnpm`
-# only the package manager. What is in place is left alone. Run it through make, which knows when.
+# Kafka needs, with `postgis` a PostgreSQL with PostGIS, with `chromium` a browser, with `shells` zsh and fish, with
+# `prometheus` a Prometheus, with `pnpm` only the package manager. What is in place is left alone. Run it through make, which knows when.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -117,6 +117,15 @@ setup_chromium() {
   done
   command -v apt-get >/dev/null || die 'the status page is tested in Chromium: please install it as /usr/bin/chromium'
   debian_packages chromium || die 'without Chromium the status page is not tested (where there is no such package: Google Chrome does as well)'
+}
+
+# --- Shells ------------------------------------------------------------------------------------------------------------
+
+# Those for which `kafnus completion` writes scripts, beside bash.
+setup_shells() {
+  if command -v zsh >/dev/null && command -v fish >/dev/null; then return 0; fi
+  command -v apt-get >/dev/null || die 'completion is tested in zsh and fish: please install them'
+  debian_packages zsh fish || die 'without zsh and fish their completion is not tested'
 }
 
 # --- Prometheus --------------------------------------------------------------------------------------------------------
@@ -272,6 +281,7 @@ case ${1:-} in
   kafka) setup_kafka ;;
   postgis) setup_postgis ;;
   chromium) setup_chromium ;;
+  shells) setup_shells ;;
   prometheus) setup_prometheus ;;
   pnpm)
     check_node
@@ -284,5 +294,5 @@ case ${1:-} in
     setup_client
     say 'done'
     ;;
-  *) die "unknown argument '$1': none, kafka, postgis, chromium, prometheus or pnpm" ;;
+  *) die "unknown argument '$1': none, kafka, postgis, chromium, shells, prometheus or pnpm" ;;
 esac

@@ -117,6 +117,7 @@ const kafka = (await make('setup-kafka', 8)) === 0;
 // Without them, the tests that need them are skipped.
 await make('setup-postgis', 8);
 await make('setup-chromium', 8);
+await make('setup-shells', 5);
 await tests('test-unit', 10);
 if (kafka) {
   await tests('test-integration', 30);

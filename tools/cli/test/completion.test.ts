@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import { execFileSync } from 'node:child_process';
 import { commands } from '../src/commands.js';
 import { definitionOf } from '../src/completion/definitions.js';
 import { shells } from '../src/completion/scripts.js';
+import { completed, withShell, zshWith } from './completing-shells.js';
 import { kafnus } from './io.js';
 
 describe('kafnus completion', () => {
@@ -15,7 +15,7 @@ describe('kafnus completion', () => {
       options: [
         { name: '--brokers', takesValue: true, text: 'where' },
         { name: '--json', takesValue: false, text: '' },
-        { name: '--topics', takesValue: true, text: 'some' },
+        { name: '--topics', takesValue: true, text: 'some --not-one of them' },
       ],
     });
   });
@@ -31,23 +31,36 @@ describe('kafnus completion', () => {
     }
   });
 
-  test('bash completes with it', async () => {
-    const { code, stdout } = await kafnus(['completion', 'bash']);
-    expect(code).toBe(0);
-    const complete = (...words: string[]): string =>
-      execFileSync('bash', [
-        '-c',
-        `${stdout}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _kafnus; echo "\${COMPREPLY[@]}"`,
-        'bash',
-        'kafnus',
-        ...words,
-      ])
-        .toString()
-        .trim();
-    expect(complete('re')).toBe('replay');
-    expect(complete('replay', 'p')).toBe('plan');
-    expect(complete('replay', 'plan', '--te')).toBe('--tenant');
-    expect(complete('replay', 'plan', '--tenant', 'x')).toBe('');
+  // What a user types before the tab key, and what stands there, or is offered, after it.
+  const typed: readonly (readonly [string, string])[] = [
+    ['kafnus re', 'replay'],
+    ['kafnus --v', '--version'],
+    ['kafnus replay p', 'plan'],
+    ['kafnus completion f', 'fish'],
+    ['kafnus replay plan --te', '--tenant'],
+    // Values may be called like commands, and are files where nothing else is known of them.
+    ['kafnus send --topic replay --te', '--te'],
+    ['kafnus topics plan --config package.j', 'package.json'],
+    // Of another command.
+    ['kafnus demo --te', '--te'],
+  ];
+
+  for (const shell of shells) {
+    withShell(shell)(`in ${shell}`, () => {
+      test('it completes what is typed', async () => {
+        const { code, stdout } = await kafnus(['completion', shell]);
+        expect(code).toBe(0);
+        const lines = typed.map(([line]) => line);
+        expect(await completed[shell](stdout, lines)).toEqual(typed);
+      });
+    });
+  }
+
+  withShell('zsh')('in a folder of zsh', () => {
+    test('it is found and completes at its first use', async () => {
+      const { stdout } = await kafnus(['completion', 'zsh']);
+      expect(await zshWith({ _kafnus: stdout }, '', ['kafnus re'])).toEqual([['kafnus re', 'replay']]);
+    });
   });
 
   test.each(shells)('%s gets all commands', async (shell) => {

@@ -20,9 +20,11 @@ export function definitionOf({ name, summary }: Pick<Definition, 'name' | 'summa
   const usage = help.split('\n\n')[0] ?? '';
   const words = [...usage.matchAll(/kafnus (\S+) ([a-z][a-z-]*(?:\|[a-z][a-z-]*)*)(?=\s|$)/g)];
   const actions = words.filter(([, command]) => command === name).flatMap(([, , action = '']) => action.split('|'));
-  const options = [...help.matchAll(/^ {2}(--[a-z][a-z-]*)(?:[ =]([A-Z][A-Z,-]*))?(?: {2,}(.*))?$/gm)].map(
-    ([, option = '', value, text = '']): OptionDefinition => ({ name: option, takesValue: value !== undefined, text }),
-  );
+  // A text goes on below itself, further in than an option begins.
+  const line = /^ {2}(--[a-z][a-z-]*)(?:[ =]([A-Z][A-Z,-]*))?((?: {2,}.*)?(?:\n {6,}\S.*)*)$/gm;
+  const options = [...help.matchAll(line)].map(([, option = '', value, text = '']): OptionDefinition => {
+    return { name: option, takesValue: value !== undefined, text: text.trim().replace(/\s+/g, ' ') };
+  });
   const known = new Map(options.map((option) => [option.name, option]));
   return { name, summary, actions: [...new Set(actions)], options: [...known.values()] };
 }

@@ -4,6 +4,9 @@ import type { Definition } from './definitions.js';
 export const shells = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof shells)[number];
 
+/** Of the program itself. */
+const ownOptions = ['--help', '--version'] as const;
+
 export function completionScript(shell: Shell, definitions: readonly Definition[]): string {
   switch (shell) {
     case 'bash':
@@ -22,7 +25,7 @@ function bash(definitions: readonly Definition[]): string {
 _kafnus() {
   local current=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} words=
   if ((COMP_CWORD == 1)); then
-    words='${[...definitions.map(({ name }) => name), '--help', '--version'].join(' ')}'
+    words='${[...definitions.map(({ name }) => name), ...ownOptions].join(' ')}'
   else
     # What follows is a value: the shell completes files.
     case $before in ${valued(definitions).join(' | ')}) return ;; esac
@@ -50,7 +53,7 @@ function zsh(definitions: readonly Definition[]): string {
 _kafnus() {
   local -a choices
   if ((CURRENT == 2)); then
-    choices=(${described(definitions.map(({ name, summary }) => [name, summary] as const))})
+    choices=(${described([...definitions.map(({ name, summary }) => [name, summary] as const), ...ownOptions.map((name) => [name, ''] as const)])})
     _describe command choices
     return
   fi
@@ -60,21 +63,33 @@ _kafnus() {
 ${choices.join('')}  esac
   _describe option choices || _files
 }
-compdef _kafnus kafnus
+# Sourced, or loaded at its first use from a file _kafnus of $fpath.
+if [[ $funcstack[1] == _kafnus ]]; then _kafnus "$@"; else compdef _kafnus kafnus; fi
 `;
 }
 
 function fish(definitions: readonly Definition[]): string {
-  const lines = definitions.flatMap(({ name, summary, actions, options }) => [
-    `complete -c kafnus -n __fish_use_subcommand -f -a ${name} -d ${single(summary)}`,
-    ...actions.map((action) => `complete -c kafnus -n '__fish_seen_subcommand_from ${name}' -f -a ${action}`),
-    ...options.map((one) => {
-      const value = one.takesValue ? ' -r' : '';
-      const text = one.text === '' ? '' : ` -d ${single(one.text)}`;
-      return `complete -c kafnus -n '__fish_seen_subcommand_from ${name}' -l ${one.name.slice(2)}${value}${text}`;
-    }),
-  ]);
-  return `# kafnus: kafnus completion fish > ~/.config/fish/completions/kafnus.fish\n${lines.join('\n')}\n`;
+  const first = `complete -c kafnus -n '__kafnus_command ""'`;
+  const lines = definitions.flatMap(({ name, summary, actions, options }) => {
+    const behind = `complete -c kafnus -n '__kafnus_command ${name}'`;
+    return [
+      `${first} -f -a ${name} -d ${single(summary)}`,
+      ...actions.map((action) => `${behind} -f -a ${action}`),
+      ...options.map((one) => {
+        const value = one.takesValue ? ' -r' : '';
+        const text = one.text === '' ? '' : ` -d ${single(one.text)}`;
+        return `${behind} -l ${one.name.slice(2)}${value}${text}`;
+      }),
+    ];
+  });
+  return `# kafnus: kafnus completion fish > ~/.config/fish/completions/kafnus.fish
+# The command is the first word: a value may be called like one.
+function __kafnus_command
+  set -l words (commandline -opc)
+  test "$words[2]" = "$argv[1]"
+end
+${[...ownOptions.map((name) => `${first} -l ${name.slice(2)}`), ...lines].join('\n')}
+`;
 }
 
 /** Options with a value, of any command. */
