@@ -32,6 +32,19 @@ export interface Step {
   readonly output: string;
 }
 
+/** Of somebody who types: a `make` that runs the tests hands its own variables down, and to a `make` in a block too. */
+function typistsEnv(): NodeJS.ProcessEnv {
+  const {
+    MAKEFLAGS: _flags,
+    MFLAGS: _old,
+    MAKEOVERRIDES: _overrides,
+    MAKELEVEL: _level,
+    ARGS: _,
+    ...env
+  } = process.env;
+  return env;
+}
+
 /** The blocks of a page, taken one after the other. */
 export class Page {
   readonly #steps: readonly Step[];
@@ -90,7 +103,7 @@ export class Terminal {
   #said = '';
 
   constructor() {
-    this.#shell = spawn('sh', [], { cwd: root, stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#shell = spawn('sh', [], { cwd: root, stdio: ['pipe', 'pipe', 'inherit'], env: typistsEnv() });
     this.#shell.stdout?.on('data', (chunk: Buffer) => (this.#said += chunk.toString()));
   }
 
@@ -134,7 +147,12 @@ export class RunningBlock {
     // An interactive shell survives Ctrl-C, and its command decides how it ends.
     const script = ['trap : INT', withOwnPorts(exports.join('\n')), commandOf(commands)].join('\n');
     // A group of its own gets the signals, as that of a terminal does.
-    this.#child = spawn('sh', ['-c', script], { cwd: root, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+    this.#child = spawn('sh', ['-c', script], {
+      cwd: root,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: typistsEnv(),
+      detached: true,
+    });
     this.#ended = once(this.#child, 'close');
     for (const stream of [this.#child.stdout, this.#child.stderr])
       stream?.on('data', (chunk: Buffer) => (this.#said += chunk.toString()));
@@ -187,7 +205,11 @@ export class RunningBlock {
 /** With the ports of this test; `make` without what it builds and installs first, which has been done. */
 function commandOf(commands: string): string {
   if (!commands.startsWith('make ')) return withOwnPorts(commands);
-  const recipe = execFileSync('sh', ['-c', `${commands.trim()} --dry-run`], { cwd: root, encoding: 'utf8' });
+  const recipe = execFileSync('sh', ['-c', `${commands.trim()} --dry-run`], {
+    cwd: root,
+    encoding: 'utf8',
+    env: typistsEnv(),
+  });
   const command = recipe.trimEnd().split('\n').at(-1) ?? '';
   if (!commands.startsWith('make stack')) return command;
   const options = documented.flatMap((one) => ('option' in one ? [`${one.option}=${ownPort(one.port)}`] : []));
