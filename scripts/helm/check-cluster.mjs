@@ -130,7 +130,7 @@ export class ClusterChecks {
       'scaleDown.stabilizationWindowSeconds=0',
       'scaleDown.policies[0].type=Pods',
       'scaleDown.policies[0].value=1',
-      'scaleDown.policies[0].periodSeconds=5',
+      'scaleDown.policies[0].periodSeconds=15',
     ]
       .map((value) => `--set autoscaling.behavior.${value}`)
       .join(' ');
