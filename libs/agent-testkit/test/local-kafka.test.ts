@@ -275,7 +275,8 @@ describeWithKafka('a local Kafka with accounts and an authorizer', () => {
       await kafka.stop();
     }
     expect(existsSync(kafka.logs)).toBe(false);
-  });
+    // A refused login and a refused record take the client five seconds each.
+  }, 60_000);
 });
 
 describeWithKafka('a local Kafka that cannot start', () => {
