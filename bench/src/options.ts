@@ -18,7 +18,7 @@ export interface Options {
 
 export const help = `Measures the agents on a real Kafka, which it starts, and what else could do their work beside them.
 
-  make bench                      everything (20 minutes on two cores)
+  make bench                      everything (25 minutes on two cores)
   make bench ARGS=--quick         historic on a backlog: records/s, CPU a record, memory (a minute)
   make bench ARGS="--only peers"  some sections
 
@@ -30,7 +30,7 @@ export const help = `Measures the agents on a real Kafka, which it starts, and w
     growth        cost of a record by entities, tenants, partitions and entities of a notification
     postgis       rows a second that Kafka Connect's stock sink writes, by agent and variant
     pure          the decision alone: time and bytes allocated, without Kafka
-  --rounds N      rounds of each contender, in turn; medians are shown (default 3; growth and postgis 1)
+  --rounds N      rounds of each contender, in turn; medians are shown (default 5; with --quick 3; growth and postgis 1)
   --records N     notifications in a backlog (default 100000; with --quick 60000)
   --quick         only the first of all figures
   --json          results as JSON on standard output, instead of tables
@@ -60,7 +60,7 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     sections: quick ? ['pipeline'] : only === undefined ? sections : [...new Set(only.split(',').map(section))],
     quick,
     json,
-    rounds: positive('--rounds', values.rounds ?? '3', 1),
+    rounds: positive('--rounds', values.rounds ?? (quick ? '3' : '5'), 1),
     surveyRounds: positive('--rounds', values.rounds ?? '1', 1),
     // Fewer would be done in a few transactions.
     records: positive('--records', values.records ?? (quick ? '60000' : '100000'), 50_000),

@@ -15,15 +15,19 @@ process.once('disconnect', () => process.exit());
 const plan = JSON.parse(process.argv[2] ?? '') as LatencyPlan;
 const { brokers, topic, partitions, phases } = plan;
 
-const producer = new kafka.Producer({ 'bootstrap.servers': brokers, 'linger.ms': 0, acks: 'all' }, {});
-await call((done) => producer.connect({ timeout: 10_000 }, done));
-producer.setPollInBackground(true);
+async function connect(lingerMs: number): Promise<InstanceType<typeof kafka.Producer>> {
+  const producer = new kafka.Producer({ 'bootstrap.servers': brokers, 'linger.ms': lingerMs, acks: 'all' }, {});
+  await call((done) => producer.connect({ timeout: 10_000 }, done));
+  producer.setPollInBackground(true);
+  return producer;
+}
 
 const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 const reports: ProducerReport[] = [];
 let place = 0;
+const producers = await Promise.all(phases.map(({ lingerMs }) => connect(lingerMs)));
 let start = nowMs() + 100;
-for (const { rate, notifications, warmUp } of phases) {
+for (const [phase, { rate, notifications, warmUp }] of phases.entries()) {
   const late: number[] = [];
   const dueOf = (sent: number): number => start + (sent * 1000) / rate;
   for (let sent = 0; sent < notifications; await sleep(1)) {
@@ -31,7 +35,7 @@ for (const { rate, notifications, warmUp } of phases) {
       const value = Buffer.from(notification(place, typicalLoad));
       const key = `${place % typicalLoad.entities}`;
       const headers = rawHeaders(tenantName(0), `${place} ${due}`);
-      producer.produce(topic, partitionHash(key) % partitions, value, key, Date.now(), undefined, headers);
+      producers[phase]?.produce(topic, partitionHash(key) % partitions, value, key, Date.now(), undefined, headers);
       if (sent >= warmUp) late.push(nowMs() - due);
       sent += 1;
       place += 1;
@@ -40,6 +44,8 @@ for (const { rate, notifications, warmUp } of phases) {
   start = dueOf(notifications);
   reports.push({ lateP99: quantile(late, 0.99) });
 }
-await call((done) => producer.flush(30_000, done));
-await call((done) => producer.disconnect(done));
+for (const producer of producers) {
+  await call((done) => producer.flush(30_000, done));
+  await call((done) => producer.disconnect(done));
+}
 process.send?.(reports);

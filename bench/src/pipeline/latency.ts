@@ -36,6 +36,8 @@ export interface Phase {
   readonly notifications: number;
   /** The first of them, which do not count: just-in-time compilers, first fetches, what the last rate has left. */
   readonly warmUp: number;
+  /** Of the producer, a part of every latency. */
+  readonly lingerMs: number;
 }
 
 /** The plan of one measurement, as the two programs get it. */
@@ -46,13 +48,16 @@ export interface LatencyPlan {
   readonly phases: readonly Phase[];
 }
 
+type LatencyRound = ReaderReport & ProducerReport;
+
+/** Medians of the rounds, and the rounds. */
 export interface LatencyFigures extends ReaderReport, ProducerReport {
   readonly name: string;
   readonly rate: number;
+  readonly rounds: readonly LatencyRound[];
 }
 
 export interface LatencyResult {
-  /** Medians of the rounds. */
   readonly figures: readonly LatencyFigures[];
 }
 
@@ -61,15 +66,22 @@ export const atLeastOnce = 'historic, at least once';
 /** The producer and the reader on one topic, without anything in between: what the others cannot be faster than. */
 const nobody = 'nobody in between';
 
-/** One after the other, with one start: notifications/s. */
-const rates = [200, 1000, 5000];
+/**
+ * One after the other, with one start: notifications/s. Single records are sent at once at the low rates, for the latency is
+ * to be the agent's. At the high one that would be 5,000 requests/s for one broker to answer, which alone took 30 ms.
+ */
+const steps = [
+  { rate: 200, lingerMs: 0 },
+  { rate: 1000, lingerMs: 0 },
+  { rate: 5000, lingerMs: 1 },
+];
 const countedSeconds = 5;
 const startSeconds = 4;
 const settlingSeconds = 1;
 
-const phases: readonly Phase[] = rates.map((rate, place) => {
+const phases: readonly Phase[] = steps.map(({ rate, lingerMs }, place) => {
   const warmUpSeconds = place === 0 ? startSeconds : settlingSeconds;
-  return { rate, notifications: rate * (warmUpSeconds + countedSeconds), warmUp: rate * warmUpSeconds };
+  return { rate, notifications: rate * (warmUpSeconds + countedSeconds), warmUp: rate * warmUpSeconds, lingerMs };
 });
 
 export async function measureLatency(kafka: LocalKafka, { rounds }: Options): Promise<LatencyResult> {
@@ -81,41 +93,35 @@ export async function measureLatency(kafka: LocalKafka, { rounds }: Options): Pr
   ];
   progress('a first run that does not count: it warms the broker up');
   await measure(kafka.bootstrapServers, contenders[0]);
-  const all: LatencyFigures[] = [];
+  const all = contenders.map((): LatencyRound[][] => phases.map(() => []));
   for (let round = 1; round <= rounds; round++) {
-    for (const contender of contenders) {
-      const figures = await measure(kafka.bootstrapServers, contender);
-      all.push(...figures);
-      const texts = figures.map(({ rate, p50, p99 }) => `${shown(rate)}/s: p50 ${shown(p50)}, p99 ${shown(p99)} ms`);
-      progress(`round ${round}/${rounds}  ${figures[0]?.name}  ${texts.join('; ')}`);
+    for (const [place, contender] of contenders.entries()) {
+      const found = await measure(kafka.bootstrapServers, contender);
+      found.forEach((figures, phase) => all[place]?.[phase]?.push(figures));
+      const texts = found.map(
+        ({ p50, p99 }, phase) => `${shown(phases[phase]?.rate ?? 0)}/s: p50 ${shown(p50)}, p99 ${shown(p99)} ms`,
+      );
+      progress(`round ${round}/${rounds}  ${contender?.name ?? nobody}  ${texts.join('; ')}`);
     }
   }
-  return { figures: medians(all) };
+  return {
+    figures: contenders.flatMap((contender, place) =>
+      phases.map(({ rate }, phase) => ({
+        name: contender?.name ?? nobody,
+        rate,
+        ...medians(all[place]?.[phase] ?? []),
+      })),
+    ),
+  };
 }
 
-function medians(all: readonly LatencyFigures[]): LatencyFigures[] {
-  const names = new Set(all.map(({ name, rate }) => `${name} ${rate}`));
-  return [...names].flatMap((wanted) => {
-    const group = all.filter(({ name, rate }) => `${name} ${rate}` === wanted);
-    const of = (figure: keyof ReaderReport | keyof ProducerReport): number =>
-      rounded(median(group.map((figures) => figures[figure])), 3);
-    const [first] = group;
-    return first === undefined
-      ? []
-      : [
-          {
-            name: first.name,
-            rate: first.rate,
-            p50: of('p50'),
-            p99: of('p99'),
-            max: of('max'),
-            lateP99: of('lateP99'),
-          },
-        ];
-  });
+function medians(rounds: readonly LatencyRound[]): LatencyRound & { readonly rounds: readonly LatencyRound[] } {
+  const of = (figure: keyof LatencyRound): number => rounded(median(rounds.map((round) => round[figure])), 3);
+  return { p50: of('p50'), p99: of('p99'), max: of('max'), lateP99: of('lateP99'), rounds };
 }
 
-async function measure(brokers: string, contender: Contender | undefined): Promise<LatencyFigures[]> {
+/** @returns figures for each phase */
+async function measure(brokers: string, contender: Contender | undefined): Promise<LatencyRound[]> {
   const run = nextRun();
   const inputTopic = `${run}_raw`;
   const partitions = typicalPartitions;
@@ -141,7 +147,12 @@ async function measure(brokers: string, contender: Contender | undefined): Promi
     return phases.map(({ rate }, place) => {
       const [reader, producer] = [read[place], produced[place]];
       if (reader === undefined || producer === undefined) throw new Error(`no report of the phase with ${rate}/s`);
-      return { name: contender?.name ?? nobody, rate, ...reader, ...producer };
+      return {
+        p50: rounded(reader.p50, 3),
+        p99: rounded(reader.p99, 3),
+        max: rounded(reader.max, 3),
+        lateP99: rounded(producer.lateP99, 3),
+      };
     });
   } finally {
     reader.child.kill();

@@ -32,6 +32,7 @@ export interface RestoreFigures {
   /** CPU time of the whole process, from its start until it is ready, per entity. */
   readonly cpuMicrosPerEntity: number;
   readonly peakRssMb: number;
+  readonly rounds: readonly { readonly entitiesPerSecond: number; readonly bytesPerEntity: number }[];
 }
 
 /** The largest is the one that the targets are set for. */
@@ -56,13 +57,18 @@ export async function measureRestore(kafka: LocalKafka, { rounds }: Options): Pr
     progress(`writing the state of ${shown(entities)} entities`);
     await writeState(brokers, run, entities, typicalPartitions);
     const starts = await again('lastdata', run, entities);
+    const each = starts.map(({ restoreMs, rssBytes }) => ({
+      entitiesPerSecond: rounded(entities / (restoreMs / 1000), 3),
+      bytesPerEntity: Math.round((rssBytes - empty) / entities),
+    }));
     const figures: RestoreFigures = {
       entities,
       readyMs: Math.round(medianOf(starts, (start) => start.readyMs)),
-      entitiesPerSecond: rounded(entities / (medianOf(starts, (start) => start.restoreMs) / 1000), 3),
-      bytesPerEntity: Math.round((medianOf(starts, (start) => start.rssBytes) - empty) / entities),
+      entitiesPerSecond: median(each.map((start) => start.entitiesPerSecond)),
+      bytesPerEntity: median(each.map((start) => start.bytesPerEntity)),
       cpuMicrosPerEntity: rounded((medianOf(starts, (start) => start.cpuMs) * 1000) / entities, 3),
       peakRssMb: Math.round(medianOf(starts, (start) => start.peakRssBytes) / 1e6),
+      rounds: each,
     };
     restores.push(figures);
     progress(
