@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ending } from './ending.js';
 import { lastLines } from './last-lines.js';
 
 /** How a server is run. */
@@ -87,14 +88,4 @@ export class LeashedProcess {
   lastWords(): string {
     return lastLines(this.#plan.logFiles);
   }
-}
-
-function ending(child: ChildProcess): Promise<string> {
-  return new Promise((resolve) => {
-    child.once('error', (error) => {
-      // Not started at all: there will be no exit.
-      if (child.pid === undefined) resolve(error.message);
-    });
-    child.once('exit', (code, signal) => resolve(`the process ended with ${code ?? signal}`));
-  });
 }

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ending } from './ending.js';
 import type { KafkaDistribution } from './kafka-distribution.js';
 import { lastLines } from './last-lines.js';
 import type { TcpProxy } from './tcp-proxy.js';
@@ -23,6 +23,8 @@ export interface LocalBroker {
   stop(): Promise<void>;
   /** Starts the broker on the same ports and data, and resolves when it serves clients. */
   start(): Promise<void>;
+  /** Resolves when the process is gone, whoever ended it, with how and its last words; never before the first start. */
+  ended(): Promise<string>;
   /**
    * Freezes the process (SIGSTOP): it keeps its connections and answers nothing. A frozen broker is the one thing that
    * outlives a parent that a signal kills.
@@ -73,6 +75,7 @@ export class BrokerProcess implements LocalBroker {
   readonly proxy: TcpProxy | undefined;
   readonly #plan: BrokerProcessPlan;
   #child: ChildProcess | undefined;
+  #ended: Promise<string> | undefined;
 
   constructor(plan: BrokerProcessPlan) {
     this.id = plan.id;
@@ -102,29 +105,32 @@ export class BrokerProcess implements LocalBroker {
     // A frozen broker would not notice that its parent is gone.
     const thaw = (): void => void child.kill('SIGCONT');
     process.once('exit', thaw);
-    child.once('exit', () => {
+    const ended = ending(child).then((how) => {
       this.#child = undefined;
       process.off('exit', thaw);
+      return how;
     });
-    child.on('error', () => {
-      // Not started at all: there will be no exit.
-      if (child.pid === undefined) this.#child = undefined;
-    });
-    const outcome = await Promise.race([
-      saysReady(child),
-      failure(child),
-      sleep(START_DEADLINE, 'timeout', { ref: false }),
-    ]);
+    this.#ended = ended;
+    const outcome = await Promise.race([saysReady(child), ended, sleep(START_DEADLINE, 'timeout', { ref: false })]);
     if (outcome === 'ready') return;
     await this.kill();
     const what = outcome === 'timeout' ? `was not ready after ${START_DEADLINE / 1000} s` : `did not start: ${outcome}`;
-    throw new Error(`Broker ${this.id} ${what}\n${lastLines([`${this.logFile}.err`, this.logFile])}`);
+    throw new Error(`Broker ${this.id} ${what}\n${this.#lastWords()}`);
+  }
+
+  ended(): Promise<string> {
+    const ended = this.#ended ?? new Promise<string>(() => undefined);
+    return ended.then((how) => `Broker ${this.id}: ${how}\n${this.#lastWords()}`);
+  }
+
+  #lastWords(): string {
+    return lastLines([`${this.logFile}.err`, this.logFile]);
   }
 
   async kill(signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
     const child = this.#child;
     if (child === undefined) return;
-    const gone = once(child, 'exit');
+    const gone = this.#ended;
     child.kill(signal);
     // A frozen process handles SIGTERM only when it goes on.
     child.kill('SIGCONT');
@@ -158,12 +164,5 @@ function saysReady(child: ChildProcess): Promise<'ready'> {
       said += text;
       if (/^ready$/m.test(said)) resolve('ready');
     });
-  });
-}
-
-function failure(child: ChildProcess): Promise<string> {
-  return new Promise((resolve) => {
-    child.once('error', (error) => resolve(error.message));
-    child.once('exit', (code, signal) => resolve(`the process ended with ${code ?? signal}`));
   });
 }

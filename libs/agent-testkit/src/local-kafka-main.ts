@@ -7,6 +7,7 @@ const HELP = `Usage: node local-kafka-main.js [options]
 
 Runs a real Apache Kafka (KRaft) on this machine until SIGTERM. Prints one line when it is up:
 {"bootstrapServers": "host:port,...", "logs": "folder"}. Its data is deleted at the end.
+It ends with 1, and says why, when a broker does not start or ends by itself.
 Needs a JDK 17 and, the first time, Maven.
 
   --brokers 1|3    how many brokers (default 1)
@@ -52,9 +53,10 @@ if (values.help) {
   // Listened for before the line is printed: who reads it may stop this process at once.
   const stopped = untilStopped(values);
   process.stdout.write(`${JSON.stringify({ bootstrapServers: kafka.bootstrapServers, logs: kafka.logs })}\n`);
-  await stopped;
+  const failure = await Promise.race([stopped, ...kafka.brokers.map((broker) => broker.ended())]);
+  if (failure !== undefined) process.stderr.write(`${failure}\n`);
   await kafka.stop();
-  process.exit(0);
+  process.exit(failure === undefined ? 0 : 1);
 }
 
 function setting(text: string): [string, string] {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals
 import { endOffsets, produceAll, withKafka } from '@kafnus/agent-testkit';
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -26,7 +26,7 @@ afterAll(() => compiled.remove());
 /** Starts a program and reads its first line. */
 async function start(name: string, ...args: string[]): Promise<{ child: ChildProcess; line: Record<string, string> }> {
   const child = spawn(process.execPath, [compiled.program(name), ...args], {
-    stdio: ['pipe', 'pipe', 'inherit'],
+    stdio: 'pipe',
     env: { ...process.env, KAFNUS_CACHE: cache },
   });
   let text = '';
@@ -91,6 +91,16 @@ describeWithKafka('local-kafka-main', () => {
     child.kill('SIGKILL');
     await eventually('the broker is gone', async () => !(await isListening(port)));
     await eventually('the data is gone', () => !existsSync(line['logs'] ?? ''));
+  });
+
+  test('ends with 1 and says why when a broker ends by itself', async () => {
+    const { child } = await start('local-kafka-main');
+    let said = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (said += text));
+    const [broker] = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ');
+    process.kill(Number(broker), 'SIGKILL');
+    expect(await exitCode(child)).toBe(1);
+    expect(said).toMatch(/^Broker 1: the process ended with SIGKILL$/m);
   });
 
   // A machine with a filled cache needs no Maven.
