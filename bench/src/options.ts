@@ -10,6 +10,8 @@ export interface Options {
   readonly json: boolean;
   /** How often each contender runs. */
   readonly rounds: number;
+  /** The same for backlogs, of which the best round counts. */
+  readonly backlogRounds: number;
   /** The same for the sections that set no target: growth and postgis. */
   readonly surveyRounds: number;
   /** Notifications in a backlog. */
@@ -30,7 +32,8 @@ export const help = `Measures the agents on a real Kafka, which it starts, and w
     growth        cost of a record by entities, tenants, partitions and entities of a notification
     postgis       rows a second that Kafka Connect's stock sink writes, by agent and variant
     pure          the decision alone: time and bytes allocated, without Kafka
-  --rounds N      rounds of each contender, in turn; medians are shown (default 5; with --quick 3; growth and postgis 1)
+  --rounds N      rounds of each contender, in turn; see bench/README.md (default: backlogs 7, with --quick 3;
+                  latency and restore 5; growth and postgis 1)
   --records N     notifications in a backlog (default 100000; with --quick 60000)
   --quick         only the first of all figures
   --json          results as JSON on standard output, instead of tables
@@ -60,7 +63,8 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     sections: quick ? ['pipeline'] : only === undefined ? sections : [...new Set(only.split(',').map(section))],
     quick,
     json,
-    rounds: positive('--rounds', values.rounds ?? (quick ? '3' : '5'), 1),
+    rounds: positive('--rounds', values.rounds ?? '5', 1),
+    backlogRounds: positive('--rounds', values.rounds ?? (quick ? '3' : '7'), 1),
     surveyRounds: positive('--rounds', values.rounds ?? '1', 1),
     // Fewer would be done in a few transactions.
     records: positive('--records', values.records ?? (quick ? '60000' : '100000'), 50_000),

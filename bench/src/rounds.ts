@@ -1,13 +1,13 @@
 /**
- * Rounds in turn (A B C, A B C): what disturbs the machine for a while then disturbs all contenders alike, and the median of
- * the rounds leaves it out.
+ * Rounds in turn (A B C, A B C), and the best of each contender: what else a machine does can only slow a round down, and by a third
+ * on shared cores. The more rounds, the surer each contender had a quiet moment.
  */
 import type { Contender } from './contender.js';
 import { runBacklog, type Backlog, type BacklogRun, type Pace } from './pipeline/backlog.js';
 import { progress } from './progress.js';
 import { median, rounded } from './statistics.js';
 
-/** The medians of a contender's rounds, and the rounds. */
+/** A contender's best in speed and in CPU, its median in memory and first commit; and the rounds. */
 export interface BacklogFigures extends BacklogRun {
   readonly name: string;
   readonly rounds: readonly BacklogRun[];
@@ -38,7 +38,7 @@ export async function runRounds(entries: readonly Entry[], rounds: number, warmU
       progress(`round ${round}/${rounds}  ${line(contender.name, result)}`);
     }
   }
-  return [...results].map(([name, all]) => ({ name, ...medians(all), rounds: all.map(roundedRun) }));
+  return [...results].map(([name, all]) => ({ name, ...bestOf(all), rounds: all.map(roundedRun) }));
 }
 
 function line(name: string, run: BacklogRun): string {
@@ -46,18 +46,20 @@ function line(name: string, run: BacklogRun): string {
   return `${name.padEnd(24)} ${recordsPerSecond}/s, ${cpuMicrosPerRecord} µs CPU a record, ${peakRssMb} MB`;
 }
 
-function medians(runs: readonly BacklogRun[]): BacklogRun {
-  const of = (figure: (run: BacklogRun) => number): number => median(runs.map(figure));
+function bestOf(runs: readonly BacklogRun[]): BacklogRun {
   return roundedRun({
-    recordsPerSecond: of((run) => run.recordsPerSecond),
-    cpuMicrosPerRecord: of((run) => run.cpuMicrosPerRecord),
-    warm: {
-      recordsPerSecond: of((run) => run.warm.recordsPerSecond),
-      cpuMicrosPerRecord: of((run) => run.warm.cpuMicrosPerRecord),
-    },
-    peakRssMb: of((run) => run.peakRssMb),
-    firstCommitMs: of((run) => run.firstCommitMs),
+    ...bestPace(runs),
+    warm: bestPace(runs.map(({ warm }) => warm)),
+    peakRssMb: median(runs.map(({ peakRssMb }) => peakRssMb)),
+    firstCommitMs: median(runs.map(({ firstCommitMs }) => firstCommitMs)),
   });
+}
+
+function bestPace(paces: readonly Pace[]): Pace {
+  return {
+    recordsPerSecond: Math.max(...paces.map(({ recordsPerSecond }) => recordsPerSecond)),
+    cpuMicrosPerRecord: Math.min(...paces.map(({ cpuMicrosPerRecord }) => cpuMicrosPerRecord)),
+  };
 }
 
 function roundedRun(run: BacklogRun): BacklogRun {

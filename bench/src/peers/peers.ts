@@ -16,7 +16,7 @@ export interface PeersResult {
 }
 
 /** @throws Error when Kafka Streams does not write what historic writes: then there is nothing to compare */
-export async function measurePeers(kafka: LocalKafka, { records, rounds }: Options): Promise<PeersResult> {
+export async function measurePeers(kafka: LocalKafka, { records, backlogRounds }: Options): Promise<PeersResult> {
   const streams = kafkaStreams(await buildStreamsApplication());
   const historic = agentContender('historic');
   await requireSameOutput(kafka, [historic, streams]);
@@ -24,7 +24,7 @@ export async function measurePeers(kafka: LocalKafka, { records, rounds }: Optio
   const long = Math.round(records * 1.5);
   const backlog = await writeNotifications(kafka, 'raw_long', long);
   const entries = [historic, passThrough, streams].map((contender) => ({ contender, backlog }));
-  return { records: long, contenders: await runRounds(entries, rounds, { contender: historic, backlog }) };
+  return { records: long, contenders: await runRounds(entries, backlogRounds, { contender: historic, backlog }) };
 }
 
 export function peersTable({ records, contenders }: PeersResult): string {

@@ -16,7 +16,7 @@ export interface PipelineResult {
 export const coresForConcurrency = 4;
 
 export async function measurePipeline(kafka: LocalKafka, options: Options): Promise<PipelineResult> {
-  const { records, rounds, quick } = options;
+  const { records, backlogRounds: rounds, quick } = options;
   const notifications = await writeNotifications(kafka, 'raw_bench', records);
   const historic: Entry = { contender: agentContender('historic'), backlog: notifications };
   if (quick) return { records, agents: await runRounds([historic], rounds, historic) };
