@@ -20,6 +20,7 @@ import {
   type SeenRecord,
 } from '@kafnus/agent-testkit';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readStable } from '../faults/harness/expectations.js';
 import { notification, reading } from './notifications.js';
 
 jest.setTimeout(300_000);
@@ -140,9 +141,12 @@ withKafka(describe)('a real Kafka', () => {
     await two.stop();
     await three.stop();
 
-    const seen = (await readAll(kafka.bootstrapServers, 'city_mutable')).map(
-      ({ topic, partition, offset, value }): SeenRecord => ({ id: String(reading(value)), topic, partition, offset }),
-    );
+    const seen = (await readStable(kafka, 'city_mutable')).map(({ topic, partition, offset, value }): SeenRecord => ({
+      id: String(reading(value)),
+      topic,
+      partition,
+      offset,
+    }));
     expectNoViolations(checkExactlyOnce(expected, seen), 'one of three dies');
   });
 });

@@ -469,8 +469,9 @@ export class AgentLoop {
     const prepared = this.#prepared;
     if (prepared === undefined) return;
     this.#prepared = undefined;
-    this.#preparing = undefined;
     await this.#session.accept(prepared.positions);
+    // Not before: between the two nobody would tell of these partitions, and a group that is behind would look as if it were not.
+    this.#preparing = undefined;
     this.#partitions.own(prepared);
     this.#problem = null;
     this.#lastProgress = performance.now();

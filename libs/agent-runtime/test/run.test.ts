@@ -575,6 +575,19 @@ describe('status', () => {
     expect(loop.stuckMs).toBeGreaterThan(0);
     session.crash();
   });
+
+  test('partitions that are being accepted are told of: without them a group that is behind would look as if it were not', async () => {
+    const rig = new Rig();
+    rig.produce(mixed(10));
+    const meanwhile: unknown[] = [];
+    rig.cluster.faults.onCall = ({ operation }) => {
+      if (operation === 'accept') meanwhile.push(loop.partitions().map(({ state, lag }) => ({ state, lag })));
+    };
+    const { loop } = rig.start();
+    await rig.finish();
+    const restoring = { state: 'restoring', lag: null };
+    expect(meanwhile).toEqual([[restoring, restoring]]);
+  });
 });
 
 /** Has the session deliver records that nobody should get from it, and waits until the loop has had its turn with them. */
