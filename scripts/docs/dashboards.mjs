@@ -233,7 +233,7 @@ const fleet = dashboard({
         },
         {
           title: 'Memory of the largest process',
-          description: 'Resident. Without state 170 to 200 MB at full load; lastdata adds 134 bytes for each entity.',
+          description: 'Resident. Without state 170 to 200 MB at full load; lastdata adds 120 bytes for each entity.',
           queries: [[`max by (namespace, agent) (kafnus_process_resident_memory_bytes{${all}})`, perAgent]],
           unit: 'bytes',
         },
