@@ -3,7 +3,7 @@
  * what the agents of this very clone decide, and that it ends in order.
  */
 import { ask, engine, expect, expectEqual, run, until, AGENTS } from './support.mjs';
-import { AgentDriver, endOffsets, produceAll, readAll } from '../../libs/agent-testkit/dist/index.js';
+import { AgentDriver, awaitStable, produceAll, readAll } from '../../libs/agent-testkit/dist/index.js';
 
 /** Kubernetes would wait for 30 s; the agents promise 5. */
 export const STOP_SECONDS = 5;
@@ -82,11 +82,7 @@ export async function expectOutputs(agent, brokers, port) {
   });
   let outputs = 0;
   for (const [topic, wanted] of driver.outputs) {
-    // A commit is answered before its markers are in all partitions, and until then nobody reads what is before them.
-    await until('the markers of the last commit', 10_000, async () => {
-      const [stable, all] = [await endOffsets(brokers, topic, 'read_committed'), await endOffsets(brokers, topic)];
-      return String(stable) === String(all) || `${topic} is stable to ${stable} of ${all}`;
-    });
+    await awaitStable(brokers, topic, 10_000);
     const seen = await readAll(brokers, topic);
     const missing = new Map();
     for (const line of wanted.map(asLine)) missing.set(line, (missing.get(line) ?? 0) + 1);

@@ -25,9 +25,9 @@ async function connect(lingerMs: number): Promise<InstanceType<typeof kafka.Prod
 const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 const reports: ProducerReport[] = [];
 let place = 0;
-const producers = await Promise.all(phases.map(({ lingerMs }) => connect(lingerMs)));
+const flows = await Promise.all(phases.map(async (phase) => ({ ...phase, producer: await connect(phase.lingerMs) })));
 let start = nowMs() + 100;
-for (const [phase, { rate, notifications, warmUp }] of phases.entries()) {
+for (const { rate, notifications, warmUp, producer } of flows) {
   const late: number[] = [];
   const dueOf = (sent: number): number => start + (sent * 1000) / rate;
   for (let sent = 0; sent < notifications; await sleep(1)) {
@@ -35,7 +35,7 @@ for (const [phase, { rate, notifications, warmUp }] of phases.entries()) {
       const value = Buffer.from(notification(place, typicalLoad));
       const key = `${place % typicalLoad.entities}`;
       const headers = rawHeaders(tenantName(0), `${place} ${due}`);
-      producers[phase]?.produce(topic, partitionHash(key) % partitions, value, key, Date.now(), undefined, headers);
+      producer.produce(topic, partitionHash(key) % partitions, value, key, Date.now(), undefined, headers);
       if (sent >= warmUp) late.push(nowMs() - due);
       sent += 1;
       place += 1;
@@ -44,7 +44,7 @@ for (const [phase, { rate, notifications, warmUp }] of phases.entries()) {
   start = dueOf(notifications);
   reports.push({ lateP99: quantile(late, 0.99) });
 }
-for (const producer of producers) {
+for (const { producer } of flows) {
   await call((done) => producer.flush(30_000, done));
   await call((done) => producer.disconnect(done));
 }

@@ -48,12 +48,14 @@ export interface LatencyPlan {
   readonly phases: readonly Phase[];
 }
 
-type LatencyRound = ReaderReport & ProducerReport;
+/** What one round found at one rate. */
+interface LatencyRound extends ReaderReport, ProducerReport {
+  readonly rate: number;
+}
 
 /** Medians of the rounds, and the rounds. */
-export interface LatencyFigures extends ReaderReport, ProducerReport {
+export interface LatencyFigures extends LatencyRound {
   readonly name: string;
-  readonly rate: number;
   readonly rounds: readonly LatencyRound[];
 }
 
@@ -93,30 +95,30 @@ export async function measureLatency(kafka: LocalKafka, { rounds }: Options): Pr
   ];
   progress('a first run that does not count: it warms the broker up');
   await measure(kafka.bootstrapServers, contenders[0]);
-  const all = contenders.map((): LatencyRound[][] => phases.map(() => []));
+  const entries = contenders.map((contender) => ({
+    contender,
+    name: contender?.name ?? nobody,
+    /** For each round, figures of each phase. */
+    found: [] as LatencyRound[][],
+  }));
   for (let round = 1; round <= rounds; round++) {
-    for (const [place, contender] of contenders.entries()) {
-      const found = await measure(kafka.bootstrapServers, contender);
-      found.forEach((figures, phase) => all[place]?.[phase]?.push(figures));
-      const texts = found.map(
-        ({ p50, p99 }, phase) => `${shown(phases[phase]?.rate ?? 0)}/s: p50 ${shown(p50)}, p99 ${shown(p99)} ms`,
-      );
-      progress(`round ${round}/${rounds}  ${contender?.name ?? nobody}  ${texts.join('; ')}`);
+    for (const { contender, name, found } of entries) {
+      const figures = await measure(kafka.bootstrapServers, contender);
+      found.push(figures);
+      const texts = figures.map(({ rate, p50, p99 }) => `${shown(rate)}/s: p50 ${shown(p50)}, p99 ${shown(p99)} ms`);
+      progress(`round ${round}/${rounds}  ${name}  ${texts.join('; ')}`);
     }
   }
   return {
-    figures: contenders.flatMap((contender, place) =>
-      phases.map(({ rate }, phase) => ({
-        name: contender?.name ?? nobody,
-        rate,
-        ...medians(all[place]?.[phase] ?? []),
-      })),
+    figures: entries.flatMap(({ name, found }) =>
+      phases.map(({ rate }) => ({ name, rate, ...medians(found.flat().filter((round) => round.rate === rate)) })),
     ),
   };
 }
 
-function medians(rounds: readonly LatencyRound[]): LatencyRound & { readonly rounds: readonly LatencyRound[] } {
-  const of = (figure: keyof LatencyRound): number => rounded(median(rounds.map((round) => round[figure])), 3);
+function medians(rounds: readonly LatencyRound[]): Omit<LatencyFigures, 'name' | 'rate'> {
+  const of = (figure: keyof ReaderReport | keyof ProducerReport): number =>
+    rounded(median(rounds.map((round) => round[figure])), 3);
   return { p50: of('p50'), p99: of('p99'), max: of('max'), lateP99: of('lateP99'), rounds };
 }
 
@@ -148,6 +150,7 @@ async function measure(brokers: string, contender: Contender | undefined): Promi
       const [reader, producer] = [read[place], produced[place]];
       if (reader === undefined || producer === undefined) throw new Error(`no report of the phase with ${rate}/s`);
       return {
+        rate,
         p50: rounded(reader.p50, 3),
         p99: rounded(reader.p99, 3),
         max: rounded(reader.max, 3),

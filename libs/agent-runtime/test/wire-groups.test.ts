@@ -43,25 +43,23 @@ const classicAnswer = (code: number, state: string, type: string, ...members: Bu
 const classic = (...parts: Parameters<typeof classicAnswer>): GroupAnswer =>
   readClassicGroup(new ByteReader(classicAnswer(...parts)), 'g');
 
+/** m1 with these partitions, m2 with none. */
+const twoMembers = (partitions: Readonly<Record<string, readonly number[]>>): GroupAnswer => {
+  const place = { client: 'kafnus-historic-a', host: '10.0.0.1' };
+  return {
+    kind: 'group',
+    state: 'stable',
+    members: [
+      { id: 'm1', ...place, partitions: new Map(Object.entries(partitions)) },
+      { id: 'm2', ...place, partitions: new Map() },
+    ],
+  };
+};
+
 describe('DescribeGroups', () => {
   test('members with their partitions by topic', () => {
     const answer = classic(0, 'Stable', 'consumer', classicMember('m1', assignment), classicMember('m2', bytes()));
-    expect(answer).toEqual({
-      kind: 'group',
-      state: 'stable',
-      members: [
-        {
-          id: 'm1',
-          client: 'kafnus-historic-a',
-          host: '10.0.0.1',
-          partitions: new Map([
-            ['raw_historic', [0, 2]],
-            ['other', [7]],
-          ]),
-        },
-        { id: 'm2', client: 'kafnus-historic-a', host: '10.0.0.1', partitions: new Map() },
-      ],
-    });
+    expect(answer).toEqual(twoMembers({ raw_historic: [0, 2], other: [7] }));
   });
 
   test('what workers of Connect share is no partitions', () => {
@@ -131,22 +129,7 @@ describe('ConsumerGroupDescribe', () => {
     const tags = Buffer.from([2, 0, 2, 0xff, 0xff, 0xac, 0x02, 0]);
     const first = consumerMember('m1', has, assigned(topicPartitions('raw_historic', 9)), tags);
     const second = consumerMember('m2', assigned(), assigned());
-    expect(consumer(0, compactNull, 'Stable', first, second)).toEqual({
-      kind: 'group',
-      state: 'stable',
-      members: [
-        {
-          id: 'm1',
-          client: 'kafnus-historic-a',
-          host: '10.0.0.1',
-          partitions: new Map([
-            ['raw_historic', [1, 3]],
-            ['other', [0]],
-          ]),
-        },
-        { id: 'm2', client: 'kafnus-historic-a', host: '10.0.0.1', partitions: new Map() },
-      ],
-    });
+    expect(consumer(0, compactNull, 'Stable', first, second)).toEqual(twoMembers({ raw_historic: [1, 3], other: [0] }));
   });
 
   test.each([

@@ -100,6 +100,21 @@ export async function endOffsets(
   });
 }
 
+/**
+ * Waits until read_committed readers of a topic see all that is in it: until no transaction is open any more. That of a member
+ * that died without a successor of its name lives until its timeout, and a commit may be answered before its markers are written.
+ * @throws Error naming the topic when it takes longer
+ */
+export async function awaitStable(address: KafkaAddress, topic: string, timeoutMs = 30_000): Promise<void> {
+  for (const deadline = Date.now() + timeoutMs; ; await sleep(100)) {
+    const end = String(await endOffsets(address, topic));
+    const stable = String(await endOffsets(address, topic, 'read_committed'));
+    if (stable === end) return;
+    if (Date.now() > deadline)
+      throw new Error(`${topic}: a transaction hangs; its partitions end at ${end}, stable is ${stable}`);
+  }
+}
+
 /** Waits until a client knows leaders for so many partitions of a topic. @throws Error naming the topic when it takes longer */
 export async function awaitLeaders(
   client: AnyClient,

@@ -1,6 +1,7 @@
 /** The end of every fault test: what the promise of the suite says of a workload that went through. */
 import { expect } from '@jest/globals';
 import {
+  awaitStable,
   checkExactlyOnce,
   committedOffsets,
   endOffsets,
@@ -12,7 +13,6 @@ import {
   type SeenRecord,
 } from '@kafnus/agent-testkit';
 import type { AgentStatus, InputRecord } from '@kafnus/agent-runtime';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { outputId, type Tally, type Workload } from './workload.js';
 
 export interface Expectations {
@@ -92,21 +92,9 @@ function outputOf(record: InputRecord): Output {
   return { id, topic, partition, offset, entity, sequence };
 }
 
-/**
- * Reads topics to their end, as a read_committed reader will see them: once no transaction is open any more. That of a member
- * that died without a successor of its name lives until its timeout, and the last commit may be answered before its markers
- * are written.
- */
+/** Reads topics to their end, as a read_committed reader will see them: once no transaction is open any more. */
 export async function readStable({ internalServers }: LocalKafka, ...topics: string[]): Promise<InputRecord[]> {
-  for (const topic of topics) {
-    for (const deadline = Date.now() + 30_000; ; await sleep(100)) {
-      const end = String(await endOffsets(internalServers, topic));
-      const stable = String(await endOffsets(internalServers, topic, 'read_committed'));
-      if (stable === end) break;
-      if (Date.now() > deadline)
-        throw new Error(`${topic}: a transaction hangs; its partitions end at ${end}, stable is ${stable}`);
-    }
-  }
+  for (const topic of topics) await awaitStable(internalServers, topic);
   return readAll(internalServers, topics, { timeoutMs: 120_000 });
 }
 

@@ -152,19 +152,20 @@ describe('the partition', () => {
 });
 
 describe('the report', () => {
+  const run = {
+    action: 'plan',
+    topic: 'raw_errors',
+    name: 'n',
+    group: 'g',
+    sent: 0,
+    refused: false,
+    complete: true,
+  } as const;
+
   test('counts by topic, tenant and reason, and bounds what hostile names could grow', () => {
     const survey = new Survey();
     for (let index = 0; index < 700; index += 1) survey.add({ ...letter, tenant: `t${index}` }, index === 0);
     for (let index = 0; index < 700; index += 1) survey.leave('no-raw-topic', `topic${index}`, 'x');
-    const run = {
-      action: 'plan',
-      topic: 'raw_errors',
-      name: 'n',
-      group: 'g',
-      sent: 0,
-      refused: false,
-      complete: true,
-    } as const;
     const report = survey.report(run);
     expect(report).toMatchObject({ fit: 700, undated: 1 });
     expect(report.counts.length).toBeLessThanOrEqual(501);
@@ -178,15 +179,6 @@ describe('the report', () => {
   });
 
   test('shows the whole of a message, and says why there is nothing to send', () => {
-    const run = {
-      action: 'plan',
-      topic: 'raw_errors',
-      name: 'n',
-      group: 'g',
-      sent: 0,
-      refused: false,
-      complete: true,
-    } as const;
     const textOf = (survey: Survey): string => reportText(survey.report(run), 'x', [], 60, styleOf(false));
     const survey = new Survey();
     survey.add({ ...letter, message: `${'It has no TimeInstant. '.repeat(5)}Set KAFNUS_MISSING_TIME_INSTANT` }, false);

@@ -398,12 +398,13 @@ export class KafkaSession implements Session {
   }
 
   watermarks({ topic, partition }: TopicPartition): { readonly low: number; readonly high: number } | null {
+    const name = partitionName({ topic, partition });
     try {
       const { lowOffset, highOffset } = this.#consumer.getWatermarkOffsets(topic, partition);
       // An end before where we are is that of an earlier ownership: nothing has been fetched since.
-      if (highOffset < (this.#reached.get(partitionName({ topic, partition })) ?? 0)) return null;
+      if (highOffset < (this.#reached.get(name) ?? 0)) return null;
       // Markers of transactions are nothing to wait for: a raw topic that agents write to ends with them.
-      const drained = this.#drained.get(partitionName({ topic, partition }));
+      const drained = this.#drained.get(name);
       const high = drained !== undefined && drained.end >= highOffset ? drained.records : highOffset;
       return { low: Math.max(0, lowOffset), high };
     } catch {

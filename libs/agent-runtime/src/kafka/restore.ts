@@ -18,7 +18,7 @@ import { messageOf } from '../error-text.js';
 import type { ChangelogEntry, TopicPartition } from '../session.js';
 import { WireConnection } from '../wire/connection.js';
 import { fetchCommitted, type Fetched } from '../wire/fetch.js';
-import { canLogIn } from '../wire/login.js';
+import { canConnect } from '../wire/login.js';
 import { extentOf, readCommitted } from '../wire/record-batch.js';
 import {
   call,
@@ -145,9 +145,7 @@ async function restoreDirectly(start: Progress, options: RestoreOptions): Promis
 
 /** @throws Error when it has no leader, or cannot be talked to */
 async function connectToLeader({ config, agent, changelog, admin, signal }: RestoreOptions): Promise<WireConnection> {
-  const { kafkaSaslMechanism: mechanism, kafkaSecurityProtocol: protocol } = config;
-  if (protocol.startsWith('sasl_') && !canLogIn(mechanism))
-    throw new Error(`this agent's own login knows no ${mechanism}`);
+  if (!canConnect(config)) throw new Error(`this agent's own login knows no ${config.kafkaSaslMechanism}`);
   const { topic, partition } = changelog;
   const [described] = await call<TopicDescription[]>((done) =>
     admin().describeTopics([topic], { timeout: requestTimeoutMs }, done),

@@ -13,14 +13,14 @@ import {
   type TopicDescription,
 } from '../kafka/client.js';
 import { asKafkaError, clusterForbidden, topicExists, topicForbidden, unknownTopic } from '../kafka/errors.js';
-import { checkedSettings } from './check.js';
-import type { PlannedTopic } from './plan.js';
-import type { ClusterView, ConfigView, PartitionView, TopicRight, TopicView } from './view.js';
 import { readConfigs, setTopicConfig, wireErrors, type ConfigAnswer } from '../wire/configs.js';
 import { WireConnection } from '../wire/connection.js';
 import type { GroupAnswer } from '../wire/group-answers.js';
 import { groupsIn } from '../wire/groups.js';
-import { canLogIn } from '../wire/login.js';
+import { canConnect } from '../wire/login.js';
+import { checkedSettings } from './check.js';
+import type { PlannedTopic } from './plan.js';
+import type { ClusterView, ConfigView, PartitionView, TopicRight, TopicView } from './view.js';
 
 const answerMs = 10_000;
 /** New topics are seen, with leaders, after this long; or something is wrong with the cluster. */
@@ -58,11 +58,9 @@ export class TopicCluster {
 
   /** @throws Error naming the brokers and the reason when none answers, or none lets the user in */
   static async connect(config: RuntimeConfig, clientId: string): Promise<TopicCluster> {
-    const { kafkaSaslMechanism: mechanism, kafkaSecurityProtocol: protocol } = config;
-    const wire =
-      !protocol.startsWith('sasl_') || canLogIn(mechanism)
-        ? await WireConnection.open(config, clientId)
-        : `not possible with ${mechanism}`;
+    const wire = canConnect(config)
+      ? await WireConnection.open(config, clientId)
+      : `not possible with ${config.kafkaSaslMechanism}`;
     // The client's own messages are those of the wire, and come without a name.
     const producer = new kafka.Producer({ ...connectionProperties(config, clientId), log_level: 2 }, {});
     let complaint = '';

@@ -9,7 +9,7 @@ import { messageOf } from '../error-text.js';
 import { ByteWriter } from './bytes.js';
 import { WireConnection, type ApiRequest } from './connection.js';
 import { readClassicGroup, readConsumerGroup, refusal, type GroupAnswer } from './group-answers.js';
-import { canLogIn } from './login.js';
+import { canConnect } from './login.js';
 
 const findCoordinator: ApiRequest = { key: 10, version: 1 };
 const describeClassicGroups: ApiRequest = { key: 15, version: 1 };
@@ -31,8 +31,7 @@ export async function describeGroups(
   clientId: string,
   groups: readonly string[],
 ): Promise<Map<string, GroupAnswer> | undefined> {
-  const { kafkaSaslMechanism: mechanism, kafkaSecurityProtocol: protocol } = config;
-  if (protocol.startsWith('sasl_') && !canLogIn(mechanism)) return undefined;
+  if (!canConnect(config)) return undefined;
   const connection = await WireConnection.open(config, clientId);
   try {
     return await groupsIn(connection, config, groups);

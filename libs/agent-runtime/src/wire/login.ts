@@ -32,6 +32,11 @@ export function canLogIn(mechanism: string): boolean {
   return Object.hasOwn(logins, mechanism);
 }
 
+/** Whether a connection of our own can be made with this configuration; with Kerberos the Kafka client alone can. */
+export function canConnect({ kafkaSecurityProtocol, kafkaSaslMechanism }: RuntimeConfig): boolean {
+  return !kafkaSecurityProtocol.startsWith('sasl_') || canLogIn(kafkaSaslMechanism);
+}
+
 /** @throws Error when the broker, or the identity provider, says no */
 export async function logIn(config: RuntimeConfig, exchange: Exchange): Promise<void> {
   await logins[config.kafkaSaslMechanism]?.(config, exchange);
