@@ -244,9 +244,9 @@ export class AgentLoop {
         }
       }
     }
-    const [first, ...rest] = (step.kind === 'reject' ? step.rejections : step.reports) ?? [];
-    if (first) {
-      const letter = deadLetter(this.#options.configured.deadLetterTopic, record, [first, ...rest]);
+    const problems = step.kind === 'reject' ? step.rejections : step.reports;
+    if (hasSome(problems)) {
+      const letter = deadLetter(this.#options.configured.deadLetterTopic, record, problems);
       room = this.#send(fittingDeadLetter(letter, record, this.#maxBytes), batch) && room;
       if (step.kind === 'reject') this.#options.telemetry.recordRejected(record, step);
     }
@@ -572,4 +572,8 @@ export class AgentLoop {
       },
     );
   }
+}
+
+function hasSome<T>(list: readonly T[] | undefined): list is readonly [T, ...T[]] {
+  return list !== undefined && list.length > 0;
 }

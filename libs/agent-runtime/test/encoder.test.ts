@@ -1,7 +1,17 @@
 import { describe, expect, test } from '@jest/globals';
 import { Encoder } from '../src/kafka/encoder.js';
 
-const texts = ['', 'a', 'Málaga', '東京', '🚲 42', 'half \ud83d surrogate', 'nul \0 inside', 'x'.repeat(30_000), 'é'.repeat(70_000)];
+const texts = [
+  '',
+  'a',
+  'Málaga',
+  '東京',
+  '🚲 42',
+  'half \ud83d surrogate',
+  'nul \0 inside',
+  'x'.repeat(30_000),
+  'é'.repeat(70_000),
+];
 
 describe('the encoder of keys and values', () => {
   test.each(texts)('text becomes the bytes that Buffer.from makes of it (%#)', (text) => {

@@ -71,6 +71,7 @@ import {
   topicForbidden,
   unknownTopic,
 } from './errors.js';
+import { Encoder } from './encoder.js';
 import { loginProblem, type ClientLogEntry } from './login-problem.js';
 import { restorePartition } from './restore.js';
 import { Topics } from './topics.js';
@@ -151,6 +152,7 @@ export class KafkaSession implements Session {
   #now = performance.now();
   #open = false;
   #closing = false;
+  readonly #encoder = new Encoder();
   /** Settled when {@link cancel} or {@link close} is called. */
   readonly #cancelled: Promise<void>;
   #resolveCancelled: () => void = () => undefined;
@@ -422,25 +424,18 @@ export class KafkaSession implements Session {
     await call((done) => this.#producer.beginTransaction(done));
   }
 
-  send(record: OutgoingRecord): 'queued' | 'full' | 'too-large' {
-    const value = typeof record.value === 'string' ? Buffer.from(record.value) : record.value;
+  send({ topic, partition, key, value, timestamp, headers }: OutgoingRecord): 'queued' | 'full' | 'too-large' {
+    const encoder = this.#encoder;
+    encoder.clear();
     try {
-      this.#producer.produce(
-        record.topic,
-        record.partition,
-        value,
-        record.key,
-        record.timestamp,
-        undefined,
-        record.headers,
-      );
+      this.#producer.produce(topic, partition, encoder.bytes(value), encoder.bytes(key), timestamp, undefined, headers);
       return 'queued';
     } catch (thrown) {
       const error = asKafkaError(thrown);
       if (error.code === queueFull) return 'full';
       if (error.code === tooLarge) return 'too-large';
       // The commit will say so: an outcome is handled in one place.
-      if (unknownTopic.has(error.code)) this.#refused.set(record.topic, error);
+      if (unknownTopic.has(error.code)) this.#refused.set(topic, error);
       else if (!hasEnded(error)) throw error;
       return 'queued';
     }
