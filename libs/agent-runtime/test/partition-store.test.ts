@@ -132,7 +132,17 @@ describe('PartitionStore', () => {
       fc.string({ unit: 'grapheme', maxLength: 8 }),
     );
     const action = fc.oneof(
-      { weight: 6, arbitrary: fc.record({ do: fc.constant('put' as const), key, value: fc.integer() }) },
+      {
+        weight: 6,
+        arbitrary: fc.record({
+          do: fc.constant('put' as const),
+          key,
+          value: fc.integer(),
+          // A store remembers what was read last: often the key that is put next, and often not there yet.
+          readBefore: fc.constantFrom('its own', 'another', 'none'),
+          another: key,
+        }),
+      },
       fc.record({ do: fc.constant('begin commit' as const) }),
       fc.record({ do: fc.constant('committed' as const) }),
       fc.record({ do: fc.constant('undo' as const) }),
@@ -145,6 +155,8 @@ describe('PartitionStore', () => {
         let now = new Map<string, number>();
         for (const step of actions) {
           if (step.do === 'put') {
+            const read = step.readBefore === 'another' ? step.another : step.key;
+            if (step.readBefore !== 'none') expect(store.get(read)).toBe(now.get(read));
             store.put(step);
             now.set(step.key, step.value);
           } else if (step.do === 'begin commit') {

@@ -5,7 +5,7 @@ import type { AttributeCode } from './codes.js';
 import { toWkb, type GeoType, type WkbDialect } from './geometry.js';
 import { parseInstant } from './instant.js';
 import { isStorableDate, jsonProblem, textProblem } from './storable.js';
-import { memo, shown } from './text.js';
+import { memo, quoted, shown } from './text.js';
 
 /** Whose record format is written: that of Kafnus Connect's sinks, or of the stock Debezium JDBC sink. */
 export type Sink = 'kafnus' | 'debezium';
@@ -151,7 +151,7 @@ export function cellConverter(types: ColumnTypes): (attribute: unknown) => Cell 
   const textCell = (value: string): Cell => {
     const problem = types.storable ? textProblem(value) : undefined;
     return problem === undefined
-      ? { type: types.string, json: JSON.stringify(value) }
+      ? { type: types.string, json: quoted(value) }
       : bad(types.string, 'text-invalid', `its text ${problem}`);
   };
 

@@ -6,7 +6,7 @@ import { cellConverter, columnTypes, type Cell, type CellProblem, type ColumnTyp
 import { parseInstant, zonedText } from './instant.js';
 import type { Entity } from './notification.js';
 import { columnNameProblem, isStorableDate, keyProblem, textProblem } from './storable.js';
-import { BoundedMap, shown } from './text.js';
+import { BoundedMap, quoted, shown } from './text.js';
 
 /** A value, and what of the entity is not in it. */
 export interface Row {
@@ -148,17 +148,17 @@ export function recordWriter(sink: Sink): RecordWriter {
     },
 
     key(entity, instant) {
-      const id = JSON.stringify(entity.id);
+      const id = quoted(entity.id);
       return instant === undefined
         ? `${keyById}${id}}}`
-        : `${keyByIdAndInstant}${id},"timeinstant":${JSON.stringify(instant)}}}`;
+        : `${keyByIdAndInstant}${id},"timeinstant":${quoted(instant)}}}`;
     },
 
     row(entity, instant, servicepath, recvtime) {
       const { members, timeInstantName } = entity;
       const names: string[] = [];
       const cells: Cell[] = [];
-      const instantCell = instant === undefined ? noInstant : { type: types.instant, json: JSON.stringify(instant) };
+      const instantCell = instant === undefined ? noInstant : { type: types.instant, json: quoted(instant) };
       let flawed = false;
       if (timeInstantName === undefined && instant !== undefined) {
         names.push('timeinstant');
@@ -175,7 +175,7 @@ export function recordWriter(sink: Sink): RecordWriter {
 
       let value = `{"schema":${shape.schema},"payload":{`;
       for (const { place, label } of shape.leading) value += `${label}${cells[place]?.json ?? 'null'},`;
-      value += `"entityid":${JSON.stringify(entity.id)},"entitytype":${JSON.stringify(entity.type)},"fiwareservicepath":${JSON.stringify(servicepath)}`;
+      value += `"entityid":${quoted(entity.id)},"entitytype":${quoted(entity.type)},"fiwareservicepath":${quoted(servicepath)}`;
       for (let place = 0; place < cells.length; place++) {
         const label = shape.labels[place];
         const cell = cells[place];

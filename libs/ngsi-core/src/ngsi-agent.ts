@@ -12,13 +12,14 @@ import {
   refusal,
   type ConnectRecord,
   type Decision,
+  type EmitDecision,
   type Memory,
   type MemoryPut,
   type RawRecord,
   type Refusal,
 } from './step.js';
 import { fiwareHeaders } from './tenant.js';
-import { shown } from './text.js';
+import { quoted, shown } from './text.js';
 
 /** What is fixed for an agent. */
 export interface AgentProfile {
@@ -74,9 +75,9 @@ export class Subject {
     readonly entity: Entity,
   ) {}
 
-  /** As Orion tells entities apart: by service, service path, type and id. */
+  /** As Orion tells entities apart: service, service path, type and id, as a JSON array. */
   identity(): string {
-    return JSON.stringify([this.scope.service, this.scope.servicepath, this.entity.type, this.entity.id]);
+    return `${this.scope.identityHead}${quoted(this.entity.type)},${quoted(this.entity.id)}]`;
   }
 
   /**
@@ -183,7 +184,7 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
       const message = `The timestamp of the record is ${record.timestamp}, which is no time since 1970 in milliseconds`;
       return reject(tenant, [refusal('timestamp-invalid', message)]);
     }
-    const step = new StepBuilder(tenant, memory);
+    const step = new StepBuilder(tenant, memory, notification.data.length > 1);
     for (const element of notification.data) {
       const entity = readEntity(element);
       step.add(
@@ -212,6 +213,8 @@ class StepBuilder implements Memory {
   constructor(
     private readonly tenant: string,
     private readonly memory: Memory,
+    /** Whether there is more than one entity: one alone meets no version of its own. */
+    private readonly several: boolean,
   ) {}
 
   get(key: string): number | undefined {
@@ -225,8 +228,10 @@ class StepBuilder implements Memory {
         for (const report of outcome.reports) this.refusals.push(report);
         if (outcome.put !== undefined) {
           this.puts.push(outcome.put);
-          this.recent ??= new Map<string, number>();
-          this.recent.set(outcome.put.key, outcome.put.value);
+          if (this.several) {
+            this.recent ??= new Map<string, number>();
+            this.recent.set(outcome.put.key, outcome.put.value);
+          }
         }
         break;
       case 'skip':
@@ -243,16 +248,16 @@ class StepBuilder implements Memory {
     if (outputs.length === 0) {
       return refusals.length > 0 ? reject(tenant, refusals) : { kind: 'skip', tenant, reason: skipped[0] ?? 'empty' };
     }
-    return {
-      kind: 'emit',
-      tenant,
-      outputs,
-      ...(puts.length > 0 && { puts }),
-      ...(refusals.length > 0 && { reports: refusals }),
-      ...(skipped.length > 0 && { skipped }),
-    };
+    // What most decisions have not is not spread into them: that would take a fifth of the time of this class.
+    const decision: Mutable<EmitDecision> = { kind: 'emit', tenant, outputs };
+    if (puts.length > 0) decision.puts = puts;
+    if (refusals.length > 0) decision.reports = refusals;
+    if (skipped.length > 0) decision.skipped = skipped;
+    return decision;
   }
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 function reject(tenant: string, refusals: readonly Refusal[]): Decision {
   const [first, ...rest] = refusals;

@@ -6,7 +6,7 @@ import type { Entity } from './notification.js';
 import { refusal, type Header, type Refusal } from './step.js';
 import { tableNameProblem } from './storable.js';
 import { sanitise, tenantOf, type FiwareHeaders, type Tenant } from './tenant.js';
-import { BoundedMap, memo, shown } from './text.js';
+import { BoundedMap, memo, quoted, shown } from './text.js';
 
 /** How tables are named, in the order of SPEC 3; the first is the default. */
 export const dataModels = [
@@ -39,6 +39,8 @@ export interface Scope extends Tenant {
   readonly topic: string;
   readonly headers: readonly [Header, Header, Header];
   readonly table: TableNaming;
+  /** How the identities of its entities begin: see Subject.identity. */
+  readonly identityHead: string;
 }
 
 /** No record may go where these headers point. */
@@ -111,6 +113,7 @@ export function router(options: RouteOptions): Router {
         { 'fiware-datamodel': received.datamodel ?? '' },
       ],
       table,
+      identityHead: `[${quoted(service)},${quoted(servicepath)},`,
     };
   };
 

@@ -18,6 +18,14 @@ export function shown(value: unknown): string {
   return String(value);
 }
 
+/** What JSON.stringify escapes: quotes, backslashes, controls, and surrogates where they are alone. */
+const ESCAPED = /["\\\u0000-\u001f\ud800-\udfff]/;
+
+/** The text as a JSON string, as JSON.stringify writes it: at half the cost where nothing is escaped, as in nearly all texts. */
+export function quoted(text: string): string {
+  return ESCAPED.test(text) ? JSON.stringify(text) : `"${text}"`;
+}
+
 /** Longer keys are not remembered: what is bounded in entries must be bounded in bytes, too. */
 const LONGEST_KEY = 512;
 

@@ -28,7 +28,9 @@ const newestOnly: EntityRule = (subject, newest) => {
 
   const outcome = deleted ? subject.tombstone() : subject.row(timeInstant.text);
   // The deletion is remembered as well: late data from before it stays out.
-  return outcome.kind === 'emit' ? { ...outcome, put: { key, value: version } } : outcome;
+  if (outcome.kind !== 'emit') return outcome;
+  const { output, reports } = outcome;
+  return { kind: 'emit', output, reports, put: { key, value: version } };
 };
 
 /**

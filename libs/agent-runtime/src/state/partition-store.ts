@@ -26,6 +26,9 @@ export class PartitionStore implements StateReader {
   #notedKeys: number[] = [];
   #notedValues: number[] = [];
   #scratch = Buffer.allocUnsafeSlow(1024);
+  /** What was looked up last, and its number: a step puts the key that it has just read. */
+  #lastKey = '';
+  #lastIndex = -1;
 
   /** Keys that have a value. */
   get size(): number {
@@ -35,6 +38,8 @@ export class PartitionStore implements StateReader {
   get(key: string): number | undefined {
     const length = this.#encode(key);
     const index = this.#keys.find(this.#scratch, length);
+    this.#lastKey = key;
+    this.#lastIndex = index;
     const value = this.#valueOf(index);
     return Number.isNaN(value) ? undefined : value;
   }
@@ -42,8 +47,7 @@ export class PartitionStore implements StateReader {
   /** A change by a step: visible at once, undone unless it is committed. @throws RangeError for a value that is no number */
   put({ key, value }: StatePut): void {
     if (Number.isNaN(value)) throw new RangeError(`NaN cannot be kept as the state of ${key}`);
-    const length = this.#encode(key);
-    const index = this.#keys.add(this.#scratch, length);
+    const index = this.#lastIndex >= 0 && this.#lastKey === key ? this.#lastIndex : this.#add(key);
     this.#notedKeys.push(index);
     this.#notedValues.push(this.#valueOf(index));
     this.#set(index, value);
@@ -96,6 +100,11 @@ export class PartitionStore implements StateReader {
     this.#count = Math.max(this.#count, index + 1);
     this.#values[index] = value;
     this.#size += Number(Number.isNaN(before)) - Number(Number.isNaN(value));
+  }
+
+  #add(key: string): number {
+    const length = this.#encode(key);
+    return this.#keys.add(this.#scratch, length);
   }
 
   /** Writes the key into the scratch buffer, which may be another one then. @returns its length in bytes */
