@@ -89,7 +89,7 @@ demo: build ## Watch the agents at work, without any set-up; ARGS: what `kafnus 
 stack: build setup-kafka setup-postgis ## Run Kafka, PostGIS, Kafka Connect and the agents until Ctrl-C; ARGS=--help
 	@node tools/cli/dist/main.js stack $(ARGS)
 
-bench: build setup-kafka ## Measure everything, peers included, in about 27 minutes; one agent in a minute: ARGS=--quick
+bench: build setup-kafka ## Measure everything, peers included, in about 25 minutes; one agent in a minute: ARGS=--quick
 	-@[ -n "$(ARGS)" ] || sh scripts/setup.sh postgis
 	@node bench/dist/main.js $(ARGS)
 

@@ -20,7 +20,7 @@ export interface Options {
 
 export const help = `Measures the agents on a real Kafka, which it starts, and what else could do their work beside them.
 
-  make bench                      everything (27 minutes on two cores)
+  make bench                      everything (25 minutes on two cores)
   make bench ARGS=--quick         historic on a backlog: records/s, CPU a record, memory (a minute)
   make bench ARGS="--only peers"  some sections
 
