@@ -84,7 +84,7 @@ function withOwnPorts(commands: string): string {
   );
 }
 
-/** Lines of the page that the output does not have. Numbers, times and names of replays differ from run to run. */
+/** Lines of the page that the output does not have, or not as often: a table may show one of its rows first. Numbers, times and names of replays differ from run to run. */
 export function missingLines({ output }: Step, said: string): string[] {
   const shape = (line: string): string =>
     line
@@ -93,8 +93,13 @@ export function missingLines({ output }: Step, said: string): string[] {
       .replace(/-?\d[\d.,:+-]*/g, '#')
       .replace(/-{2,}/g, '--')
       .replace(/\s+/g, ' ');
-  const shapes = new Set(said.split('\n').map(shape));
-  return output.split('\n').filter((line) => !shapes.has(shape(line)));
+  const left = new Map<string, number>();
+  for (const line of said.split('\n')) left.set(shape(line), (left.get(shape(line)) ?? 0) + 1);
+  return output.split('\n').filter((line) => {
+    const count = left.get(shape(line)) ?? 0;
+    left.set(shape(line), count - 1);
+    return line.trim() !== '' && count <= 0;
+  });
 }
 
 /** The operator's terminal: what one block exports and defines is there for the next. */
