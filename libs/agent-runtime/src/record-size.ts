@@ -14,7 +14,7 @@ export const defaultMaxBytes = 1_048_000;
 const recordOverhead = 70;
 const headerOverhead = 20;
 /** UTF-8 bytes of a UTF-16 unit, at most. */
-const bytesPerUnit = 3;
+export const bytesPerUnit = 3;
 
 /** The most bytes of a record that the producer takes. */
 export function maxRecordBytes({ kafkaProducer }: Pick<RuntimeConfig, 'kafkaProducer'>): number {

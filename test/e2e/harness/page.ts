@@ -84,7 +84,10 @@ function withOwnPorts(commands: string): string {
   );
 }
 
-/** Lines of the page that the output does not have, or not as often: a table may show one of its rows first. Numbers, times and names of replays differ from run to run. */
+/**
+ * Lines of the page that the output does not have, or not as often: a table may show one of its rows first. Numbers, times and
+ * names of replays differ from run to run.
+ */
 export function missingLines({ output }: Step, said: string): string[] {
   const shape = (line: string): string =>
     line

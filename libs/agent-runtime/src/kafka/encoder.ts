@@ -2,10 +2,9 @@
  * Text to UTF-8 for the producer, which copies what it is given before `produce` returns: so one buffer serves all records, and
  * none is made, measured and collected for each.
  */
+import { bytesPerUnit } from '../record-size.js';
 
 const scratchBytes = 1 << 16;
-/** UTF-8 bytes of a UTF-16 unit, at most. */
-const bytesPerUnit = 3;
 
 export class Encoder {
   readonly #scratch = Buffer.allocUnsafeSlow(scratchBytes);

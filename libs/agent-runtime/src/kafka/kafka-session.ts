@@ -52,6 +52,7 @@ import {
   producerProperties,
   transactionalId,
 } from './client-config.js';
+import { Encoder } from './encoder.js';
 import {
   allBrokersDown,
   asKafkaError,
@@ -71,7 +72,6 @@ import {
   topicForbidden,
   unknownTopic,
 } from './errors.js';
-import { Encoder } from './encoder.js';
 import { loginProblem, type ClientLogEntry } from './login-problem.js';
 import { restorePartition } from './restore.js';
 import { Topics } from './topics.js';

@@ -11,6 +11,7 @@
  *     committed(mark)  ->  [ d e ]     undo()  ->  [ ]  with e, d, c, b, a put back in this order
  */
 import type { StatePut, StateReader } from '../agent.js';
+import { bytesPerUnit } from '../record-size.js';
 import { KeyTable } from './key-table.js';
 
 /** A key that is in the table and has no value: never put for good, or deleted. */
@@ -109,7 +110,8 @@ export class PartitionStore implements StateReader {
 
   /** Writes the key into the scratch buffer, which may be another one then. @returns its length in bytes */
   #encode(key: string): number {
-    if (key.length * 3 > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(key.length * 3);
+    const room = key.length * bytesPerUnit;
+    if (room > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(room);
     return this.#scratch.write(key);
   }
 }
