@@ -5,7 +5,7 @@ import { parseNotification, partitionHash, readEntity, recordWriter, type Entity
 import { setFlagsFromString } from 'node:v8';
 import { notification, rawHeaders, servicePath, tenantName, typicalLoad } from '../notification.js';
 import { median, rounded } from '../statistics.js';
-import { decisionStep, yardstickStep, type PureFigures, type PureResult } from './pure.js';
+import { decisionStep, parsedDecisionStep, yardstickStep, type PureFigures, type PureResult } from './pure.js';
 
 const sizes = [5, 20, 100];
 /** Different records in turn: one alone would sit in the caches of the processor and of V8. */
@@ -68,7 +68,7 @@ function defaults(): Parameters<typeof agent.configure>[0] {
   return Object.fromEntries(values) as Parameters<typeof agent.configure>[0];
 }
 
-const { decide } = agent.configure(defaults());
+const deciders = { [decisionStep]: agent.configure(defaults()), [parsedDecisionStep]: agent.configure(defaults()) };
 const writer = recordWriter('kafnus');
 const noState: StateReader = { get: () => undefined };
 const figures: PureFigures[] = [];
@@ -116,11 +116,20 @@ for (const attributes of sizes) {
   });
   add('partition', (place) => partitionHash(at(entities, place).id));
   add(yardstickStep, (place) => Buffer.from(JSON.stringify(JSON.parse(at(values, place).toString()))));
-  add(decisionStep, (place) => {
-    const step = decide(at(records, place), noState);
-    if (step.kind !== 'emit') throw new Error(`a decision to ${step.kind}`);
-    return step.outputs.map(({ value }) => (typeof value === 'string' ? Buffer.from(value) : value));
-  });
+  const addDecision = (name: keyof typeof deciders, inputs: readonly InputRecord[]): void => {
+    add(name, (place) => {
+      const step = deciders[name].decide(at(inputs, place), noState);
+      if (step.kind !== 'emit') throw new Error(`a decision to ${step.kind}`);
+      return step.outputs.map(({ value }) => (typeof value === 'string' ? Buffer.from(value) : value));
+    });
+  };
+  addDecision(decisionStep, records);
+  // No template takes a blank.
+  const blank = Buffer.from(' ');
+  addDecision(
+    parsedDecisionStep,
+    records.map((record) => ({ ...record, value: Buffer.concat([blank, record.value ?? blank]) })),
+  );
 }
 if (sink === undefined) throw new Error('nothing was done');
 const result: PureResult = { figures };

@@ -19,6 +19,8 @@ export interface PureFigures {
 }
 
 export const decisionStep = 'the whole decision';
+/** About an entity that no template reads: one whose like has hardly been there before. */
+export const parsedDecisionStep = 'the whole decision, parsed';
 /** What any program in JavaScript would need to read a notification and to write one: tells fast machines from slow ones. */
 export const yardstickStep = 'JSON.parse and JSON.stringify';
 

@@ -222,15 +222,46 @@ export function cellConverter(types: ColumnTypes): (attribute: unknown) => Cell 
   };
 }
 
+/** The value of a column as JSON text, made of the JSON text of the attribute's value; undefined when there is none to be had. */
+export type TextConverter = (value: string) => string | undefined;
+
+/**
+ * Numbers that JavaScript writes as they are here. A double tells 15 digits apart, and below 10^-6 there would be an exponent;
+ * `1.50`, `1e3` and `-0` are written otherwise.
+ */
+const USUAL_NUMBER = /^(?:0|-?[1-9]\d{0,14}|-?(?:0|[1-9]\d{0,8})\.\d{0,5}[1-9])$/;
+/** What in JSON text may be another number; the like in a text is taken for one, too. */
+const UNUSUAL_NUMBERS = /\d[eE]|\.\d*0(?!\d)|\d{16}|[\d.]{17}|0\.0{6}|-0(?!\.)/;
+
+/**
+ * Converts the values of attributes like one that was converted without a problem: of the same type, their values of the same
+ * kind. These are given as JSON text, compact and without escapes in its values, and converted to what {@link cellConverter}
+ * makes of them.
+ */
+export function textConverter(toCell: (attribute: unknown) => Cell, { type, value }: Attribute): TextConverter {
+  const declared = typeof type === 'string' ? declaredBy(type) : 'other';
+  const asUsual: TextConverter = (text) => {
+    const other: unknown = text.startsWith('"') ? text.slice(1, -1) : JSON.parse(text);
+    const cell = toCell({ type, value: other });
+    return cell.problem === undefined ? cell.json : undefined;
+  };
+  if (declared === 'date' || isGeoType(declared)) return asUsual;
+  // JSON without unusual numbers is what JSON.stringify would write.
+  if (declared === 'json' || typeof value === 'object') {
+    return (text) => (UNUSUAL_NUMBERS.test(text) ? asUsual(text) : JSON.stringify(text));
+  }
+  return typeof value === 'number' ? (text) => (USUAL_NUMBER.test(text) ? text : asUsual(text)) : (text) => text;
+}
+
 const KEY_VALUES = ': the subscription must send normalized attributes (not attrsFormat keyValues)';
 
 /** An attribute, as far as it is one: what is in it is still to be checked. */
-interface Attribute {
+export interface Attribute {
   readonly type?: unknown;
   readonly value?: unknown;
 }
 
-function isAttribute(attribute: unknown): attribute is Attribute {
+export function isAttribute(attribute: unknown): attribute is Attribute {
   return typeof attribute === 'object' && attribute !== null && !Array.isArray(attribute);
 }
 
@@ -247,7 +278,7 @@ function bad(type: ColumnType, code: AttributeCode, message: string): Cell {
 }
 
 /** Compact JSON text; undefined when the value is nested deeper than the stack. */
-function jsonText(value: unknown): string | undefined {
+export function jsonText(value: unknown): string | undefined {
   try {
     return JSON.stringify(value);
   } catch {

@@ -2,7 +2,17 @@
  * Entities to Kafka Connect JSON (schema and payload), as text and by hand: most of a record is its schema, and most
  * entities of a tenant have the same one.
  */
-import { cellConverter, columnTypes, type Cell, type CellProblem, type ColumnType, type Sink } from './attribute.js';
+import {
+  cellConverter,
+  columnTypes,
+  isAttribute,
+  textConverter,
+  type Cell,
+  type CellProblem,
+  type ColumnType,
+  type Sink,
+} from './attribute.js';
+import { MatchedEntity, type RowMaker, type TemplateColumn } from './entity-template.js';
 import { parseInstant, zonedText } from './instant.js';
 import type { Entity } from './notification.js';
 import { columnNameProblem, isStorableDate, keyProblem, textProblem } from './storable.js';
@@ -30,6 +40,8 @@ export interface RecordWriter {
    *   such attribute though there is a value for it (record-timestamp) gets it as its first attribute.
    */
   row(entity: Entity, instant: string | undefined, servicepath: string, recvtime: string): Row;
+  /** What all rows have in common whose entities differ from this one in values only. */
+  readonly rowTemplate: RowMaker;
 }
 
 /** All that entities with the same attributes, of the same types, have in common. */
@@ -129,6 +141,16 @@ export function recordWriter(sink: Sink): RecordWriter {
     return shape;
   };
 
+  const filled = ({ row, idJson, groups }: MatchedEntity, instant: string, servicepath: string): string | undefined => {
+    let value = row.head + idJson + row.afterId + quoted(servicepath);
+    for (const { before, group, convert } of row.columns) {
+      const json = convert === undefined ? instant : convert(groups[group] ?? '');
+      if (json === undefined) return undefined;
+      value += before + json;
+    }
+    return value + row.tail;
+  };
+
   return {
     instantText(received) {
       if (sink === 'kafnus') return received;
@@ -154,8 +176,52 @@ export function recordWriter(sink: Sink): RecordWriter {
         : `${keyByIdAndInstant}${id},"timeinstant":${quoted(instant)}}}`;
     },
 
+    rowTemplate(entity, groups) {
+      const { members, timeInstantName, timeInstant } = entity;
+      // Where the TimeInstant has no text, the row depends on what stands for it.
+      if (timeInstantName !== undefined && timeInstant.kind !== 'text') return undefined;
+      const names = Object.keys(members).filter((name) => name !== 'id' && name !== 'type');
+      const cells = names.map((name) =>
+        name === timeInstantName ? { type: types.instant, json: '""' } : toCell(members[name]),
+      );
+      const shape = shapeOf(entity.type, names, cells);
+      const flawed = cells.some((cell) => cell.problem !== undefined);
+      if (flawed || shape.nameless.size > 0 || shape.leading.length > 0) return undefined;
+
+      const columns: TemplateColumn[] = [];
+      let before = '';
+      names.forEach((name, place) => {
+        const label = shape.labels[place];
+        if (label === undefined) return;
+        before += label;
+        const group = groups.get(name);
+        const attribute = members[name];
+        if (group === undefined || !isAttribute(attribute)) {
+          before += cells[place]?.json ?? 'null';
+          return;
+        }
+        columns.push({
+          before,
+          group,
+          convert: name === timeInstantName ? undefined : textConverter(toCell, attribute),
+        });
+        before = '';
+      });
+      return {
+        head: `{"schema":${shape.schema},"payload":{"entityid":`,
+        afterId: `,"entitytype":${quoted(entity.type)},"fiwareservicepath":`,
+        columns,
+        tail: `${before},"recvtime":"`,
+      };
+    },
+
     row(entity, instant, servicepath, recvtime) {
-      const { members, timeInstantName } = entity;
+      const { timeInstantName } = entity;
+      if (entity instanceof MatchedEntity && (instant === undefined) === (timeInstantName === undefined)) {
+        const value = filled(entity, instant === undefined ? '' : quoted(instant), servicepath);
+        if (value !== undefined) return { value: `${value}${recvtime}"}}`, problems: NO_PROBLEMS };
+      }
+      const { members } = entity;
       const names: string[] = [];
       const cells: Cell[] = [];
       const instantCell = instant === undefined ? noInstant : { type: types.instant, json: quoted(instant) };

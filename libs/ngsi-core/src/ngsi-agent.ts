@@ -5,7 +5,8 @@
 import type { RejectCode, SkipReason } from './codes.js';
 import { recordWriter, type RecordWriter } from './connect-record.js';
 import { serviceProblem, topicNames, type AgentName } from './naming.js';
-import { parseNotification, readEntity, type Entity } from './notification.js';
+import { EntityTemplates } from './entity-template.js';
+import { parseNotification, parseText, readEntity, readText, type Entity, type Refused } from './notification.js';
 import { router, type Route, type Router, type Scope } from './route.js';
 import { allowedTenants, namingOptions, type NgsiConfig } from './settings.js';
 import {
@@ -167,25 +168,37 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
     refuseFlawed: config.attributeErrors === 'reject',
   };
 
+  const templates = new EntityTemplates(context.writer.rowTemplate);
+  const entitiesOf = (value: Buffer | null): readonly (Entity | Refused)[] | Refused => {
+    const text = readText(value);
+    if (typeof text !== 'string') return text;
+    const matched = templates.read(text);
+    if (matched !== undefined) return matched;
+    const notification = parseText(text);
+    if (notification.kind === 'refused') return notification;
+    const entities = notification.data.map(readEntity);
+    for (const entity of entities) if (entity.kind === 'entity') templates.learn(entity);
+    return entities;
+  };
+
   const decide = (record: RawRecord, memory: Memory): Decision => {
     // Headers first: the tenant names the outcome, even of what is no notification. Without any, the message is asked.
-    let notification = record.headers.length === 0 ? parseNotification(record.value) : undefined;
+    const notification = record.headers.length === 0 ? parseNotification(record.value) : undefined;
     if (notification?.kind === 'refused') return reject(defaultService, [notification.refusal]);
     const headers = fiwareHeaders(record.headers, notification?.message);
     const scope = context.router.scope(headers);
     if (scope.kind === 'refused') return reject(scope.tenant, [scope.refusal]);
     const tenant = scope.service;
     if (allowed !== undefined && !allowed.has(tenant)) return { kind: 'skip', tenant, reason: 'tenant-not-allowed' };
-    notification ??= parseNotification(record.value);
-    if (notification.kind === 'refused') return reject(tenant, [notification.refusal]);
+    const entities = notification?.data.map(readEntity) ?? entitiesOf(record.value);
+    if ('kind' in entities) return reject(tenant, [entities.refusal]);
     const recvtime = isoTime(record.timestamp);
     if (recvtime === undefined) {
       const message = `The timestamp of the record is ${record.timestamp}, which is no time since 1970 in milliseconds`;
       return reject(tenant, [refusal('timestamp-invalid', message)]);
     }
-    const step = new StepBuilder(tenant, memory, notification.data.length > 1);
-    for (const element of notification.data) {
-      const entity = readEntity(element);
+    const step = new StepBuilder(tenant, memory, entities.length > 1);
+    for (const entity of entities) {
       step.add(
         entity.kind === 'refused'
           ? { kind: 'refuse', refusals: [entity.refusal] }

@@ -28,7 +28,7 @@ export interface Entity {
   readonly id: string;
   /** `Thing` when the notification has none, as NGSIv2 says. */
   readonly type: string;
-  /** All members of the entity, `id` and `type` included. */
+  /** All members of the entity, `id` and `type` included; of one that a template has read they are parsed when asked for. */
   readonly members: JsonObject;
   /** The name of the member that is the TimeInstant: the first one whose lower-cased name is `timeinstant`. */
   readonly timeInstantName: string | undefined;
@@ -48,14 +48,24 @@ export type TimeInstant =
 
 /** Reads the value of a raw record. */
 export function parseNotification(value: Buffer | null): Notification | Refused {
+  const text = readText(value);
+  return typeof text === 'string' ? parseText(text) : text;
+}
+
+/** The text of the value of a raw record. */
+export function readText(value: Buffer | null): string | Refused {
   if (value === null) {
     return unreadable('value-missing', 'The record has no value. A raw topic carries notifications, not tombstones.');
   }
-  const text = value.toString('utf8');
+  const text = value.toString();
   // Only text with a replacement character can have been other than UTF-8, so only that needs the slow check.
   if (text.includes('\ufffd') && !isUtf8(value)) {
     return unreadable('not-utf8', `The value is not UTF-8: ${shown(text)}`);
   }
+  return text;
+}
+
+export function parseText(text: string): Notification | Refused {
   let message: unknown;
   try {
     message = JSON.parse(text);

@@ -99,7 +99,7 @@ function noteMembers(found: FiwareHeaders, members: JsonObject): void {
 /** Text of a header; a number or boolean of a message is what it reads as, anything else no legal name. */
 function headerText(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
-  if (Buffer.isBuffer(value)) return value.toString('utf8');
+  if (Buffer.isBuffer(value)) return value.toString();
   if (value === null || value === undefined) return undefined;
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : '[object]';
 }

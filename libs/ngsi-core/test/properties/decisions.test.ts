@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { attributeCodes, rejectCodes, skipReasons } from '../../src/codes.js';
-import { ngsiAgent } from '../../src/ngsi-agent.js';
+import { ngsiAgent, type NgsiAgent } from '../../src/ngsi-agent.js';
 import type { Header, Memory, RawRecord } from '../../src/step.js';
 import { versions } from '../../src/versions.js';
 import { connectProblems } from '../connect-json.js';
@@ -21,9 +21,10 @@ const settings = {
   defaultServicepath: '/',
   missingTimeInstant: 'record-timestamp',
 } as const;
-const agents = (['kafnus', 'debezium'] as const).map((sink) =>
-  ngsiAgent({ name: 'historic', suffix: '', keyedByTimeInstant: true }, { ...settings, sink }, versions(settings)),
-);
+const sinks = ['kafnus', 'debezium'] as const;
+const agentFor = (sink: (typeof sinks)[number]): NgsiAgent =>
+  ngsiAgent({ name: 'historic', suffix: '', keyedByTimeInstant: true }, { ...settings, sink }, versions(settings));
+const agents = sinks.map(agentFor);
 const memory: Memory = new Map<string, number>();
 const codes = new Set([...Object.keys(rejectCodes), ...Object.keys(attributeCodes)]);
 
@@ -174,6 +175,72 @@ describe('a sound decision', () => {
   test('about a record without a value', () => {
     expectSound({ value: null, headers: [], timestamp: 0 });
   });
+});
+
+/** JSON text in place of a value: of the same kind or another, well-formed or not. */
+const otherValue = fc.oneof(
+  fc.constantFrom(
+    '0',
+    '-0',
+    '1.50',
+    '1e3',
+    '1e999',
+    '01',
+    '0.0000001',
+    'true',
+    'null',
+    '""',
+    '"\\u0041"',
+    '"',
+    '[]',
+    '',
+  ),
+  fc.double({ noNaN: true }).map(String),
+  fc.integer().map(String),
+  fc.string({ unit: 'binary' }).map((text) => JSON.stringify(text)),
+  dateText.map((text) => JSON.stringify(text)),
+);
+/** Which of the values, counted from the first, and what stands in its place. */
+const changes = fc.array(fc.tuple(fc.nat({ max: 12 }), otherValue), { maxLength: 3 });
+
+function changed(json: string, others: readonly (readonly [number, string])[]): string {
+  let place = -1;
+  return json.replace(/("(?:[^"\\]|\\.)*")(?!:)|-?\d[\d.eE+-]*|true|false|null/g, (value) => {
+    place += 1;
+    return others.find(([which]) => which === place)?.[1] ?? value;
+  });
+}
+
+test('what was read before makes no difference', () => {
+  const typed = fc.record({
+    id: fc.string({ minLength: 1 }),
+    type: fc.constantFrom('T', ''),
+    TimeInstant: fc.record({ type: fc.constant('DateTime'), value: dateText }),
+    a: attribute,
+    b: fc.record({ type: declared, value, metadata: fc.jsonValue() }),
+    c: fc.record({ value: fc.oneof(fc.string(), fc.double(), fc.boolean(), fc.constant(null)) }),
+  });
+  let emitted = 0;
+  fc.assert(
+    fc.property(fc.oneof(typed, entity), fc.array(changes, { minLength: 1, maxLength: 5 }), (first, variants) => {
+      const record = (json: string): RawRecord => {
+        return { value: Buffer.from(`{"data":[${json}]}`), headers: [{ 'fiware-service': 'svc' }], timestamp: 1e12 };
+      };
+      const json = JSON.stringify(first);
+      for (const sink of sinks) {
+        const experienced = agentFor(sink);
+        for (let time = 0; time < 40; time++) experienced.decide(record(json), memory);
+        for (const others of [[], ...variants]) {
+          const next = record(changed(json, others));
+          const decision = agentFor(sink).decide(next, memory);
+          expect(experienced.decide(next, memory)).toEqual(decision);
+          if (decision.kind === 'emit') emitted += 1;
+        }
+      }
+    }),
+    { numRuns: 300 },
+  );
+  expect(emitted).toBeGreaterThan(300);
 });
 
 test('nothing an entity has is lost: each attribute is a column, or reported, or Orion’s note', () => {
