@@ -186,7 +186,7 @@ export function recordWriter(sink: Sink): RecordWriter {
       );
       const shape = shapeOf(entity.type, names, cells);
       const flawed = cells.some((cell) => cell.problem !== undefined);
-      if (flawed || shape.nameless.size > 0 || shape.leading.length > 0) return undefined;
+      if (flawed || shape.nameless.size > 0) return undefined;
 
       const columns: TemplateColumn[] = [];
       let before = '';

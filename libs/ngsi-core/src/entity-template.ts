@@ -27,18 +27,28 @@ const COMMA = 0x2c;
 const TOKEN = /"(?:[^"\\]|\\.)*":?|-?\d[\d.eE+-]*|true|false|[^"]/g;
 const SPECIAL = /[\\^$.*+?()[\]{}|/]/g;
 
-/**
- * A template takes 30 to 60 kB once it is compiled, and 100 attributes 200 kB: 20 times its source. V8 does not optimise
- * sources of more than 20 kB.
- */
+/** V8 does not optimise longer ones. */
 const LONGEST_SOURCE = 20_000;
-const ALL_SOURCES = 400_000;
+/** Of a type that has templates; it is kept in each of them. */
+const LONGEST_TYPE = 500;
+/**
+ * What all templates may weigh: see {@link weightOf}. A unit stands for some 10 bytes, most of them in what V8 compiles, so this is
+ * about 10 MB.
+ */
+const LARGEST_WEIGHT = 1_000_000;
+/** Of a template beside its texts. */
+const OWN_WEIGHT = 4_000;
 const TEMPLATES_OF_A_TYPE = 8;
 /** What a regular expression can go back to takes memory, too. */
 const LONGEST_TEXT = 1 << 20;
-/** Making one costs as much as parsing some 200 entities, so each must follow so many that were parsed, at least. */
-const FIRST_WAIT = 32;
-const LONGEST_WAIT = 1 << 16;
+/**
+ * How many entities no template reads between one that is made a template and the next. To compile a template takes as long as to
+ * parse a hundred entities like it; so where no two are alike, a fifth of the time is spent in vain, and no more. A prime: of
+ * entities that come in turn, it is not always the same one's.
+ */
+const TRY_EVERY = 31;
+const REST_AFTER_MAKING = 200;
+const REST_BY_SOURCE = 0.5;
 
 /** A column whose value comes from the text of the entity. */
 export interface TemplateColumn {
@@ -67,7 +77,6 @@ interface Template {
   readonly timeInstantGroup: number | undefined;
   readonly deletion: Entity['deletion'];
   readonly row: RowTemplate;
-  matches: number;
 }
 
 const MISSING: TimeInstant = { kind: 'missing' };
@@ -113,35 +122,40 @@ export class MatchedEntity implements Entity {
 /** Makes the row of a template; undefined when there is more to a row like this one than its values. */
 export type RowMaker = (entity: Entity, groups: ReadonlyMap<string, number>) => RowTemplate | undefined;
 
+/** What templates read of a notification. */
+export interface Reading {
+  /** All entities, or those before the first one that no template takes. */
+  readonly entities: readonly Entity[];
+  readonly complete: boolean;
+}
+
 /** The templates of one agent. */
 export class EntityTemplates {
   private readonly byType = new Map<string, Template[]>();
-  /** Characters of all sources. */
-  private size = 0;
-  private latest: Template | undefined;
-  /** Entities parsed since the latest template was made, and how many there must be before the next. */
-  private parsed = 0;
-  private wait = FIRST_WAIT;
+  private weight = 0;
+  /** Entities that no template took since the last try to make one, and how many it takes for the next. */
+  private unread = 0;
+  private wait = TRY_EVERY;
 
   constructor(private readonly rowOf: RowMaker) {}
 
-  /** The entities of a notification; undefined when it must be parsed. @param text the whole message */
-  read(text: string): Entity[] | undefined {
+  /** Reads a notification; undefined for a text that templates are not made for. @param text the whole message */
+  read(text: string): Reading | undefined {
     // A replacement character may stand for bytes that are no UTF-8.
-    if (this.size === 0 || text.length > LONGEST_TEXT || text.includes('\ufffd')) return undefined;
+    if (text.length > LONGEST_TEXT || text.includes('\ufffd')) return undefined;
     HEAD.lastIndex = 0;
     if (!HEAD.test(text)) return undefined;
     const entities: Entity[] = [];
     let at = HEAD.lastIndex;
     for (;;) {
       const entity = this.match(text, at);
-      if (entity === undefined) return undefined;
+      if (entity === undefined) return { entities, complete: false };
       entities.push(entity);
       at = entity.end;
       if (text.charCodeAt(at) !== COMMA) break;
       at += 1;
     }
-    return at + END.length === text.length && text.endsWith(END) ? entities : undefined;
+    return at + END.length === text.length && text.endsWith(END) ? { entities, complete: true } : undefined;
   }
 
   private match(text: string, start: number): MatchedEntity | undefined {
@@ -158,8 +172,7 @@ export class EntityTemplates {
       pattern.lastIndex = at;
       const groups = pattern.exec(text);
       if (groups === null) continue;
-      template.matches += 1;
-      // Those that match move to the front, one place at a time.
+      // Those that match move to the front, one place at a time: the last one is the one to do without.
       const before = templates[place - 1];
       if (before !== undefined) {
         templates[place - 1] = template;
@@ -170,33 +183,37 @@ export class EntityTemplates {
     return undefined;
   }
 
-  /** Tells of an entity that had to be parsed: now and then a template is made of one. */
+  /** Tells of an entity that no template took, and that was parsed therefore: now and then it becomes a template. */
   learn(entity: Entity): void {
-    this.parsed += 1;
-    if (this.parsed < this.wait) return;
-    this.parsed = 0;
-    // Where templates do not pay, because hardly two entities are alike, fewer and fewer are made.
-    const paid = this.latest === undefined || this.latest.matches >= this.wait;
-    this.wait = paid ? FIRST_WAIT : Math.min(this.wait * 2, LONGEST_WAIT);
-    this.latest = this.templateOf(entity);
-    if (this.latest !== undefined) this.add(entity.type, this.latest);
+    this.unread += 1;
+    if (this.unread < this.wait) return;
+    this.unread = 0;
+    this.wait = TRY_EVERY;
+    const template = this.templateOf(entity);
+    if (template === undefined || !this.add(entity.type, template)) return;
+    this.wait = REST_AFTER_MAKING + Math.round(template.pattern.source.length * REST_BY_SOURCE);
   }
 
-  private add(type: string, template: Template): void {
-    if (this.size + template.pattern.source.length > ALL_SOURCES) {
+  /** @returns false when there is one like it: it does not take what differs in more than values, such as blanks and escapes */
+  private add(type: string, template: Template): boolean {
+    const weight = weightOf(template);
+    if (this.byType.get(type)?.some(({ pattern }) => pattern.source === template.pattern.source)) return false;
+    if (this.weight + weight > LARGEST_WEIGHT) {
       this.byType.clear();
-      this.size = 0;
+      this.weight = 0;
     }
-    let templates = this.byType.get(type);
-    if (templates === undefined) this.byType.set(type, (templates = []));
-    if (templates.length === TEMPLATES_OF_A_TYPE) this.size -= templates.pop()?.pattern.source.length ?? 0;
+    const templates = this.byType.get(type) ?? [];
+    this.byType.set(type, templates);
+    const last = templates.length === TEMPLATES_OF_A_TYPE ? templates.pop() : undefined;
     templates.push(template);
-    this.size += template.pattern.source.length;
+    this.weight += weight - (last === undefined ? 0 : weightOf(last));
+    return true;
   }
 
   private templateOf(entity: Entity): Template | undefined {
     const [first, second, ...names] = Object.keys(entity.members);
-    if (first !== 'id' || second !== 'type') return undefined;
+    // Orion begins with them. Names that are array indices come before all others, wherever they stood in the text.
+    if (first !== 'id' || second !== 'type' || entity.type.length > LONGEST_TYPE) return undefined;
     const groups = new Map<string, number>();
     let source = '';
     for (const name of names) {
@@ -215,9 +232,14 @@ export class EntityTemplates {
       timeInstantGroup,
       deletion,
       row,
-      matches: 0,
     };
   }
+}
+
+/** Characters that are kept, most of them in the pattern, and what comes with each template. */
+function weightOf({ type, pattern, row }: Template): number {
+  const columns = row.columns.reduce((sum, { before }) => sum + before.length, 0);
+  return OWN_WEIGHT + pattern.source.length + 2 * type.length + row.head.length + columns + row.tail.length;
 }
 
 /** @param group gives the value a group of its own */
@@ -225,10 +247,11 @@ function patternOf(name: string, attribute: unknown, group: () => void): string 
   const label = `,${literal(JSON.stringify(name))}:`;
   if (!isObject(attribute)) return attribute === null ? `${label}null` : undefined;
   const members: string[] = [];
+  let length = 0;
   for (const member in attribute) {
     const json = jsonText(attribute[member]);
-    if (json === undefined) return undefined;
-    let pattern = open(json);
+    if (json === undefined || json.length > LONGEST_SOURCE) return undefined;
+    let pattern = patternOfValues(json);
     // The type decides what becomes of the value, and a note of Orion what becomes of the entity.
     if (member === 'type' || name.toLowerCase() === 'alterationtype') {
       pattern = literal(json);
@@ -237,12 +260,14 @@ function patternOf(name: string, attribute: unknown, group: () => void): string 
       group();
     }
     members.push(`${literal(JSON.stringify(member))}:${pattern}`);
+    length += pattern.length;
+    if (length > LONGEST_SOURCE) return undefined;
   }
   return `${label}\\{${members.join(',')}\\}`;
 }
 
 /** Matches all JSON texts that differ from this one in their values, and not in their names or nulls. */
-function open(json: string): string {
+function patternOfValues(json: string): string {
   return json.replace(TOKEN, (token) => {
     if (token.startsWith('"')) return token.endsWith(':') ? literal(token) : TEXT;
     if (token === 'true' || token === 'false') return '(?:true|false)';

@@ -172,12 +172,13 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
   const entitiesOf = (value: Buffer | null): readonly (Entity | Refused)[] | Refused => {
     const text = readText(value);
     if (typeof text !== 'string') return text;
-    const matched = templates.read(text);
-    if (matched !== undefined) return matched;
+    const reading = templates.read(text);
+    if (reading?.complete === true) return reading.entities;
     const notification = parseText(text);
     if (notification.kind === 'refused') return notification;
     const entities = notification.data.map(readEntity);
-    for (const entity of entities) if (entity.kind === 'entity') templates.learn(entity);
+    const unread = reading && entities[reading.entities.length];
+    if (unread?.kind === 'entity') templates.learn(unread);
     return entities;
   };
 
