@@ -4,6 +4,7 @@
 import type { AttributeCode } from './codes.js';
 import { toWkb, type GeoType, type WkbDialect } from './geometry.js';
 import { parseInstant } from './instant.js';
+import { isObject, type JsonObject } from './notification.js';
 import { isStorableDate, jsonProblem, textProblem } from './storable.js';
 import { memo, quoted, shown } from './text.js';
 
@@ -190,7 +191,7 @@ export function cellConverter(types: ColumnTypes): (attribute: unknown) => Cell 
   };
 
   return (attribute) => {
-    if (!isAttribute(attribute)) {
+    if (!isObject(attribute)) {
       return attribute === null
         ? nulls.other
         : bad(
@@ -199,8 +200,8 @@ export function cellConverter(types: ColumnTypes): (attribute: unknown) => Cell 
             `${shown(attribute)} is not {"type", "value", "metadata"}${KEY_VALUES}`,
           );
     }
-    const declared = typeof attribute.type === 'string' ? declaredBy(attribute.type) : 'other';
-    const value = attribute.value;
+    const { type, value } = attribute;
+    const declared = typeof type === 'string' ? declaredBy(type) : 'other';
     if (value === undefined || value === null) {
       const stray = value === undefined ? strayMember(attribute) : undefined;
       return stray === undefined
@@ -238,7 +239,7 @@ const UNUSUAL_NUMBERS = /\d[eE]|\.\d*0(?!\d)|\d{16}|[\d.]{17}|0\.0{6}|-0(?!\.)/;
  * kind. These are given as JSON text, compact and without escapes in its values, and converted to what {@link cellConverter}
  * makes of them.
  */
-export function textConverter(toCell: (attribute: unknown) => Cell, { type, value }: Attribute): TextConverter {
+export function textConverter(toCell: (attribute: unknown) => Cell, { type, value }: JsonObject): TextConverter {
   const declared = typeof type === 'string' ? declaredBy(type) : 'other';
   const asUsual: TextConverter = (text) => {
     const other: unknown = text.startsWith('"') ? text.slice(1, -1) : JSON.parse(text);
@@ -255,18 +256,8 @@ export function textConverter(toCell: (attribute: unknown) => Cell, { type, valu
 
 const KEY_VALUES = ': the subscription must send normalized attributes (not attrsFormat keyValues)';
 
-/** An attribute, as far as it is one: what is in it is still to be checked. */
-export interface Attribute {
-  readonly type?: unknown;
-  readonly value?: unknown;
-}
-
-export function isAttribute(attribute: unknown): attribute is Attribute {
-  return typeof attribute === 'object' && attribute !== null && !Array.isArray(attribute);
-}
-
 /** A member that NGSIv2 does not know: without a `value` it says that this is no attribute, but a bare JSON object. */
-function strayMember(attribute: Attribute): string | undefined {
+function strayMember(attribute: JsonObject): string | undefined {
   for (const name in attribute) {
     if (name !== 'type' && name !== 'metadata') return name;
   }

@@ -5,7 +5,6 @@
 import {
   cellConverter,
   columnTypes,
-  isAttribute,
   textConverter,
   type Cell,
   type CellProblem,
@@ -14,7 +13,7 @@ import {
 } from './attribute.js';
 import { MatchedEntity, type RowMaker, type TemplateColumn } from './entity-template.js';
 import { parseInstant, zonedText } from './instant.js';
-import type { Entity } from './notification.js';
+import { isObject, type Entity } from './notification.js';
 import { columnNameProblem, isStorableDate, keyProblem, textProblem } from './storable.js';
 import { BoundedMap, quoted, shown } from './text.js';
 
@@ -196,7 +195,7 @@ export function recordWriter(sink: Sink): RecordWriter {
         before += label;
         const group = groups.get(name);
         const attribute = members[name];
-        if (group === undefined || !isAttribute(attribute)) {
+        if (group === undefined || !isObject(attribute)) {
           before += cells[place]?.json ?? 'null';
           return;
         }

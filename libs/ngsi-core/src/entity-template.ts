@@ -190,12 +190,13 @@ export class EntityTemplates {
     this.unread = 0;
     this.wait = TRY_EVERY;
     const template = this.templateOf(entity);
-    if (template === undefined || !this.add(entity.type, template)) return;
+    if (template === undefined || !this.add(template)) return;
     this.wait = REST_AFTER_MAKING + Math.round(template.pattern.source.length * REST_BY_SOURCE);
   }
 
   /** @returns false when there is one like it: it does not take what differs in more than values, such as blanks and escapes */
-  private add(type: string, template: Template): boolean {
+  private add(template: Template): boolean {
+    const { type } = template;
     const weight = weightOf(template);
     if (this.byType.get(type)?.some(({ pattern }) => pattern.source === template.pattern.source)) return false;
     if (this.weight + weight > LARGEST_WEIGHT) {
@@ -251,11 +252,10 @@ function patternOf(name: string, attribute: unknown, group: () => void): string 
   for (const member in attribute) {
     const json = jsonText(attribute[member]);
     if (json === undefined || json.length > LONGEST_SOURCE) return undefined;
-    let pattern = patternOfValues(json);
     // The type decides what becomes of the value, and a note of Orion what becomes of the entity.
-    if (member === 'type' || name.toLowerCase() === 'alterationtype') {
-      pattern = literal(json);
-    } else if (member === 'value' && json !== 'null') {
+    const fixed = member === 'type' || name.toLowerCase() === 'alterationtype';
+    let pattern = fixed ? literal(json) : patternOfValues(json);
+    if (!fixed && member === 'value' && json !== 'null') {
       pattern = `(${pattern})`;
       group();
     }

@@ -4,8 +4,8 @@
  */
 import type { RejectCode, SkipReason } from './codes.js';
 import { recordWriter, type RecordWriter } from './connect-record.js';
-import { serviceProblem, topicNames, type AgentName } from './naming.js';
 import { EntityTemplates } from './entity-template.js';
+import { serviceProblem, topicNames, type AgentName } from './naming.js';
 import { parseNotification, parseText, readEntity, readText, type Entity, type Refused } from './notification.js';
 import { router, type Route, type Router, type Scope } from './route.js';
 import { allowedTenants, namingOptions, type NgsiConfig } from './settings.js';
