@@ -10,7 +10,7 @@ export interface Options {
   readonly json: boolean;
   /** How often each contender runs. */
   readonly rounds: number;
-  /** The same for backlogs, of which the best round counts. */
+  /** The same for backlogs, of which all rounds together count. */
   readonly backlogRounds: number;
   /** The same for the sections that set no target: growth and postgis. */
   readonly surveyRounds: number;
@@ -34,7 +34,7 @@ export const help = `Measures the agents on a real Kafka, which it starts, and w
     pure          the decision alone: time and bytes allocated, without Kafka
   --rounds N      rounds of each contender, in turn; see bench/README.md (default: backlogs 7, with --quick 3;
                   latency and restore 5; growth and postgis 1)
-  --records N     notifications in a backlog (default 100000; with --quick 60000)
+  --records N     notifications in a backlog (default 150000; with --quick 60000)
   --quick         only the first of all figures
   --json          results as JSON on standard output, instead of tables
   --help          this text
@@ -66,8 +66,8 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     rounds: positive('--rounds', values.rounds ?? '5', 1),
     backlogRounds: positive('--rounds', values.rounds ?? (quick ? '3' : '7'), 1),
     surveyRounds: positive('--rounds', values.rounds ?? '1', 1),
-    // Fewer would be done in a few transactions.
-    records: positive('--records', values.records ?? (quick ? '60000' : '100000'), 50_000),
+    // Fewer would be done in a few transactions; a Java virtual machine needs some seconds of load before its compiler rests.
+    records: positive('--records', values.records ?? (quick ? '60000' : '150000'), 50_000),
   };
 }
 

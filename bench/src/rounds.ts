@@ -1,13 +1,14 @@
 /**
- * Rounds in turn (A B C, A B C), and the best of each contender: what else a machine does can only slow a round down, and by a third
- * on shared cores. The more rounds, the surer each contender had a quiet moment.
+ * Rounds in turn (A B C, A B C), and of each contender all its rounds together, as if they were one long run that was cut in
+ * slices: what else a machine does, for minutes on shared cores, then falls on all contenders alike. Of what statistic is left
+ * to choose (best, medians, the median of the pairs' ratios) the ratio of such sums differs least from one benchmark to the next.
  */
 import type { Contender } from './contender.js';
 import { runBacklog, type Backlog, type BacklogRun, type Pace } from './pipeline/backlog.js';
 import { progress } from './progress.js';
-import { median, rounded } from './statistics.js';
+import { harmonicMean, mean, median, rounded } from './statistics.js';
 
-/** A contender's best in speed and in CPU, its median in memory and first commit; and the rounds. */
+/** A contender's speed and CPU over all rounds, its median in memory and first commit; and the rounds. */
 export interface BacklogFigures extends BacklogRun {
   readonly name: string;
   readonly rounds: readonly BacklogRun[];
@@ -38,7 +39,7 @@ export async function runRounds(entries: readonly Entry[], rounds: number, warmU
       progress(`round ${round}/${rounds}  ${line(contender.name, result)}`);
     }
   }
-  return [...results].map(([name, all]) => ({ name, ...bestOf(all), rounds: all.map(roundedRun) }));
+  return [...results].map(([name, all]) => ({ name, ...together(all), rounds: all.map(roundedRun) }));
 }
 
 function line(name: string, run: BacklogRun): string {
@@ -46,19 +47,20 @@ function line(name: string, run: BacklogRun): string {
   return `${name.padEnd(24)} ${recordsPerSecond}/s, ${cpuMicrosPerRecord} µs CPU a record, ${peakRssMb} MB`;
 }
 
-function bestOf(runs: readonly BacklogRun[]): BacklogRun {
+function together(runs: readonly BacklogRun[]): BacklogRun {
   return roundedRun({
-    ...bestPace(runs),
-    warm: bestPace(runs.map(({ warm }) => warm)),
+    ...overall(runs),
+    warm: overall(runs.map(({ warm }) => warm)),
     peakRssMb: median(runs.map(({ peakRssMb }) => peakRssMb)),
     firstCommitMs: median(runs.map(({ firstCommitMs }) => firstCommitMs)),
   });
 }
 
-function bestPace(paces: readonly Pace[]): Pace {
+/** All records by all time: the runs are equally long in records. */
+function overall(paces: readonly Pace[]): Pace {
   return {
-    recordsPerSecond: Math.max(...paces.map(({ recordsPerSecond }) => recordsPerSecond)),
-    cpuMicrosPerRecord: Math.min(...paces.map(({ cpuMicrosPerRecord }) => cpuMicrosPerRecord)),
+    recordsPerSecond: harmonicMean(paces.map(({ recordsPerSecond }) => recordsPerSecond)),
+    cpuMicrosPerRecord: mean(paces.map(({ cpuMicrosPerRecord }) => cpuMicrosPerRecord)),
   };
 }
 

@@ -1,6 +1,17 @@
 /** The few statistics that the benchmarks need. */
 
 /** @throws RangeError when there are no values */
+export function mean(values: readonly number[]): number {
+  if (values.length === 0) throw new RangeError('no values');
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** Of speeds over equally long ways: the speed over the whole way. @throws RangeError when there are no values */
+export function harmonicMean(values: readonly number[]): number {
+  return 1 / mean(values.map((value) => 1 / value));
+}
+
+/** @throws RangeError when there are no values */
 export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }

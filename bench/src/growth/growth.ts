@@ -34,7 +34,7 @@ const partitionCounts = [1, 4, 16, 64];
 const entitiesOfNotification = [1, 10, 50];
 
 export async function measureGrowth(kafka: LocalKafka, options: Options): Promise<GrowthResult> {
-  const records = Math.max(50_000, Math.round(options.records / 2));
+  const records = Math.max(50_000, Math.round(options.records / 3));
   const rounds = options.surveyRounds;
   const dimensions: GrowthDimension[] = [];
   const add = async (

@@ -1,7 +1,7 @@
 /**
  * A program of its own: the client's transactional loop and nothing around it. Records are consumed and produced again
- * unchanged, with the eight headers of an agent's output, and committed with their offsets: the limit of what any agent
- * on this client can reach. It handles no rebalance, no error and no shutdown.
+ * unchanged, with the eight headers of an agent's output, and committed with their offsets: what the client takes when nobody works
+ * beside it. It waits for each commit, and handles no rebalance, no error and no shutdown.
  *
  *     node pass-through.js <brokers> <input topic> <output topic> <group>
  */

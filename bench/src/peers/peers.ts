@@ -20,11 +20,9 @@ export async function measurePeers(kafka: LocalKafka, { records, backlogRounds }
   const streams = kafkaStreams(await buildStreamsApplication());
   const historic = agentContender('historic');
   await requireSameOutput(kafka, [historic, streams]);
-  // Long: a Java virtual machine needs some seconds of load before its compiler rests.
-  const long = Math.round(records * 1.5);
-  const backlog = await writeNotifications(kafka, 'raw_long', long);
+  const backlog = await writeNotifications(kafka, 'raw_peers', records);
   const entries = [historic, passThrough, streams].map((contender) => ({ contender, backlog }));
-  return { records: long, contenders: await runRounds(entries, backlogRounds, { contender: historic, backlog }) };
+  return { records, contenders: await runRounds(entries, backlogRounds, { contender: historic, backlog }) };
 }
 
 export function peersTable({ records, contenders }: PeersResult): string {
