@@ -40,10 +40,17 @@ import type { PartitionStatus } from './status.js';
 import type { Telemetry } from './telemetry.js';
 import { carrying, type BatchSpan, type Tracing } from './tracing.js';
 
-/** A transaction is committed at this size, however young it is. See {@link Batch.size}. */
-const maxTransaction = 10_000;
-/** So much, and the rest of a poll, is decided while the transaction before is being committed. See {@link Batch.size}. */
-const maxAhead = 2000;
+/** How much is in memory at once, in records: see {@link Batch.size}. One record more than that, with all that it makes, may be. */
+export interface Limits {
+  /** A transaction is committed at this size, however young it is. */
+  readonly transaction: number;
+  /** So much is decided while the transaction before is being committed. */
+  readonly ahead: number;
+}
+
+const defaultLimits: Limits = { transaction: 10_000, ahead: 2000 };
+/** A record of more text (characters of key and value) than this counts as several. */
+const textOfRecord = 2048;
 /** Two of the same within this time: another process has our identity, and one of us must go. */
 const fencedTwiceMs = 60_000;
 const idleMs = 1000;
@@ -59,6 +66,8 @@ export interface RunOptions {
   readonly telemetry: Telemetry;
   /** Left out where nobody traces. */
   readonly tracing?: Tracing | undefined;
+  /** Left out but in tests. */
+  readonly limits?: Limits;
 }
 
 /** The records that were decided since the commit before: what one transaction will make final. */
@@ -67,14 +76,20 @@ class Batch {
   readonly since = performance.now();
   readonly span: BatchSpan | undefined;
   outputs = 0;
+  #text = 0;
 
   constructor(span: BatchSpan | undefined) {
     this.span = span;
   }
 
-  /** Records read, or written when these are more: a notification may hold one entity or a thousand. */
+  /** Records read, or written when these are more: a notification may hold one entity or ten thousand, or one of a megabyte. */
   get size(): number {
-    return Math.max(this.counts.records, this.outputs);
+    return Math.max(this.counts.records, this.outputs, this.#text / textOfRecord);
+  }
+
+  add({ key, value }: OutgoingRecord): void {
+    this.outputs += 1;
+    this.#text += (key?.length ?? 0) + (value?.length ?? 0);
   }
 
   ended(outcome: CommitOutcome): void {
@@ -90,6 +105,7 @@ export class AgentLoop {
   readonly #session: Session;
   readonly #changelog: string | undefined;
   readonly #maxBytes: number;
+  readonly #limits: Limits;
   readonly #partitions = new Partitions();
   readonly #topics: OutputTopics;
   readonly #preparation: Preparation;
@@ -128,6 +144,7 @@ export class AgentLoop {
     this.#session = session;
     this.#changelog = agent.store === undefined ? undefined : changelogTopic(config.groupId, agent.store);
     this.#maxBytes = maxRecordBytes(config);
+    this.#limits = options.limits ?? defaultLimits;
     this.#topics = new OutputTopics(options);
     const onWait = (problem: string): void => {
       this.#problem = problem;
@@ -179,7 +196,7 @@ export class AgentLoop {
   async #handle(event: SessionEvent): Promise<void> {
     switch (event.kind) {
       case 'records':
-        this.#drained = event.records.length < this.#options.config.batchSize;
+        this.#drained = event.drained;
         await this.#process(event.records);
         return;
       case 'assigned':
@@ -203,12 +220,12 @@ export class AgentLoop {
 
   #wantsRecords(): boolean {
     // What is decided behind a commit in flight is bounded, and so is memory while a broker is slow.
-    return this.#committing === undefined || this.#batch === undefined || this.#batch.size < maxAhead;
+    return this.#committing === undefined || this.#batch === undefined || this.#batch.size < this.#limits.ahead;
   }
 
   async #process(records: readonly InputRecord[]): Promise<void> {
     const { tracing } = this.#options;
-    const batch = await this.#begin();
+    let batch = await this.#begin();
     for (const record of records) {
       const owned = this.#partitions.find(record.topic, record.partition);
       if (owned === undefined || (owned.next !== null && record.offset < owned.next)) continue;
@@ -227,7 +244,29 @@ export class AgentLoop {
       batch.span?.add(record, step, trace);
       if (!this.#apply(record, step, owned, batch)) await this.#sendHeld();
       owned.next = record.offset + 1;
+      if (this.#isFull(batch)) {
+        const next = await this.#makeRoom(batch);
+        if (next === undefined) return;
+        batch = next;
+      }
     }
+  }
+
+  #isFull({ size }: Batch): boolean {
+    return size >= (this.#committing === undefined ? this.#limits.transaction : this.#limits.ahead);
+  }
+
+  /**
+   * Within a poll: a thousand notifications can become millions of records, and memory must hold. Waits for the commit in flight, which
+   * sends what waits for it, and begins the next one if it is due by size.
+   * @returns the batch for the rest of the poll; undefined when that is left: the commit has failed and all since is read
+   *   again, or the process is to stop
+   */
+  async #makeRoom(batch: Batch): Promise<Batch | undefined> {
+    await this.#finishCommit();
+    if (this.#batch !== batch || this.#stopping) return undefined;
+    if (this.#isFull(batch)) await this.#startCommit();
+    return this.#begin();
   }
 
   /** Puts what a step says into the transaction. @returns false when the queue is full, and {@link #sendHeld} must come next */
@@ -261,7 +300,7 @@ export class AgentLoop {
   }
 
   #send(record: OutgoingRecord, batch: Batch): boolean {
-    batch.outputs += 1;
+    batch.add(record);
     if (this.#holds()) {
       this.#held.push(record);
       return true;
@@ -334,7 +373,7 @@ export class AgentLoop {
     if (this.#committing !== undefined || !this.#hasWork()) return false;
     // Without a transaction, outputs are visible before the commit: it can wait for more.
     const awaited = this.#drained && this.#options.config.delivery === 'exactly-once';
-    return awaited || this.#age() >= this.#longest() || (this.#batch?.size ?? 0) >= maxTransaction;
+    return awaited || this.#age() >= this.#longest() || (this.#batch?.size ?? 0) >= this.#limits.transaction;
   }
 
   async #startCommit(): Promise<void> {

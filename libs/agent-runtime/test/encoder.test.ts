@@ -39,4 +39,18 @@ describe('the encoder of keys and values', () => {
     expect(first?.buffer).toBe(second?.buffer);
     expect(first?.byteOffset).toBe(second?.byteOffset);
   });
+
+  test('also after a large one, and of what is larger than any record each gets its own', () => {
+    const encoder = new Encoder();
+    const [first, next] = [1_000_000, 900_000].map((length) => {
+      encoder.clear();
+      const parts = [encoder.bytes('é'.repeat(length)), encoder.bytes('key')];
+      expect(parts).toEqual([Buffer.from('é'.repeat(length)), Buffer.from('key')]);
+      return parts[0]?.buffer;
+    });
+    expect(first).toBe(next);
+    const huge = encoder.bytes('x'.repeat(2_000_000));
+    expect(huge).toHaveLength(2_000_000);
+    expect(huge?.buffer).not.toBe(first);
+  });
 });

@@ -53,6 +53,27 @@ describe('records', () => {
     expect(offsets(await take(batch))).toEqual(range(batch, 2 * batch));
   });
 
+  test('a poll asks for fewer of large ones: so many as are some megabytes', async () => {
+    const client = kafka.KafkaConsumer.prototype as Pick<KafkaConsumer, 'consume'>;
+    const { consume } = client;
+    const asked: number[] = [];
+    client.consume = function (this: KafkaConsumer, count, done) {
+      asked.push(count);
+      consume.call(this, count, done);
+    };
+    try {
+      await write(0, 12, 'x'.repeat(900_000));
+      expect(await take(12)).toHaveLength(12);
+      expect(asked.at(-1)).toBe(4);
+      await write(0, batch);
+      expect(await take(batch)).toHaveLength(batch);
+      // It is told with the first of the small ones.
+      while (asked.at(-1) !== batch) expect((await session.next(1000, true)).kind).toBe('idle');
+    } finally {
+      client.consume = consume;
+    }
+  });
+
   test('that arrive after the release of their partition are dropped', async () => {
     const place = await late(1);
     session.release([place]);
@@ -147,8 +168,8 @@ function deliver(): void {
   inHand = [];
 }
 
-function write(partition: number, count: number): Promise<number> {
-  const records = range(0, count).map((number) => ({ topic, partition, key: 'k', value: String(number) }));
+function write(partition: number, count: number, value?: string): Promise<number> {
+  const records = range(0, count).map((number) => ({ topic, partition, key: 'k', value: value ?? String(number) }));
   // In one batch, that one fetch brings all of them.
   return produceAll(broker.bootstrapServers, records, { settings: { 'linger.ms': 100 } });
 }

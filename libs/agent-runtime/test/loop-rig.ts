@@ -6,8 +6,8 @@ import {
   parseChangelogValue,
   Telemetry,
   type InputRecord,
+  type RunOptions,
   type RuntimeConfig,
-  type Tracing,
 } from '@kafnus/agent-runtime';
 import { MemoryCluster, type MemorySession, type RecordToWrite } from '@kafnus/agent-testkit';
 import {
@@ -43,11 +43,15 @@ export class Rig {
   #joined = 0;
   readonly #env: Readonly<Record<string, string>>;
 
-  readonly #tracing: Tracing | undefined;
+  readonly #options: Pick<RunOptions, 'tracing' | 'limits'>;
 
-  constructor(partitions = 2, env: Readonly<Record<string, string>> = {}, tracing?: Tracing) {
+  constructor(
+    partitions = 2,
+    env: Readonly<Record<string, string>> = {},
+    options: Pick<RunOptions, 'tracing' | 'limits'> = {},
+  ) {
     this.#env = env;
-    this.#tracing = tracing;
+    this.#options = options;
     this.cluster.createTopic(inputTopic, partitions);
   }
 
@@ -62,8 +66,8 @@ export class Rig {
       maxTenantLabels: 10,
       processMetrics: false,
     });
-    const tracing = this.#tracing;
-    const loop = new AgentLoop({ agent, configured: agent.configure({}), config, session, telemetry, tracing });
+    const configured = agent.configure({});
+    const loop = new AgentLoop({ agent, configured, config, session, telemetry, ...this.#options });
     const ended = loop.run();
     // Whoever expects the failure looks at it; nobody else shall be ended by it.
     ended.catch(() => undefined);

@@ -198,24 +198,32 @@ describe('under a fault', () => {
   // The number of calls of a run without faults: the points at which something can happen.
   const records = 24;
 
-  test.each(Object.keys(faults))('%s, at every single call, nothing shows', async (name) => {
-    let fired = 0;
-    for (let point = 1; ; point += 1) {
-      const rig = new Rig(2, { KAFNUS_COMMIT_INTERVAL_MS: '1' });
-      rig.produce(mixed(records));
-      const counter = at(rig, point, faults[name] ?? fail);
-      rig.start();
-      try {
-        await rig.finish();
-      } catch (error) {
-        throw new Error(`${name} at call ${point}`, { cause: error });
-      }
+  const atAnyCall = Object.keys(faults).flatMap((name) => [
+    { name, commits: 'between polls', env: {}, limits: undefined },
+    { name, commits: 'within polls', env: { KAFNUS_BATCH_SIZE: '12' }, limits: { transaction: 3, ahead: 2 } },
+  ]);
 
-      if (counter.calls < point) break;
-      fired += 1;
-    }
-    expect(fired).toBeGreaterThan(50);
-  });
+  test.each(atAnyCall)(
+    '$name, at every single call, commits $commits: nothing shows',
+    async ({ name, env, limits }) => {
+      let fired = 0;
+      for (let point = 1; ; point += 1) {
+        const rig = new Rig(2, { KAFNUS_COMMIT_INTERVAL_MS: '1', ...env }, limits && { limits });
+        rig.produce(mixed(records));
+        const counter = at(rig, point, faults[name] ?? fail);
+        rig.start();
+        try {
+          await rig.finish();
+        } catch (error) {
+          throw new Error(`${name} at call ${point}`, { cause: error });
+        }
+
+        if (counter.calls < point) break;
+        fired += 1;
+      }
+      expect(fired).toBeGreaterThan(50);
+    },
+  );
 
   test.each(['aborted', 'revoked'])('%s: what is read again is not counted twice', async (name) => {
     for (let point = 1; point <= 8; point += 1) {
@@ -287,25 +295,32 @@ describe('under a fault', () => {
       batchSize: fc.integer({ min: 1, max: 20 }),
       commitTurns: fc.integer({ min: 0, max: 5 }),
       queueSize: fc.constantFrom(1, 3, 1000),
+      limits: fc.record({ transaction: fc.constantFrom(1, 5, 10_000), ahead: fc.constantFrom(1, 3, 2000) }),
     });
     await fc.assert(
-      fc.asyncProperty(schedule, inputs, settings, async (planned, given, { batchSize, commitTurns, queueSize }) => {
-        const rig = new Rig(3, { KAFNUS_BATCH_SIZE: String(batchSize), KAFNUS_COMMIT_INTERVAL_MS: '1' });
-        Object.assign(rig.cluster.faults, { commitTurns, queueSize });
-        rig.produce(
-          given.map(({ partition, key, kind, tenant }) => ({ partition, ...input(`k${key}`, kind, tenant) })),
-        );
-        const ahead = [...planned];
-        let due = ahead[0]?.after;
-        rig.cluster.faults.onCall = ({ session }) => {
-          if (due === undefined || (due -= 1) > 0) return;
-          const next = ahead.shift();
-          due = ahead[0]?.after;
-          if (next) faults[next.fault]?.(rig, session);
-        };
-        rig.start();
-        await rig.finish();
-      }),
+      fc.asyncProperty(
+        schedule,
+        inputs,
+        settings,
+        async (planned, given, { batchSize, commitTurns, queueSize, limits }) => {
+          const env = { KAFNUS_BATCH_SIZE: String(batchSize), KAFNUS_COMMIT_INTERVAL_MS: '1' };
+          const rig = new Rig(3, env, { limits });
+          Object.assign(rig.cluster.faults, { commitTurns, queueSize });
+          rig.produce(
+            given.map(({ partition, key, kind, tenant }) => ({ partition, ...input(`k${key}`, kind, tenant) })),
+          );
+          const ahead = [...planned];
+          let due = ahead[0]?.after;
+          rig.cluster.faults.onCall = ({ session }) => {
+            if (due === undefined || (due -= 1) > 0) return;
+            const next = ahead.shift();
+            due = ahead[0]?.after;
+            if (next) faults[next.fault]?.(rig, session);
+          };
+          rig.start();
+          await rig.finish();
+        },
+      ),
       { numRuns: 150 },
     );
   });
@@ -473,6 +488,50 @@ describe('sizes', () => {
     expect(loop.ledger.totals()).toMatchObject({ emitted: 1, rejected: { 'record-too-large': 1 } });
   });
 
+  test.each([
+    // Each is written twice: its output, and its change of the state.
+    { what: 'many', records: 12_000, text: 0, inTransaction: 5000, ahead: 1000 },
+    // 2048 characters count as a record: 10,000 and 2000 of those.
+    { what: 'large', records: 400, text: 200_000, inTransaction: 103, ahead: 21 },
+  ])('$what records in one poll: a transaction is bounded, and what waits for one', async (given) => {
+    const rig = new Rig(1, { KAFNUS_BATCH_SIZE: '20000', KAFNUS_COMMIT_INTERVAL_MS: '5000' });
+    rig.produce(Array.from({ length: given.records }, () => input('x', 'emit', 'a', 'v'.repeat(given.text))));
+    rig.cluster.faults.commitTurns = 50;
+    let from = 0;
+    let mostInTransaction = 0;
+    let mostAhead = 0;
+    rig.cluster.faults.onCall = ({ operation }) => {
+      if (operation !== 'commit' && operation !== 'commit-done') return;
+      const position = loop.partitions()[0]?.position ?? 0;
+      if (operation === 'commit') {
+        mostInTransaction = Math.max(mostInTransaction, position - from);
+        from = position;
+      } else mostAhead = Math.max(mostAhead, position - from);
+    };
+    const { loop } = rig.start();
+    await rig.finish();
+    expect({ inTransaction: mostInTransaction, ahead: mostAhead }).toEqual({
+      inTransaction: given.inTransaction,
+      ahead: given.ahead,
+    });
+  });
+
+  test('a process that is to stop leaves the rest of a poll to the next one', async () => {
+    const rig = new Rig(1, { KAFNUS_BATCH_SIZE: '100' }, { limits: { transaction: 10, ahead: 5 } });
+    rig.produce(mixed(100, 1));
+    rig.cluster.faults.onCall = ({ operation }) => {
+      if (operation === 'commit') loop.stop();
+    };
+    const { loop, ended } = rig.start();
+    await ended;
+    expect(rig.counted).toBeGreaterThan(0);
+    expect(rig.counted).toBeLessThan(30);
+    rig.cluster.faults.onCall = () => undefined;
+    rig.start();
+    await rig.finish();
+    expect(rig.counted).toBe(100);
+  });
+
   test('a queue that is full is waited for at the same record', async () => {
     const rig = new Rig();
     rig.cluster.faults.queueSize = 2;
@@ -597,7 +656,7 @@ async function deliver(rig: Rig, { session }: Running, records: readonly InputRe
   let turns = 0;
   session.next = async (timeoutMs, wantRecords) => {
     turns += 1;
-    return turns === 1 ? { kind: 'records', records } : next(timeoutMs, wantRecords);
+    return turns === 1 ? { kind: 'records', records, drained: true } : next(timeoutMs, wantRecords);
   };
   session.wake();
   await rig.cluster.until(() => turns > 1, 'the next turn');

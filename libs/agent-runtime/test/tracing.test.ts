@@ -42,7 +42,7 @@ function produce(rig: Rig, headers: readonly RecordHeader[], kind: 'emit' | 'rej
 describe('the trace of a record', () => {
   test('is carried to its outputs and its dead letter, and to nobody else’s', async () => {
     const tracing = await traced(new Spans());
-    const rig = new Rig(1, {}, tracing);
+    const rig = new Rig(1, {}, { tracing });
     produce(rig, [{ traceparent: Buffer.from(traceparent) }, { tracestate: 'vendor=1' }]);
     produce(rig, []);
     produce(rig, [{ traceparent }], 'reject');
@@ -61,7 +61,7 @@ describe('the trace of a record', () => {
     ['too long', `${traceparent}-${'f'.repeat(10_000)}`],
     ['empty', ''],
   ])('that is %s is not carried', async (_what, hostile) => {
-    const rig = new Rig(1, {}, await traced(new Spans()));
+    const rig = new Rig(1, {}, { tracing: await traced(new Spans()) });
     produce(rig, [{ traceparent: hostile }]);
     rig.start();
     await rig.finish();
@@ -70,7 +70,7 @@ describe('the trace of a record', () => {
   });
 
   test('loses a tracestate that is longer than 512 characters, and nothing else', async () => {
-    const rig = new Rig(1, {}, await traced(new Spans()));
+    const rig = new Rig(1, {}, { tracing: await traced(new Spans()) });
     produce(rig, [{ traceparent }, { tracestate: `vendor=${'1'.repeat(600)}` }]);
     rig.start();
     await rig.finish();
@@ -83,7 +83,7 @@ describe('the span of a transaction', () => {
   test('is linked to the records in it, and names what was refused, with the correlator', async () => {
     const spans = new Spans();
     const tracing = await traced(spans);
-    const rig = new Rig(1, {}, tracing);
+    const rig = new Rig(1, {}, { tracing });
     produce(rig, [{ traceparent }, { 'fiware-correlator': 'c-1' }]);
     produce(rig, [{ 'fiware-correlator': 'c-2' }], 'report');
     rig.start();
@@ -122,7 +122,7 @@ describe('the span of a transaction', () => {
   test('that was aborted ends as an error; every transaction has one span, whatever happened to it', async () => {
     const spans = new Spans();
     const tracing = await traced(spans);
-    const rig = new Rig(2, {}, tracing);
+    const rig = new Rig(2, {}, { tracing });
     rig.cluster.faults.commits.push('aborted', 'unknown-aborted');
     rig.produce(mixed(60));
     rig.start();
@@ -140,7 +140,7 @@ describe('the span of a transaction', () => {
   test('holds at most 128 links and 128 events', async () => {
     const spans = new Spans();
     const tracing = await traced(spans);
-    const rig = new Rig(1, { KAFNUS_BATCH_SIZE: '500', KAFNUS_COMMIT_INTERVAL_MS: '5000' }, tracing);
+    const rig = new Rig(1, { KAFNUS_BATCH_SIZE: '500', KAFNUS_COMMIT_INTERVAL_MS: '5000' }, { tracing });
     for (let count = 0; count < 400; count++) produce(rig, [{ traceparent }], 'report');
     rig.start();
     await rig.finish();
@@ -192,7 +192,7 @@ describe('the environment', () => {
       process.env['OTEL_EXPORTER_OTLP_ENDPOINT'] = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
       process.env['OTEL_SERVICE_NAME'] = 'harbour-historic';
       const tracing = await startTracing(options, process.env);
-      const rig = new Rig(1, {}, tracing);
+      const rig = new Rig(1, {}, { tracing });
       produce(rig, [{ traceparent }]);
       rig.start();
       await rig.finish();
@@ -225,7 +225,7 @@ describe('the environment', () => {
   test('a collector that is away keeps nobody waiting at the end', async () => {
     process.env['OTEL_EXPORTER_OTLP_ENDPOINT'] = 'http://127.0.0.1:9';
     const tracing = await startTracing(options, process.env);
-    const rig = new Rig(1, {}, tracing);
+    const rig = new Rig(1, {}, { tracing });
     produce(rig, [{ traceparent }]);
     rig.start();
     await rig.finish();

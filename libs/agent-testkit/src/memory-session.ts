@@ -132,13 +132,13 @@ export class MemorySession implements Session {
       this.#woken = false;
       return { kind: 'woken' };
     }
-    const records = wantRecords ? this.#fetch() : [];
-    return records.length > 0 ? { kind: 'records', records } : undefined;
+    const limit = this.#options.batchSize ?? 1000;
+    const records = wantRecords ? this.#fetch(limit) : [];
+    return records.length > 0 ? { kind: 'records', records, drained: records.length < limit } : undefined;
   }
 
   /** Each time beginning with another partition, so that none starves. */
-  #fetch(): InputRecord[] {
-    const limit = this.#options.batchSize ?? 1000;
+  #fetch(limit: number): InputRecord[] {
     const positions = [...this.#positions.values()];
     const records: InputRecord[] = [];
     this.#turn += 1;

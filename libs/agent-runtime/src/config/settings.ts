@@ -183,9 +183,9 @@ export function runtimeSettings(
       env: 'KAFNUS_COMMIT_INTERVAL_MS',
     },
     batchSize: {
-      doc: 'Most records of one poll.',
+      doc: 'Most records of one poll; fewer of large ones: some megabytes.',
       format: 'positive',
-      default: 250,
+      default: 100,
       env: 'KAFNUS_BATCH_SIZE',
     },
     transactionTimeoutMs: {

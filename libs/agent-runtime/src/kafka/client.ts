@@ -25,6 +25,8 @@ export interface ClientMessage {
   readonly partition: number;
   readonly offset: number;
   readonly timestamp: number;
+  /** Bytes of the value. */
+  readonly size: number;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers?: readonly Readonly<Record<string, Buffer>>[];

@@ -110,6 +110,11 @@ const markersMs = 2;
 const drainStepsMs = [1, 1, 1, 1, 2, 2, 2, 4, 4, 8];
 /** How long to wait for a rebalance, between one commit of offsets and the next. */
 const commitAgainMs = [20, 50, 100, 200, 400, 800];
+/**
+ * About so much is read by one call, as far as the sizes of those before tell: the client refills its queue while it hands
+ * records out, and as many large ones as small ones would be a hundred megabytes at once.
+ */
+const pollBytes = 4 << 20;
 const noHeaders: readonly never[] = [];
 
 type CommittedPosition = TopicPartition & { readonly offset: number };
@@ -138,6 +143,10 @@ export class KafkaSession implements Session {
   #producer: KafkaProducer;
   #admin: AdminClient | undefined;
   #batch: InputRecord[] = [];
+  /** How many records the next consume call asks for. */
+  #asked: number;
+  /** The last call brought fewer than that. */
+  #caughtUp = false;
   /** For each owned partition the offset behind the last record that was read, or where reading began. */
   readonly #reached = new Map<string, number>();
   /** Ends that the consume call in flight has told of. */
@@ -164,6 +173,7 @@ export class KafkaSession implements Session {
   constructor(options: KafkaSessionOptions) {
     this.#options = options;
     this.#exactlyOnce = options.config.delivery === 'exactly-once';
+    this.#asked = options.config.batchSize;
     this.#cancelled = new Promise((resolve) => (this.#resolveCancelled = resolve));
     this.#consumer = this.#createConsumer();
     this.#producer = this.#createProducer();
@@ -212,7 +222,7 @@ export class KafkaSession implements Session {
     const records = this.#batch;
     this.#batch = [];
     this.#consume();
-    return { kind: 'records', records };
+    return { kind: 'records', records, drained: this.#caughtUp };
   }
 
   #emit(event: SessionEvent): void {
@@ -224,7 +234,7 @@ export class KafkaSession implements Session {
   #consume(): void {
     if (this.#consuming || !this.#open || this.#batch.length > 0) return;
     this.#consuming = new Promise((resolve) => {
-      this.#consumer.consume(this.#options.config.batchSize, (error, messages) => {
+      this.#consumer.consume(this.#asked, (error, messages) => {
         this.#consuming = undefined;
         if (error) this.#consumeFailed(error);
         else this.#receive(messages);
@@ -239,7 +249,9 @@ export class KafkaSession implements Session {
     let partition = -1;
     let owned = false;
     let last: ClientMessage | undefined;
+    let bytes = 0;
     for (const message of messages) {
+      bytes += message.size;
       if (message.partition !== partition || message.topic !== topic) {
         if (last) this.#reached.set(partitionName(last), last.offset + 1);
         ({ topic, partition } = message);
@@ -255,6 +267,11 @@ export class KafkaSession implements Session {
       if (records !== undefined) this.#drained.set(partitionName(end), { end: end.offset, records });
     }
     this.#ends = [];
+    this.#caughtUp = messages.length < this.#asked;
+    if (messages.length > 0) {
+      const fitting = Math.floor((pollBytes * messages.length) / Math.max(1, bytes));
+      this.#asked = Math.max(1, Math.min(this.#options.config.batchSize, fitting));
+    }
     if (this.#batch.length > 0) this.#waiter?.();
   }
 

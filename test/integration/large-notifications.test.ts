@@ -1,0 +1,87 @@
+/**
+ * Notifications as large as a raw topic takes: some of one entity, some of thousands, each of which becomes a record. A process
+ * goes through a backlog of them within the memory limit of the chart (512 MiB), its heap with a quarter of that.
+ */
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import {
+  AgentProcess,
+  checkExactlyOnce,
+  createTopics,
+  expectNoViolations,
+  produceAll,
+  readAll,
+  startLocalKafka,
+  withKafka,
+  type ExpectedRecord,
+  type LocalKafka,
+  type RecordToWrite,
+  type SeenRecord,
+} from '@kafnus/agent-testkit';
+import { readFileSync } from 'node:fs';
+
+jest.setTimeout(300_000);
+
+const inputTopic = 'raw_large';
+const heapMiB = 128;
+const limitMiB = 512;
+const headers = [{ 'fiware-service': 'city' }, { 'fiware-servicepath': '/air' }];
+const TimeInstant = { type: 'DateTime', value: '2026-01-01T00:00:00.000Z' };
+
+const kinds = {
+  'of many entities': { notifications: 32, entities: 10_000, text: '' },
+  'of one large entity': { notifications: 250, entities: 1, text: 'x'.repeat(900_000) },
+} as const;
+
+withKafka(describe)('large notifications', () => {
+  let kafka: LocalKafka;
+  let running: AgentProcess | undefined;
+
+  beforeAll(async () => {
+    kafka = await startLocalKafka();
+  });
+
+  afterAll(async () => {
+    await running?.kill();
+    await kafka.stop();
+  });
+
+  test.each(Object.keys(kinds) as (keyof typeof kinds)[])('%s go through once, in bounded memory', async (name) => {
+    const { notifications, entities, text } = kinds[name];
+    const run = `${entities}`;
+    const topic = `${inputTopic}_${run}`;
+    await createTopics(kafka.bootstrapServers, [{ topic, partitions: 4 }]);
+    const expected: ExpectedRecord[] = [];
+    function* input(): Generator<RecordToWrite> {
+      for (let index = 0; index < notifications; index += 1) {
+        const data = Array.from({ length: entities }, (_, entity) => {
+          const id = `${index}-${entity}`;
+          expected.push({ id, entity: id, sequence: 0 });
+          return { id, type: 'T', TimeInstant, ...(text === '' ? {} : { text: { type: 'Text', value: text } }) };
+        });
+        yield { topic, partition: index % 4, value: JSON.stringify({ subscriptionId: 's', data }), headers };
+      }
+    }
+    await produceAll(kafka.bootstrapServers, input());
+
+    running = new AgentProcess({
+      agent: 'historic',
+      brokers: kafka.bootstrapServers,
+      execArgv: [`--max-old-space-size=${heapMiB}`],
+      env: { KAFNUS_GROUP_ID: `large-${run}`, KAFNUS_INPUT_TOPIC: topic, KAFNUS_OUTPUT_TOPIC: `out_${run}_{service}` },
+    });
+    await running.ready();
+    await running.until('done', ({ assignment }) => assignment.every(({ lag }) => lag === 0), 120_000);
+    const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${running.child.pid ?? 0}/status`, 'utf8'))?.[1];
+    await running.stop();
+    expect(Number(peak) / 1024).toBeLessThan(limitMiB);
+
+    const written = await readAll(kafka.bootstrapServers, `out_${run}_city`, { timeoutMs: 120_000 });
+    const seen = written.map(({ topic: found, partition, offset, value }): SeenRecord => ({
+      id: (JSON.parse(String(value)) as { payload: { entityid: string } }).payload.entityid,
+      topic: found,
+      partition,
+      offset,
+    }));
+    expectNoViolations(checkExactlyOnce(expected, seen), name);
+  });
+});
