@@ -1,6 +1,6 @@
 /**
  * Notifications as large as a raw topic takes: some of one entity, some of thousands, each of which becomes a record. A process
- * goes through a backlog of them within the memory limit of the chart (512 MiB), its heap with a quarter of that.
+ * goes through a backlog of them in 512 MiB, less than the limit of the chart, with a heap of a quarter of that.
  */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import {

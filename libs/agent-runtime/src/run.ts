@@ -6,6 +6,8 @@
  *                revoked ---> commit what is open; when the partitions are lost, abort it; then release
  *                woken, idle  a commit or a preparation has ended, or it is time to commit
  *
+ * A commit begins between two events, or between two records of a poll when these become too much for memory.
+ *
  * One transaction is open or being committed at any time. While one is being committed, the next records are decided
  * already and their outputs held:
  *
@@ -89,7 +91,11 @@ class Batch {
 
   add({ key, value }: OutgoingRecord): void {
     this.outputs += 1;
-    this.#text += (key?.length ?? 0) + (value?.length ?? 0);
+    this.addText((key?.length ?? 0) + (value?.length ?? 0));
+  }
+
+  addText(length: number): void {
+    this.#text += length;
   }
 
   ended(outcome: CommitOutcome): void {
@@ -225,10 +231,12 @@ export class AgentLoop {
 
   async #process(records: readonly InputRecord[]): Promise<void> {
     const { tracing } = this.#options;
-    let batch = await this.#begin();
+    let batch: Batch | undefined;
     for (const record of records) {
       const owned = this.#partitions.find(record.topic, record.partition);
       if (owned === undefined || (owned.next !== null && record.offset < owned.next)) continue;
+      // With the first record that counts, not before: a batch is as old as that.
+      batch ??= await this.#begin();
       owned.first ??= record.offset;
       let step = this.#options.configured.decide(record, owned.store ?? noState);
       const trace = tracing?.traceOf(record);
@@ -245,9 +253,8 @@ export class AgentLoop {
       if (!this.#apply(record, step, owned, batch)) await this.#sendHeld();
       owned.next = record.offset + 1;
       if (this.#isFull(batch)) {
-        const next = await this.#makeRoom(batch);
-        if (next === undefined) return;
-        batch = next;
+        if (!(await this.#makeRoom(batch))) return;
+        batch = this.#batch;
       }
     }
   }
@@ -259,14 +266,13 @@ export class AgentLoop {
   /**
    * Within a poll: a thousand notifications can become millions of records, and memory must hold. Waits for the commit in flight, which
    * sends what waits for it, and begins the next one if it is due by size.
-   * @returns the batch for the rest of the poll; undefined when that is left: the commit has failed and all since is read
-   *   again, or the process is to stop
+   * @returns false when the rest of the poll is to be left: the commit has failed and all since is read again, or the process stops
    */
-  async #makeRoom(batch: Batch): Promise<Batch | undefined> {
+  async #makeRoom(batch: Batch): Promise<boolean> {
     await this.#finishCommit();
-    if (this.#batch !== batch || this.#stopping) return undefined;
+    if (this.#batch !== batch || this.#stopping) return false;
     if (this.#isFull(batch)) await this.#startCommit();
-    return this.#begin();
+    return true;
   }
 
   /** Puts what a step says into the transaction. @returns false when the queue is full, and {@link #sendHeld} must come next */
@@ -286,6 +292,8 @@ export class AgentLoop {
     const problems = step.kind === 'reject' ? step.rejections : step.reports;
     if (hasSome(problems)) {
       const letter = deadLetter(this.#options.configured.deadLetterTopic, record, problems);
+      // Its headers are those of the input, of any size.
+      for (const header of letter.headers) for (const name in header) batch.addText(header[name]?.length ?? 0);
       room = this.#send(fittingDeadLetter(letter, record, this.#maxBytes), batch) && room;
       if (step.kind === 'reject') this.#options.telemetry.recordRejected(record, step);
     }

@@ -26,8 +26,10 @@ export function partitionName({ topic, partition }: TopicPartition): string {
 
 /** What {@link Session.next} tells the loop. */
 export type SessionEvent =
-  /** Records of accepted partitions only: in order for each partition, from the offset that it was accepted at or rewound to. */
-  /** `drained`: there were no more when these were asked for. */
+  /**
+   * Records of accepted partitions only: in order for each partition, from the offset that it was accepted at or rewound to.
+   * `drained`: there were no more when these were asked for.
+   */
   | { readonly kind: 'records'; readonly records: readonly InputRecord[]; readonly drained: boolean }
   /** The group gives these partitions to this process: prepare them, then answer with {@link Session.accept}. */
   | { readonly kind: 'assigned'; readonly partitions: readonly TopicPartition[] }

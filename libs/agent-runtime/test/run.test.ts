@@ -516,6 +516,49 @@ describe('sizes', () => {
     });
   });
 
+  test('at least once, commits come within a poll as well', async () => {
+    const env = { KAFNUS_BATCH_SIZE: '100', KAFNUS_DELIVERY: 'at-least-once', KAFNUS_COMMIT_INTERVAL_MS: '5000' };
+    const rig = new Rig(1, env, { limits: { transaction: 10, ahead: 5 } });
+    rig.produce(mixed(100, 1));
+    let commits = 0;
+    rig.cluster.faults.onCall = ({ operation }) => {
+      if (operation === 'commit') commits += 1;
+    };
+    rig.start();
+    await rig.finish();
+    expect(commits).toBeGreaterThan(9);
+  });
+
+  test('a poll that ends with a commit begins nothing: the next transaction is as old as its first record', async () => {
+    const rig = new Rig(1, { KAFNUS_BATCH_SIZE: '100' }, { limits: { transaction: 2, ahead: 2 } });
+    let begun = 0;
+    rig.cluster.faults.onCall = ({ operation }) => {
+      if (operation === 'begin') begun += 1;
+    };
+    // Written twice, so that it fills a transaction alone.
+    rig.produce([input('x', 'emit')]);
+    rig.start();
+    await rig.drained();
+    await rig.stop();
+    expect(begun).toBe(1);
+    rig.verify();
+  });
+
+  test('large headers of what is refused count', async () => {
+    const rig = new Rig(1, { KAFNUS_BATCH_SIZE: '1000', KAFNUS_COMMIT_INTERVAL_MS: '5000' });
+    const headers = [{ large: Buffer.alloc(900_000) }];
+    const letter = { topic: inputTopic, partition: 0, ...input('x', 'reject'), headers };
+    rig.cluster.produce(Array.from({ length: 60 }, () => letter));
+    let commits = 0;
+    rig.cluster.faults.onCall = ({ operation }) => {
+      if (operation === 'commit') commits += 1;
+    };
+    rig.start();
+    await rig.finish();
+    // 60 of 900,000 are 54 MB, of which 20 fit into a transaction.
+    expect(commits).toBe(3);
+  });
+
   test('a process that is to stop leaves the rest of a poll to the next one', async () => {
     const rig = new Rig(1, { KAFNUS_BATCH_SIZE: '100' }, { limits: { transaction: 10, ahead: 5 } });
     rig.produce(mixed(100, 1));

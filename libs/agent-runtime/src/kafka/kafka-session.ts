@@ -143,9 +143,9 @@ export class KafkaSession implements Session {
   #producer: KafkaProducer;
   #admin: AdminClient | undefined;
   #batch: InputRecord[] = [];
-  /** How many records the next consume call asks for. */
+  /** How many records the consume call in flight has asked for, or the next one will. */
   #asked: number;
-  /** The last call brought fewer than that. */
+  /** The last call brought fewer than it had asked for. */
   #caughtUp = false;
   /** For each owned partition the offset behind the last record that was read, or where reading began. */
   readonly #reached = new Map<string, number>();
