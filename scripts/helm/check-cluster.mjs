@@ -135,10 +135,9 @@ export class ClusterChecks {
       .map((value) => `--set autoscaling.behavior.${value}`)
       .join(' ');
     const values = this.valuesOf('historic');
-    const reason = async (type) => {
-      const { status } = await this.get(`/apis/autoscaling/v2/namespaces/${ns}/horizontalpodautoscalers/historic`);
-      return status.conditions?.find((condition) => condition.type === type)?.reason;
-    };
+    const status = async () =>
+      (await this.get(`/apis/autoscaling/v2/namespaces/${ns}/horizontalpodautoscalers/historic`)).status;
+    const reason = async (type) => (await status()).conditions?.find((condition) => condition.type === type)?.reason;
     const limited = async (why) => (await reason('ScalingLimited')) === why || (await reason('ScalingLimited'));
     const pods = async (wanted) => {
       const { length } = await this.readyPods(ns);
@@ -153,6 +152,9 @@ export class ClusterChecks {
     // A setting is changed while it is scaled out: Helm must leave the number of pods alone.
     await this.release('upgrade', 'historic', values, ns, `${options} --set logLevel=debug`);
     expect((await pods(3)) === true, 'an upgrade changed the number of pods');
+    // Pods that came within the period make up for those that go, and nothing is limited. The time is told in whole seconds.
+    const restedMs = async () => Date.now() - Date.parse((await status()).lastScaleTime);
+    await until('the pods that came are older than the period of five seconds', async () => (await restedMs()) > 6000);
     metricsServer.setCpu(10);
     // The limit holds for five seconds, however long the first pod takes to end.
     await until('one pod at a time less without load', () => limited('ScaleDownLimit'));
