@@ -11,7 +11,7 @@ import { describeFaults } from './harness/suite.js';
 import { Workload, type AgentName } from './harness/workload.js';
 
 const stormMs = 20_000;
-const backlog = 60_000;
+const backlog = 120_000;
 const storms: readonly (readonly [AgentName, string, Readonly<Record<string, string>>])[] = [
   ['historic', 'cooperative-sticky', impatient],
   ['lastdata', 'cooperative-sticky', impatient],
