@@ -68,10 +68,9 @@ const words = (line: string): string[] => line.split(/\s+/);
 
 function problemOf([program = '', ...rest]: readonly string[], known: Programs): string | undefined {
   if (program === 'make') return rest.map((word) => makeProblem(word, known)).find(Boolean);
-  if (program === 'kafnus') return kafnusProblem(rest, known);
+  if (program === 'kafnus' || program === './kafnus') return kafnusProblem(rest, known);
   if (program !== 'node') return undefined;
   const [script = '', ...args] = rest;
-  if (script === 'tools/cli/dist/main.js') return kafnusProblem(args, known);
   const agent = /^services\/(\w+)\/dist\/main\.js$/.exec(script)?.[1];
   return agent === undefined ? undefined : agentProblem(agent, args, known);
 }

@@ -31,7 +31,7 @@ withPostgis(describe)('docs/tutorial.md', () => {
 
     const stack = start(page.next('make stack'));
     await stack.says('In another terminal');
-    expect(await terminal.type(page.next('kafnus()'))).toEqual({ said: '', code: 0 });
+    expect(await terminal.type(page.next('export KAFNUS_KAFKA_BROKERS'))).toEqual({ said: '', code: 0 });
     const send = page.next('--topic raw_mutable');
     shown(send, (await terminal.type(send)).said);
     await terminal.typeUntilShown(page.next('harbour.environment_air_airqualityobserved'));

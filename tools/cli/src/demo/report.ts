@@ -78,7 +78,7 @@ export function keepLines(
       ({ name, http }) => `  ${name.padEnd(9)} http://${http ?? '(unknown)'}/health  /ready  /live  /metrics  /config`,
     ),
     '',
-    `  node tools/cli/dist/main.js send --brokers ${brokers} --topic ${names.raw('historic')} --count 10`,
+    `  ./kafnus send --brokers ${brokers} --topic ${names.raw('historic')} --count 10`,
     '',
   ];
 }

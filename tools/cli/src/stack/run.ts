@@ -169,7 +169,7 @@ function nextSteps(stack: Stack, ports: StackPorts, logs: string): string[] {
     '',
     '  In another terminal:',
     '',
-    `    node tools/cli/dist/main.js send --brokers ${brokers} --topic raw_historic --topic raw_lastdata --topic raw_mutable`,
+    `    ./kafnus send --brokers ${brokers} --topic raw_historic --topic raw_lastdata --topic raw_mutable`,
     `    psql ${databaseUrl(ports)} -c '${select}'`,
     '',
     '  Ctrl-C ends everything, and the data is gone.',
