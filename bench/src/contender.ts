@@ -54,11 +54,9 @@ export function startAgent(agent: AgentName, job: Job, env: Record<string, strin
       ...env,
     },
   });
-  const { pid } = process.child;
-  if (pid === undefined) throw new Error(`the ${agent} agent did not start`);
   return {
     process,
-    pid,
+    pid: process.pid,
     ended: process.ended.then(async (end) => {
       await sleep(100); // the log is written behind
       return `${JSON.stringify(end)}\n${process.log.slice(-3000)}`;

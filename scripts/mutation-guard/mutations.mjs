@@ -16,7 +16,8 @@ const quick = (file) => (name) => ({ project: 'agent-runtime', file: `libs/agent
 const loop = quick('run.test.ts');
 const store = quick('partition-store.test.ts');
 const late = quick('kafka-session.test.ts');
-const underFault = (fault) => loop(`under a fault ${fault}, at every single call, nothing shows`);
+const underFault = (fault) =>
+  loop(`under a fault ${fault}, at every single call, commits between polls: nothing shows`);
 
 const real = (name) => ({
   project: 'integration',
@@ -341,7 +342,7 @@ export const mutations = [
     file: source('run.ts'),
     edits: [
       {
-        find: 'room = this.#send(fittingDeadLetter(letter, record, this.#maxBytes), batch) && room;',
+        find: 'room = this.#send(letter, batch, recordBytes(letter)) && room;',
         replace: 'void fittingDeadLetter(letter, record, this.#maxBytes);',
       },
     ],

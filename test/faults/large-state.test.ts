@@ -6,10 +6,11 @@ import {
   endOffsets,
   produceAll,
   readAll,
+  residentBytes,
+  usageOf,
   type LocalKafka,
   type RecordToWrite,
 } from '@kafnus/agent-testkit';
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { impatient } from './harness/fleet.js';
 import { describeFaults } from './harness/suite.js';
@@ -63,20 +64,6 @@ function lastdata(kafka: LocalKafka, group: string): AgentProcess {
   });
 }
 
-/** Bytes that the process has resident. */
-function residentBytes(agent: AgentProcess): number {
-  const resident = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${agent.child.pid}/status`, 'utf8'))?.[1];
-  return Number(resident) * 1024;
-}
-
-/** Processor time of all its threads so far; Linux counts in steps of ten milliseconds. */
-function cpuMicros(agent: AgentProcess): number {
-  // The second field is the name in brackets and may hold anything.
-  const [, after = ''] = /\) (.*)$/s.exec(readFileSync(`/proc/${agent.child.pid}/stat`, 'utf8')) ?? [];
-  const fields = after.split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * 10_000;
-}
-
 describeFaults('a state of 1,000,000 entities', { brokers: 1, heap: '512m' }, (kafka) => {
   test('is restored after a kill in the middle of a restore, in at most 150 bytes an entity, and complete', async () => {
     const brokers = kafka().internalServers;
@@ -91,7 +78,7 @@ describeFaults('a state of 1,000,000 entities', { brokers: 1, heap: '512m' }, (k
     const empty = lastdata(kafka(), 'empty');
     await empty.ready();
     await sleep(1000);
-    const base = residentBytes(empty);
+    const base = residentBytes(empty.pid);
     await empty.stop();
 
     const victim = lastdata(kafka(), group);
@@ -103,9 +90,9 @@ describeFaults('a state of 1,000,000 entities', { brokers: 1, heap: '512m' }, (k
     const agent = lastdata(kafka(), group);
     const { stateEntries } = await agent.ready(120_000);
     expect(stateEntries).toBe(entities);
-    expect(cpuMicros(agent) / entities).toBeLessThan(cpuMicrosPerEntity);
+    expect((usageOf(agent.pid).cpuMs * 1000) / entities).toBeLessThan(cpuMicrosPerEntity);
     await sleep(1000);
-    expect((residentBytes(agent) - base) / entities).toBeLessThan(bytesPerEntity);
+    expect((residentBytes(agent.pid) - base) / entities).toBeLessThan(bytesPerEntity);
 
     await produceAll(brokers, notifications());
     const { ledger } = await agent.until('done', ({ ledger: { read } }) => read === 2 * sample);

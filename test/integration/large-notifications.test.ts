@@ -11,13 +11,13 @@ import {
   produceAll,
   readAll,
   startLocalKafka,
+  usageOf,
   withKafka,
   type ExpectedRecord,
   type LocalKafka,
   type RecordToWrite,
   type SeenRecord,
 } from '@kafnus/agent-testkit';
-import { readFileSync } from 'node:fs';
 
 jest.setTimeout(300_000);
 
@@ -71,9 +71,9 @@ withKafka(describe)('large notifications', () => {
     });
     await running.ready();
     await running.until('done', ({ assignment }) => assignment.every(({ lag }) => lag === 0), 120_000);
-    const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${running.child.pid ?? 0}/status`, 'utf8'))?.[1];
+    const { peakRssBytes } = usageOf(running.pid);
     await running.stop();
-    expect(Number(peak) / 1024).toBeLessThan(limitMiB);
+    expect(peakRssBytes / 2 ** 20).toBeLessThan(limitMiB);
 
     const written = await readAll(kafka.bootstrapServers, `out_${run}_city`, { timeoutMs: 120_000 });
     const seen = written.map(({ topic: found, partition, offset, value }): SeenRecord => ({

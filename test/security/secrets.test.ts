@@ -58,7 +58,7 @@ describeSecured('secrets', (secured) => {
             [agent, wrong].map(async (one) => (await one.get(path)).body),
           ),
         );
-        said.push(readFileSync(`/proc/${agent.child.pid}/cmdline`, 'utf8'));
+        said.push(readFileSync(`/proc/${agent.pid}/cmdline`, 'utf8'));
         await agent.stop();
         said.push(agent.log, wrong.log, refused.log);
         const all = said.join('\n');

@@ -2,11 +2,11 @@
  * A backlog: everything is in the raw topic before the contender starts, and it works through it as fast as it can. Start-up
  * is left out: the clock runs from the first committed offset that is seen to the last.
  */
+import { usageOf, type Usage } from '@kafnus/agent-testkit';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Contender, Running } from '../contender.js';
 import { outputTopic } from '../contender.js';
 import { countCommitted, observe } from '../observer.js';
-import { usageOf, type Usage } from '../process-usage.js';
 
 /** A backlog that lies in a topic. */
 export interface Backlog {

@@ -5,13 +5,12 @@
  * Speed is that between the lines of the agent's log that say when the first restore began and when the last one ended; memory is
  * what the process has resident more than one that is ready with an empty state, so all that a restore leaves behind counts.
  */
-import { createTopics, type LocalKafka } from '@kafnus/agent-testkit';
+import { createTopics, residentBytes, usageOf, type LocalKafka } from '@kafnus/agent-testkit';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startAgent, type AgentName } from '../contender.js';
 import type { Options } from '../options.js';
 import { writeState } from '../pipeline/state.js';
 import { typicalPartitions } from '../pipeline/write-backlog.js';
-import { residentBytes, usageOf } from '../process-usage.js';
 import { progress } from '../progress.js';
 import { nextRun } from '../rounds.js';
 import { median, rounded } from '../statistics.js';

@@ -34,7 +34,7 @@ import { Lifecycle } from './lifecycle.js';
 import { OutputTopics } from './output-topics.js';
 import { Partitions, type OwnedPartition, type Prepared } from './partitions.js';
 import { Preparation } from './preparation.js';
-import { maxRecordBytes } from './record-size.js';
+import { maxRecordBytes, recordBytes } from './record-size.js';
 import type { CommitOutcome, OutgoingRecord, Session, SessionEvent, TopicPartition } from './session.js';
 import { changelogRecord, changelogTopic } from './state/changelog.js';
 import { noState } from './state/partition-store.js';
@@ -89,13 +89,10 @@ class Batch {
     return Math.max(this.counts.records, this.outputs, this.#text / textOfRecord);
   }
 
-  add({ key, value }: OutgoingRecord): void {
+  /** Counts an output of so much text. */
+  add(text: number): void {
     this.outputs += 1;
-    this.addText((key?.length ?? 0) + (value?.length ?? 0));
-  }
-
-  addText(length: number): void {
-    this.#text += length;
+    this.#text += text;
   }
 
   ended(outcome: CommitOutcome): void {
@@ -226,7 +223,7 @@ export class AgentLoop {
 
   #wantsRecords(): boolean {
     // What is decided behind a commit in flight is bounded, and so is memory while a broker is slow.
-    return this.#committing === undefined || this.#batch === undefined || this.#batch.size < this.#limits.ahead;
+    return this.#committing === undefined || this.#batch === undefined || !this.#isFull(this.#batch);
   }
 
   async #process(records: readonly InputRecord[]): Promise<void> {
@@ -291,10 +288,10 @@ export class AgentLoop {
     }
     const problems = step.kind === 'reject' ? step.rejections : step.reports;
     if (hasSome(problems)) {
-      const letter = deadLetter(this.#options.configured.deadLetterTopic, record, problems);
-      // Its headers are those of the input, of any size.
-      for (const header of letter.headers) for (const name in header) batch.addText(header[name]?.length ?? 0);
-      room = this.#send(fittingDeadLetter(letter, record, this.#maxBytes), batch) && room;
+      const whole = deadLetter(this.#options.configured.deadLetterTopic, record, problems);
+      const letter = fittingDeadLetter(whole, record, this.#maxBytes);
+      // With its headers: they are those of the input, of any size.
+      room = this.#send(letter, batch, recordBytes(letter)) && room;
       if (step.kind === 'reject') this.#options.telemetry.recordRejected(record, step);
     }
     return room;
@@ -307,8 +304,8 @@ export class AgentLoop {
     return { topic, partition, key, value, headers, timestamp };
   }
 
-  #send(record: OutgoingRecord, batch: Batch): boolean {
-    batch.add(record);
+  #send(record: OutgoingRecord, batch: Batch, text = lengthOf(record.key) + lengthOf(record.value)): boolean {
+    batch.add(text);
     if (this.#holds()) {
       this.#held.push(record);
       return true;
@@ -378,10 +375,10 @@ export class AgentLoop {
   }
 
   #commitIsDue(): boolean {
-    if (this.#committing !== undefined || !this.#hasWork()) return false;
+    if (this.#committing !== undefined || this.#batch === undefined || !this.#hasWork()) return false;
     // Without a transaction, outputs are visible before the commit: it can wait for more.
     const awaited = this.#drained && this.#options.config.delivery === 'exactly-once';
-    return awaited || this.#age() >= this.#longest() || (this.#batch?.size ?? 0) >= this.#limits.transaction;
+    return awaited || this.#age() >= this.#longest() || this.#isFull(this.#batch);
   }
 
   async #startCommit(): Promise<void> {
@@ -619,6 +616,11 @@ export class AgentLoop {
       },
     );
   }
+}
+
+/** Characters, or bytes. */
+function lengthOf(content: string | Buffer | null): number {
+  return content?.length ?? 0;
 }
 
 function hasSome<T>(list: readonly T[] | undefined): list is readonly [T, ...T[]] {

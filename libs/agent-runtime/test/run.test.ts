@@ -40,6 +40,11 @@ function at(rig: Rig, wanted: number, act: Act, operations?: readonly MemoryOper
   return counter;
 }
 
+/** Counts the calls of one kind, without a fault. */
+function counted(rig: Rig, operation: MemoryOperation): { readonly calls: number } {
+  return at(rig, Number.POSITIVE_INFINITY, fail, [operation]);
+}
+
 describe('without faults', () => {
   test('each record is emitted, skipped or dead-lettered once, and counted', async () => {
     const rig = new Rig();
@@ -520,27 +525,21 @@ describe('sizes', () => {
     const env = { KAFNUS_BATCH_SIZE: '100', KAFNUS_DELIVERY: 'at-least-once', KAFNUS_COMMIT_INTERVAL_MS: '5000' };
     const rig = new Rig(1, env, { limits: { transaction: 10, ahead: 5 } });
     rig.produce(mixed(100, 1));
-    let commits = 0;
-    rig.cluster.faults.onCall = ({ operation }) => {
-      if (operation === 'commit') commits += 1;
-    };
+    const commits = counted(rig, 'commit');
     rig.start();
     await rig.finish();
-    expect(commits).toBeGreaterThan(9);
+    expect(commits.calls).toBeGreaterThan(9);
   });
 
   test('a poll that ends with a commit begins nothing: the next transaction is as old as its first record', async () => {
     const rig = new Rig(1, { KAFNUS_BATCH_SIZE: '100' }, { limits: { transaction: 2, ahead: 2 } });
-    let begun = 0;
-    rig.cluster.faults.onCall = ({ operation }) => {
-      if (operation === 'begin') begun += 1;
-    };
+    const begun = counted(rig, 'begin');
     // Written twice, so that it fills a transaction alone.
     rig.produce([input('x', 'emit')]);
     rig.start();
     await rig.drained();
     await rig.stop();
-    expect(begun).toBe(1);
+    expect(begun.calls).toBe(1);
     rig.verify();
   });
 
@@ -549,14 +548,11 @@ describe('sizes', () => {
     const headers = [{ large: Buffer.alloc(900_000) }];
     const letter = { topic: inputTopic, partition: 0, ...input('x', 'reject'), headers };
     rig.cluster.produce(Array.from({ length: 60 }, () => letter));
-    let commits = 0;
-    rig.cluster.faults.onCall = ({ operation }) => {
-      if (operation === 'commit') commits += 1;
-    };
+    const commits = counted(rig, 'commit');
     rig.start();
     await rig.finish();
     // 60 of 900,000 are 54 MB, of which 20 fit into a transaction.
-    expect(commits).toBe(3);
+    expect(commits.calls).toBe(3);
   });
 
   test('a process that is to stop leaves the rest of a poll to the next one', async () => {

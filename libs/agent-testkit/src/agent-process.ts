@@ -68,6 +68,13 @@ export class AgentProcess {
     });
   }
 
+  /** @throws Error when it could not be started */
+  get pid(): number {
+    const { pid } = this.child;
+    if (pid === undefined) throw new Error('the agent did not start');
+    return pid;
+  }
+
   /** What it has logged so far: for messages of failed tests. */
   get log(): string {
     return existsSync(this.logFile) ? readFileSync(this.logFile, 'utf8') : '';

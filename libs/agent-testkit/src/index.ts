@@ -20,6 +20,7 @@ export * from './secure-certificates.js';
 export * from './secure-kafka.js';
 export * from './secure-tokens.js';
 export * from './tcp-proxy.js';
+export * from './process-usage.js';
 export * from './until-stopped.js';
 export { withKafka, type Describe } from './with-kafka.js';
 export * from './with-postgis.js';
