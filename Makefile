@@ -2,7 +2,7 @@
 # target sets up what it needs, once.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-kafka setup-postgis setup-chromium setup-shells setup-prometheus lockfile build lint format test test-unit test-integration test-security test-monitoring test-faults test-e2e soak guard demo stack bench bench-guard build-images image-check helm-check audit docs clean
+.PHONY: help setup setup-kafka setup-postgis setup-chromium setup-shells setup-prometheus lockfile build lint format test check check-rest test-unit test-quick test-integration test-security test-monitoring test-faults test-e2e soak guard demo stack bench bench-guard build-images image-check helm-check audit docs clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -57,13 +57,22 @@ lint: $(SETUP) ## Check import directions, code style, formatting and the reposi
 format: $(SETUP) ## Format all files
 	@$(BIN)/prettier --write --log-level warn .
 
-test: $(SETUP) ## Run everything: lint, types, unit to conformance tests, integration on a real Kafka
-	@node scripts/test.mjs
+test: $(SETUP) ## Run what guards every change: lint, types, unit tests, and the quick tests on a real Kafka and PostGIS
+	@node scripts/test.mjs quick
+
+check: test ## Run everything: make test, then integration, e2e, security, monitoring, licences, chart and images
+	@node scripts/test.mjs rest
+
+check-rest: $(SETUP) # what make check runs after make test
+	@node scripts/test.mjs rest
 
 test-unit: $(SETUP) ## Run the tests that need no broker; ARGS: what Jest takes, e.g. ARGS=libs/ngsi-core
-	@$(JEST) --ignoreProjects integration security monitoring faults e2e --maxWorkers=2 $(ARGS)
+	@$(JEST) --ignoreProjects quick integration security monitoring faults e2e --maxWorkers=2 $(ARGS)
 
-test-integration: build setup-kafka ## Run the tests on a real Kafka, which they start, and on PostGIS where it is installed; ARGS as above
+test-quick: build setup-kafka ## Run the tests on a real Kafka that guard every change: conformance, faults, one pipeline into PostGIS; ARGS as above
+	@$(JEST) --selectProjects quick --runInBand $(ARGS)
+
+test-integration: build setup-kafka ## Run the other tests on a real Kafka, which they start, and on PostGIS where it is installed; ARGS as above
 	@$(JEST) --selectProjects integration --runInBand $(ARGS)
 
 test-security: build setup-kafka ## Run the agents on a broker with TLS, logins and ACLs, and with one right less; ARGS as above

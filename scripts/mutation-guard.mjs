@@ -134,7 +134,7 @@ async function guard({ chosen, jobs, json }) {
   const runs = byFile(chosen.flatMap(({ tests }) => tests));
   say(`${runs.reduce((sum, { names }) => sum + names.length, 0)} tests without any mutation: they must pass`);
   // What takes longest comes first: a Kafka is started for it.
-  const slow = ({ project }) => Number(project === 'integration');
+  const slow = ({ project }) => Number(project === 'quick' || project === 'integration');
   for (const problem of await Promise.all(copies.map(compile)))
     if (problem !== '') throw new GuardError(`it does not compile without any mutation:\n${problem}`);
   await share(

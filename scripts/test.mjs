@@ -1,12 +1,21 @@
 /**
- * `make test`: every check there is, the fast ones first. A failed step does not hide the later ones. The last line says
- * `N passed, N failed`: tests, and one more failure for each step that failed otherwise (lint, types). What was skipped is
- * named. In CI (CI=true) a skip is a failure, and images, chart and dependencies are checked as well.
+ * `make test` and `make check`:
+ *
+ *     node scripts/test.mjs quick    what guards every change, within minutes: make test
+ *     node scripts/test.mjs rest     everything else: make check runs it after make test
+ *
+ * A failed step does not hide the later ones. The last line says `N passed, N failed`: tests, and one more failure for each
+ * step that failed otherwise (lint, types). What was skipped is named; in CI (CI=true) a skip is a failure.
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 
-const results = '.cache/test';
+const part = process.argv[2];
+if (part !== 'quick' && part !== 'rest') {
+  console.error('usage: node scripts/test.mjs quick|rest');
+  process.exit(2);
+}
+const results = `.cache/test/${part}`;
 const inCi = process.env.CI === 'true';
 const problems = [];
 const skips = [];
@@ -111,27 +120,32 @@ async function checks(target, minutes) {
 rmSync(results, { recursive: true, force: true });
 mkdirSync(results, { recursive: true });
 
-await check('lint', 3);
-await check('build', 3);
+const noKafka = 'no JDK >= 17 and Maven, see above';
 const kafka = (await make('setup-kafka', 8)) === 0;
-// Without them, the tests that need them are skipped.
+// Without it, the tests that need it are skipped.
 await make('setup-postgis', 8);
-await make('setup-chromium', 8);
-await make('setup-shells', 5);
-await tests('test-unit', 10);
-if (kafka) {
-  await tests('test-integration', 30);
-  await tests('test-security', 15);
-  await tests('test-monitoring', 10);
-  await check('bench-guard', 10);
-} else skips.push('the integration tests and the budgets of the benchmark: no JDK >= 17 and Maven, see above');
-
-if (inCi) {
+if (part === 'quick') {
+  await check('lint', 3);
+  await check('build', 3);
+  await make('setup-shells', 5);
+  await tests('test-unit', 10);
+  if (kafka) {
+    await tests('test-quick', 15);
+    await check('bench-guard', 10);
+  } else skips.push(`the tests on a real Kafka and the budgets of the benchmark: ${noKafka}`);
+} else {
+  await make('setup-chromium', 8);
+  if (kafka) {
+    await tests('test-integration', 30);
+    await tests('test-e2e', 20);
+    await tests('test-security', 15);
+    await tests('test-monitoring', 10);
+  } else skips.push(`the tests on a real Kafka: ${noKafka}`);
   await checks('audit', 5);
   await checks('helm-check', 25);
   await checks('image-check', 30);
-  failed += skips.length;
 }
+if (inCi) failed += skips.length;
 for (const skip of skips) console.log(`skipped: ${skip}`);
 for (const problem of problems) console.log(`failed: ${problem}`);
 const summary = `${passed} passed, ${failed} failed`;

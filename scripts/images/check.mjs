@@ -16,7 +16,7 @@ import { registry, run, runId, tag, tally, words } from './support.mjs';
 import { startLocalKafka } from '../../libs/agent-testkit/dist/index.js';
 
 const MAX_MEGABYTES = 250;
-/** Twice what an agent takes at full load (README, Measured). */
+/** Twice what an agent takes at full load (bench/README.md). */
 const MEMORY = '384m';
 /** Kubernetes' restricted profile, and a memory limit. */
 const HARDENED = ['--read-only', '--cap-drop', 'all', '--security-opt', 'no-new-privileges', '--memory', MEMORY];

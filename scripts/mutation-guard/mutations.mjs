@@ -20,7 +20,7 @@ const underFault = (fault) =>
   loop(`under a fault ${fault}, at every single call, commits between polls: nothing shows`);
 
 const real = (name) => ({
-  project: 'integration',
+  project: 'quick',
   file: 'test/integration/session-conformance.test.ts',
   name: `the session on a real Kafka ${name}`,
 });

@@ -51,7 +51,7 @@ withPostgis(describe)('the section of the README', () => {
     const [make, send = '', psql = ''] = commands();
     expect([make, send, psql]).toEqual([
       'make stack',
-      expect.stringMatching(/^node tools\/cli\/dist\/main.js send /),
+      expect.stringMatching(/^.\/kafnus send /),
       expect.stringMatching(/^psql /),
     ]);
     const run = async (command: string): Promise<string> =>

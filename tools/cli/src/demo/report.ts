@@ -47,7 +47,7 @@ export function verdictLines(
   if (kind === 'embedded') {
     const honest =
       'This broker is a mock: it shows what the agents do, and proves nothing about exactly-once. For that there are the ' +
-      'tests on a real Kafka (make test-integration); KAFNUS_KAFKA_BROKERS=host:port runs this demo on yours.';
+      'tests on a real Kafka (make test); KAFNUS_KAFKA_BROKERS=host:port runs this demo on yours.';
     lines.push('', ...wrapped(honest, width - 4).map((line) => `  ${style.dim(line)}`));
   }
   return [...lines, ''];
