@@ -15,6 +15,7 @@ const source = (name) => `libs/agent-runtime/src/${name}`;
 const quick = (file) => (name) => ({ project: 'agent-runtime', file: `libs/agent-runtime/test/${file}`, name });
 const loop = quick('run.test.ts');
 const store = quick('partition-store.test.ts');
+const problems = quick('problems.test.ts');
 const late = quick('kafka-session.test.ts');
 const underFault = (fault) =>
   loop(`under a fault ${fault}, at every single call, commits between polls: nothing shows`);
@@ -35,6 +36,7 @@ export const controls = new Map(
     loop('the end a session that fails ends the process with its error'),
     store('PartitionStore values are any number but NaN, which would be none'),
     late('records come in order, batch by batch'),
+    problems('Problems what many partitions wait for is said once, and the rest is counted'),
     session('a changelog that is empty is restored at once'),
   ].map(({ file, name }) => [file, name]),
 );
@@ -141,7 +143,7 @@ export const mutations = [
     file: source('run.ts'),
     edits: [
       {
-        find: 'this.#partitions.own(await this.#preparation.prepare(partitions, new AbortController().signal));',
+        find: 'this.#partitions.own(await this.#preparation.prepare(partitions, new AbortController().signal, report));',
         replace: 'await this.#preparation.prepare(partitions, new AbortController().signal);',
       },
     ],
@@ -359,5 +361,28 @@ export const mutations = [
       },
     ],
     tests: [real('loses nothing of what is written to a topic at once after its creation')],
+  },
+  // --- readiness -----------------------------------------------------------------------------------------------------
+  {
+    name: 'one-problem-ends-all',
+    breaks: 'a process is ready while something else still keeps it from working: nobody looks at it',
+    file: source('problems.ts'),
+    edits: [{ find: 'this.#problems.delete(cause);', replace: 'void cause;\n    this.#problems.clear();' }],
+    tests: [
+      problems('an agent with several problems brokers that answer again do not end the waiting for a topic'),
+      problems('an agent with several problems brokers that answer do not end a recovery'),
+    ],
+  },
+  {
+    name: 'any-commit-ends-the-waiting',
+    breaks: 'a process is ready while a record waits for a topic, because others could be committed',
+    file: source('problems.ts'),
+    edits: [
+      {
+        find: 'if (offset !== undefined && partition.committed !== null && partition.committed > offset)',
+        replace: 'if (offset !== undefined)',
+      },
+    ],
+    tests: [problems('an agent with several problems a commit of other records does not end the waiting for a topic')],
   },
 ];

@@ -24,8 +24,6 @@ export interface PreparationOptions {
   /** undefined for an agent without state. */
   readonly changelog: string | undefined;
   readonly session: Pick<Session, 'committed' | 'partitionCount' | 'ensureTopic' | 'restore'>;
-  /** Told while something outside is not there. */
-  readonly onWait: (problem: string) => void;
   readonly telemetry: Pick<
     Telemetry,
     'restoreStarted' | 'restoreProgress' | 'restoreFinished' | 'foreignChangelogRecord'
@@ -55,13 +53,18 @@ export class Preparation {
   /**
    * The offsets first: they are answered only when no transaction that could move them is open, and so the changelog that is
    * read after them holds all that they cover.
+   * @param report gets what is waited for, again and again, and null when that is there
    * @throws ConfigurationError when the changelog does not fit its input; Error when `signal` is aborted
    */
-  async prepare(partitions: readonly TopicPartition[], signal: AbortSignal): Promise<Prepared> {
+  async prepare(
+    partitions: readonly TopicPartition[],
+    signal: AbortSignal,
+    report: (waiting: string | null) => void = () => undefined,
+  ): Promise<Prepared> {
     const { session, changelog } = this.#options;
     const positions = await session.committed(partitions);
     if (changelog === undefined || partitions.length === 0) return { positions, stores: new Map() };
-    await this.#provisionChangelog(changelog, signal);
+    await this.#provisionChangelog(changelog, signal, report);
     return { positions, stores: await this.#restoreAll(changelog, partitions, signal) };
   }
 
@@ -89,7 +92,11 @@ export class Preparation {
   }
 
   /** Created whatever KAFNUS_TOPICS_CREATE says: without it nothing can be kept. */
-  async #provisionChangelog(changelog: string, signal: AbortSignal): Promise<void> {
+  async #provisionChangelog(
+    changelog: string,
+    signal: AbortSignal,
+    report: (waiting: string | null) => void,
+  ): Promise<void> {
     const { session, configured, config } = this.#options;
     const expected = await session.partitionCount(configured.inputTopic);
     if (expected === null) throw new Error(`the input topic ${configured.inputTopic} is gone`);
@@ -98,10 +105,11 @@ export class Preparation {
       const state = await session.ensureTopic(changelog, changelogSpec(expected, config.topicReplication));
       if (state.kind === 'unwritable') throw state.error;
       if (state.kind === 'writable') {
+        report(null);
         if (state.partitions === expected) return;
         throw new ConfigurationError([partitionMismatch(changelog, state.partitions, configured.inputTopic, expected)]);
       }
-      this.#options.onWait(`waiting for the changelog: ${state.error.message}`);
+      report(`waiting for the changelog: ${state.error.message}`);
       await sleep(retryPauseMs);
     }
   }

@@ -34,6 +34,7 @@ import { Lifecycle } from './lifecycle.js';
 import { OutputTopics } from './output-topics.js';
 import { Partitions, type OwnedPartition, type Prepared } from './partitions.js';
 import { Preparation } from './preparation.js';
+import { Problems } from './problems.js';
 import { maxRecordBytes, recordBytes } from './record-size.js';
 import type { CommitOutcome, OutgoingRecord, Session, SessionEvent, TopicPartition } from './session.js';
 import { changelogRecord, changelogTopic } from './state/changelog.js';
@@ -130,7 +131,7 @@ export class AgentLoop {
 
   #stopping = false;
   #failure: Error | undefined;
-  #problem: string | null = null;
+  readonly #problems = new Problems();
   #probing = false;
   #joined = false;
   #lastFenced = Number.NEGATIVE_INFINITY;
@@ -149,10 +150,7 @@ export class AgentLoop {
     this.#maxBytes = maxRecordBytes(config);
     this.#limits = options.limits ?? defaultLimits;
     this.#topics = new OutputTopics(options);
-    const onWait = (problem: string): void => {
-      this.#problem = problem;
-    };
-    this.#preparation = new Preparation({ ...options, changelog: this.#changelog, onWait });
+    this.#preparation = new Preparation({ ...options, changelog: this.#changelog });
     this.ledger = new Ledger(config.maxTenantLabels);
   }
 
@@ -241,7 +239,7 @@ export class AgentLoop {
       if (!this.#topics.ready(step)) {
         const provisioned = await this.#topics.provision(step);
         if (provisioned.kind === 'wait') {
-          await this.#backOff(provisioned.problem);
+          await this.#backOff(record, provisioned.problem);
           return;
         }
         step = provisioned.step;
@@ -342,10 +340,10 @@ export class AgentLoop {
   }
 
   /** Something outside is not there: nothing stays open meanwhile, and the same records are read again. */
-  async #backOff(problem: string): Promise<void> {
+  async #backOff(record: InputRecord, problem: string): Promise<void> {
     await this.#finishCommit();
     await this.#abandon();
-    this.#problem = problem;
+    this.#problems.setWaiting(record, problem);
     await sleep(waitMs);
   }
 
@@ -401,7 +399,9 @@ export class AgentLoop {
   #committed({ counts, outputs, since }: Batch, durationMs: number): void {
     this.#partitions.committed();
     counts.commitInto(this.ledger);
-    this.#problem = null;
+    this.#problems.clearCommitted(this.#partitions);
+    // The coordinators have answered; what else is wrong is not known to be over.
+    this.#problems.clear('cluster');
     this.#lastCommit = new Date();
     this.#commitMs = durationMs;
     this.#lastProgress = performance.now();
@@ -464,14 +464,17 @@ export class AgentLoop {
     if (this.#stopping) return;
     const { telemetry } = this.#options;
     if (fenced) this.#fenced();
-    this.#problem = `recovering: ${error.message}`;
+    const report = (waiting: string | null): void =>
+      this.#problems.set('recovery', `recovering: ${waiting ?? error.message}`);
+    report(null);
     this.lifecycle.to('recovering');
     telemetry.recovering(cause, error);
     await this.#session.reset();
     const partitions = [...this.#partitions].map(({ topic, partition }) => ({ topic, partition }));
-    this.#partitions.own(await this.#preparation.prepare(partitions, new AbortController().signal));
+    this.#partitions.own(await this.#preparation.prepare(partitions, new AbortController().signal, report));
     await this.#session.rewind(this.#partitions.rewindPositions());
-    this.#problem = null;
+    this.#problems.clearCommitted(this.#partitions);
+    this.#problems.clear('recovery');
     this.lifecycle.to('running');
   }
 
@@ -494,7 +497,9 @@ export class AgentLoop {
   /** Reads offsets and state beside the loop, which goes on committing and answers a revocation at once. */
   #prepare(partitions: readonly TopicPartition[]): void {
     const abort = new AbortController();
-    const done = this.#preparation.prepare(partitions, abort.signal).then(
+    const report = (waiting: string | null): void =>
+      waiting === null ? this.#problems.clear('preparation') : this.#problems.set('preparation', waiting);
+    const done = this.#preparation.prepare(partitions, abort.signal, report).then(
       (prepared) => {
         this.#prepared = prepared;
         this.#session.wake();
@@ -517,7 +522,9 @@ export class AgentLoop {
     // Not before: between the two nobody would tell of these partitions, and a group that is behind would look as if it were not.
     this.#preparing = undefined;
     this.#partitions.own(prepared);
-    this.#problem = null;
+    this.#problems.clear('preparation');
+    // The group has answered, and the coordinator with the offsets.
+    this.#problems.clear('cluster');
     this.#lastProgress = performance.now();
   }
 
@@ -529,6 +536,7 @@ export class AgentLoop {
       await this.#preparing.done;
       this.#preparing = undefined;
       this.#prepared = undefined;
+      this.#problems.clear('preparation');
     }
     if (lost) {
       telemetry.partitionsLost(partitions);
@@ -541,6 +549,7 @@ export class AgentLoop {
     else await this.#commitAll();
     this.#partitions.disown(partitions);
     this.#session.release(partitions);
+    this.#problems.clearPartitions(partitions);
   }
 
   // --- status --------------------------------------------------------------------------------------------------------
@@ -562,9 +571,9 @@ export class AgentLoop {
     return [...running, ...restoring];
   }
 
-  /** What keeps the agent from working, in words for an operator. */
+  /** What keeps the agent from working, in words for an operator, the most severe first. */
   get problem(): string | null {
-    return this.#problem;
+    return this.#problems.text;
   }
 
   get lastCommit(): Date | null {
@@ -602,13 +611,13 @@ export class AgentLoop {
   }
 
   #waitForCluster(problem: string): void {
-    this.#problem = problem;
+    this.#problems.set('cluster', problem);
     if (this.#probing || this.#stopping) return;
     this.#probing = true;
     this.#session.partitionCount(this.#options.configured.inputTopic).then(
       () => {
         this.#probing = false;
-        this.#problem = null;
+        this.#problems.clear('cluster');
         this.#options.telemetry.brokerBack();
       },
       () => {

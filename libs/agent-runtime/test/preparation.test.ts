@@ -51,7 +51,6 @@ const preparation = new Preparation({
     ensureTopic: () => Promise.resolve({ kind: 'writable', partitions: 4 }),
     restore,
   },
-  onWait: () => undefined,
   telemetry: {
     restoreStarted: () => undefined,
     restoreProgress: () => undefined,
