@@ -5,6 +5,8 @@ import { code, prose, table } from './markdown.mjs';
 export const runtimeCodes = {
   'topic-unwritable': 'The cluster refuses the output topic: no right, an illegal name, a policy.',
   'record-too-large': 'An output is larger than the producer may send.',
+  'decision-failed':
+    'The agent threw an exception on this record, which is a defect of the agent. The log has the stack.',
 };
 
 const NORMALIZED =
@@ -34,6 +36,8 @@ const advice = {
     'The right, the name or the policy, then `kafnus replay`: [runbook](runbooks/topic-unwritable.md).',
   'record-too-large':
     'Publish smaller attributes; or raise `message.max.bytes` in `KAFNUS_KAFKA_PRODUCER` and `max.message.bytes` of the topics.',
+  'decision-failed':
+    'Report it, with the log line “the decision about a record failed” and the dead letter; `kafnus replay` when it is mended.',
   'date-invalid': DEVICE,
   'geometry-invalid': 'The device. NGSI writes `lat,lon` in geo:point, GeoJSON `[lon, lat]`.',
   'number-invalid': DEVICE,

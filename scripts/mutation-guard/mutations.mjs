@@ -136,6 +136,28 @@ export const mutations = [
     tests: [loop('under a fault aborted: what is read again is not counted twice')],
   },
 
+  // --- records made to stop an agent -----------------------------------------------------------------------------------
+  {
+    name: 'decision-unguarded',
+    breaks: 'a record that makes a decision throw ends the process, and each process after it',
+    file: source('decision-guard.ts'),
+    edits: [
+      { find: 'return failed(error);', replace: 'if (record.offset >= 0) throw error;\n      return failed(error);' },
+    ],
+    tests: [
+      loop(
+        'an agent that throws refuses that record, unchanged and with the exception named, and goes on with the next',
+      ),
+    ],
+  },
+  {
+    name: 'headers-as-delivered',
+    breaks: 'a header called __proto__ makes the reading of headers throw, and is lost in the dead letter',
+    file: source('kafka/own-headers.ts'),
+    edits: [{ find: 'return headers.map(owned);', replace: 'return headers.slice(0, 0).map(owned).concat(headers);' }],
+    tests: [session('records have and keep headers of any name as own members, also of one that every object has')],
+  },
+
   // --- after an unknown outcome --------------------------------------------------------------------------------------
   {
     name: 'no-restore-after-unknown',

@@ -10,6 +10,7 @@ export {
 } from './config.js';
 export { jsonErrorOffset, lineAndColumn } from './config/json-position.js';
 export { deadLetter } from './dead-letter.js';
+export { guardDecision, unknownTenant } from './decision-guard.js';
 export { Ledger, LedgerBatch } from './ledger.js';
 export * from './lifecycle.js';
 export { start } from './main.js';
@@ -24,6 +25,7 @@ export { KafkaSession, type KafkaSessionOptions, type SessionListener } from './
 export { connectionProperties, losslessProducer } from './kafka/client-config.js';
 export { asKafkaError } from './kafka/errors.js';
 export { call, kafka, type KafkaError } from './kafka/client.js';
+export { ownHeaders } from './kafka/own-headers.js';
 export { topicsOptions, topicsSummary } from './topics/command.js';
 export { topicSettings, type AgentTopics } from './topics/plan.js';
 export { topicsJson, topicsText } from './topics/report.js';

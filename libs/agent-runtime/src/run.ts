@@ -26,9 +26,10 @@
  * of a partition that is being taken away. Hence partitions are released only when nothing of theirs is in flight.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Agent, ConfiguredAgent, InputRecord, OutputRecord, Step } from './agent.js';
+import type { Agent, ConfiguredAgent, Decide, InputRecord, OutputRecord, Step } from './agent.js';
 import type { RuntimeConfig } from './config.js';
 import { deadLetter, fittingDeadLetter } from './dead-letter.js';
+import { guardDecision } from './decision-guard.js';
 import { Ledger, LedgerBatch } from './ledger.js';
 import { Lifecycle } from './lifecycle.js';
 import { OutputTopics } from './output-topics.js';
@@ -107,6 +108,7 @@ export class AgentLoop {
   readonly ledger: Ledger;
   readonly #options: RunOptions;
   readonly #session: Session;
+  readonly #decide: Decide;
   readonly #changelog: string | undefined;
   readonly #maxBytes: number;
   readonly #limits: Limits;
@@ -143,9 +145,10 @@ export class AgentLoop {
   #lastRestored = 0;
 
   constructor(options: RunOptions) {
-    const { agent, config, session } = options;
+    const { agent, config, configured, session, telemetry } = options;
     this.#options = options;
     this.#session = session;
+    this.#decide = guardDecision(configured.decide, (record, error) => telemetry.decisionFailed(record, error));
     this.#changelog = agent.store === undefined ? undefined : changelogTopic(config.groupId, agent.store);
     this.#maxBytes = maxRecordBytes(config);
     this.#limits = options.limits ?? defaultLimits;
@@ -233,7 +236,7 @@ export class AgentLoop {
       // With the first record that counts, not before: a batch is as old as that.
       batch ??= await this.#begin();
       owned.first ??= record.offset;
-      let step = this.#options.configured.decide(record, owned.store ?? noState);
+      let step = this.#decide(record, owned.store ?? noState);
       const trace = tracing?.traceOf(record);
       if (trace) step = carrying(step, trace);
       if (!this.#topics.ready(step)) {

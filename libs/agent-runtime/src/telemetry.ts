@@ -5,6 +5,7 @@
  * ERROR means that an operator must act. What passes by itself is WARN; per-record lines are DEBUG. Metrics of records are
  * moved once per committed transaction, from its ledger batch.
  */
+import { isNativeError } from 'node:util/types';
 import { pino, stdTimeFunctions } from 'pino';
 import type { DestinationStream, Logger } from 'pino';
 import { Registry } from 'prom-client';
@@ -318,6 +319,22 @@ export class Telemetry {
     this.logger.debug(line, step.kind === 'reject' ? 'record rejected' : 'parts of a record rejected');
   }
 
+  /**
+   * The agent threw an exception instead of deciding: a defect, which somebody must mend. The record is dead-lettered, and
+   * counted as rejected by {@link transactionCommitted}. At most one line per 10 s and place in the code, because one
+   * publisher may send thousands of such records.
+   */
+  decisionFailed({ topic, partition, offset }: InputRecord, error: unknown): void {
+    const stack = (isNativeError(error) ? error.stack : undefined)?.slice(0, MAX_STACK) ?? '';
+    const [, place = 'unknown'] = stack.split('\n    at ', 2);
+    this.#repeating(`decision/${place}`, (repeated) =>
+      this.logger.error(
+        { topic, partition, offset, ...described(error), stack, repeated },
+        'the decision about a record failed, which is a defect of the agent; the record is dead-lettered',
+      ),
+    );
+  }
+
   /** Spans did not get through. At most one line per 10 s. */
   tracingProblem(message: string): void {
     this.#repeating('tracing', (repeated) =>
@@ -395,6 +412,7 @@ function described(error: unknown): { readonly error: string; readonly code?: st
 }
 
 const MAX_HEADER = 200;
+const MAX_STACK = 4000;
 
 function headerText(record: InputRecord, name: string): string | undefined {
   for (const header of record.headers) {

@@ -36,6 +36,8 @@ export interface TracingOptions {
 const limit = 128;
 /** What a tracestate may be long, W3C Trace Context 3.3.1.5. A longer one may be left out, as a whole. */
 const longestState = 512;
+/** A traceparent of version 00 has 55 characters; later versions may append fields (W3C Trace Context 4.3). */
+const longestParent = 512;
 const longestCorrelator = 200;
 
 /** How long the last spans may take at the end of the process, in milliseconds. */
@@ -117,14 +119,17 @@ export class Tracing {
     this.#library = library;
   }
 
-  /** The trace of a record; undefined when it carries none, or none that is valid. */
+  /**
+   * The trace of a record; undefined when it carries none, or none that is valid. Only short headers are read: each output
+   * of the record carries them, and a publisher may send thousands of entities with a traceparent of half a megabyte.
+   */
   traceOf(record: InputRecord): RecordTrace | undefined {
-    const parent = textOf(record, 'traceparent');
+    const parent = textOf(record, 'traceparent', longestParent);
     const context = parent === undefined ? null : this.#library.parse(parent);
     if (parent === undefined || context === null) return undefined;
-    const state = textOf(record, 'tracestate');
+    const state = textOf(record, 'tracestate', longestState);
     const headers: RecordHeader[] = [{ traceparent: parent }];
-    if (state !== undefined && state !== '' && state.length <= longestState) headers.push({ tracestate: state });
+    if (state !== undefined && state !== '') headers.push({ tracestate: state });
     return { context, headers };
   }
 
@@ -205,18 +210,19 @@ export function carrying(step: Step, trace: RecordTrace): Step {
 }
 
 function attributesOf(record: InputRecord): Record<string, string | number> {
-  const correlator = textOf(record, 'fiware-correlator');
+  const correlator = textOf(record, 'fiware-correlator', longestCorrelator);
   return {
     'messaging.destination.partition.id': String(record.partition),
     'messaging.kafka.offset': record.offset,
-    ...(correlator === undefined ? {} : { 'fiware.correlator': correlator.slice(0, longestCorrelator) }),
+    ...(correlator === undefined ? {} : { 'fiware.correlator': correlator }),
   };
 }
 
-function textOf(record: InputRecord, name: string): string | undefined {
+/** The first header of a name, in so many bytes at most: undefined when it is longer. */
+function textOf(record: InputRecord, name: string, mostBytes: number): string | undefined {
   for (const header of record.headers) {
     const value = header[name];
-    if (value !== undefined) return String(value);
+    if (value !== undefined) return value.length > mostBytes ? undefined : String(value);
   }
   return undefined;
 }

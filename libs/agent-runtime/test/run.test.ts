@@ -648,15 +648,40 @@ describe('the end', () => {
     await expect(ended).rejects.toThrow('the client is beyond repair');
     expect(loop.lifecycle.state).toBe('failed');
   });
+});
 
-  test('an agent that throws ends the process, and its record is not skipped', async () => {
+describe('an agent that throws', () => {
+  test('refuses that record, unchanged and with the exception named, and goes on with the next', async () => {
     const rig = new Rig(1);
-    rig.produce([input('x', 'emit')]);
-    const { ended } = rig.start();
+    rig.cluster.produce([
+      { topic: inputTopic, partition: 0, ...input('x', 'emit') },
+      { topic: inputTopic, partition: 0, key: 'x', value: 'throw:a:', headers: [{ h: 'v' }], timestamp: 9 },
+      { topic: inputTopic, partition: 0, ...input('x', 'emit') },
+    ]);
+    const { loop } = rig.start();
     await rig.drained();
-    rig.cluster.produce([{ topic: inputTopic, partition: 0, key: 'x', value: 'throw:a:' }]);
-    await expect(ended).rejects.toThrow('the agent is broken');
-    expect(rig.lag).toBe(1);
+    await rig.stop();
+    expect(rig.outputs('out-a')).toEqual(['x=1 from 0@0', 'x=2 from 0@2']);
+    const [letter, ...more] = rig.deadLetters();
+    expect(more).toEqual([]);
+    expect(letter).toMatchObject({ key: Buffer.from('x'), value: Buffer.from('throw:a:'), timestamp: 9 });
+    expect(letter?.headers[0]).toEqual({ h: Buffer.from('v') });
+    expect(letter && header(letter, '__connect.errors.exception.class.name')).toBe('kafnus.rejected.decision-failed');
+    expect(letter && header(letter, '__connect.errors.exception.message')).toContain('the agent is broken');
+    expect(loop.ledger.totals()).toMatchObject({ read: 3, emitted: 2, rejected: { 'decision-failed': 1 } });
+  });
+
+  test('a header called __proto__ comes through to the dead letter, its value unchanged', async () => {
+    const rig = new Rig(1);
+    const headers = [{ ['__proto__']: Buffer.from([0xff, 0]) }, { ['__proto__']: '' }];
+    rig.cluster.produce([{ topic: inputTopic, partition: 0, ...input('x', 'reject'), headers }]);
+    rig.start();
+    await rig.finish();
+    const [letter] = rig.deadLetters();
+    expect(letter?.headers.slice(0, 2).map((each) => Object.entries(each))).toEqual([
+      [['__proto__', Buffer.from([0xff, 0])]],
+      [['__proto__', Buffer.alloc(0)]],
+    ]);
   });
 });
 

@@ -307,6 +307,25 @@ describe('log lines', () => {
     expect(lines.slice(2).map(({ msg }) => msg)).toEqual(['log level changed']);
   });
 
+  test('a decision that throws is an error with its stack, one line for each place in the code', () => {
+    const { telemetry, lines } = setUp();
+    const broken = (text: string): Error => new TypeError(text);
+    for (const text of ['first', 'second']) telemetry.decisionFailed(record(), broken(text));
+    telemetry.decisionFailed(record(), 'no error at all');
+    telemetry.decisionFailed(record(), Object.assign(new Error(''), { stack: '\n'.repeat(1 << 20) }));
+    expect(lines).toMatchObject([
+      {
+        level: 'error',
+        topic: 'raw',
+        partition: 0,
+        offset: 7,
+        error: 'first',
+        stack: expect.stringMatching(/ at broken/),
+      },
+      { level: 'error', error: 'no error at all', stack: '' },
+    ]);
+  });
+
   test('the level can be changed, to one that exists', () => {
     const { telemetry, lines } = setUp();
     telemetry.setLevel('error');

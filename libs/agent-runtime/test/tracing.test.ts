@@ -59,6 +59,7 @@ describe('the trace of a record', () => {
     ['no hexadecimal number', `00-${'x'.repeat(32)}-00f067aa0ba902b7-01`],
     ['all zeros', `00-${'0'.repeat(32)}-00f067aa0ba902b7-01`],
     ['too long', `${traceparent}-${'f'.repeat(10_000)}`],
+    ['longer than any, and of a later version', `01${traceparent.slice(2)}-${'f'.repeat(10_000)}`],
     ['empty', ''],
   ])('that is %s is not carried', async (_what, hostile) => {
     const rig = new Rig(1, {}, { tracing: await traced(new Spans()) });

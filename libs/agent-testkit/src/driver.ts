@@ -4,6 +4,7 @@
  */
 import {
   deadLetter,
+  guardDecision,
   Ledger,
   LedgerBatch,
   loadConfig,
@@ -41,6 +42,7 @@ export const defaultTimestamp = Date.UTC(2026, 0, 1);
 
 /** @typeParam C the values of the agent's settings */
 export class AgentDriver<C> {
+  /** As the runtime runs it: an exception of its decision is a reject. */
   readonly configured: ConfiguredAgent;
   /** What was written, by topic, in order. */
   readonly outputs = new Map<string, OutputRecord[]>();
@@ -63,7 +65,8 @@ export class AgentDriver<C> {
       { argv: [], env: { KAFNUS_KAFKA_BROKERS: 'none:9092' } },
     );
     if (loaded.kind !== 'run') throw new Error('no argument was given, so nothing but a configuration comes back');
-    this.configured = agent.configure({ ...loaded.config, ...config });
+    const configured = agent.configure({ ...loaded.config, ...config });
+    this.configured = { ...configured, decide: guardDecision(configured.decide, () => undefined) };
   }
 
   /** Hands a record to the agent and applies what it decides. */

@@ -1,5 +1,5 @@
 import type { RdKafka } from '@confluentinc/kafka-javascript';
-import type { InputRecord, RecordHeader } from '@kafnus/agent-runtime';
+import { ownHeaders, type InputRecord } from '@kafnus/agent-runtime';
 import { allPartitions, call, withConsumer, type KafkaAddress } from './kafka-client.js';
 import type { Isolation } from './kafka-topics.js';
 
@@ -51,7 +51,7 @@ export async function readAll(
 
 function inputRecord(message: RdKafka.Message): InputRecord {
   const { topic, partition, offset, key, value, timestamp = -1 } = message;
-  const headers: readonly RecordHeader[] = message.headers ?? [];
+  const headers = ownHeaders(message.headers ?? []);
   return { topic, partition, offset, timestamp, key: bytes(key), value, headers };
 }
 

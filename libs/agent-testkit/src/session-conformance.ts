@@ -104,6 +104,28 @@ export function describeSessionConformance(
         expect(tombstone).toMatchObject({ key: null, value: null, headers: [], timestamp: now });
       });
 
+      scene('have and keep headers of any name as own members, also of one that every object has', async (stage) => {
+        // What sets a member by assignment loses __proto__, and makes a header that throws when it is looked at.
+        const names = ['__proto__', 'constructor', 'toString', '0', '', 'é€😀', '__proto__'];
+        const headers = names.map((name, place) => ({ [name]: place === 0 ? '' : `${place}` }));
+        const pairs = names.map((name, place) => [name, place === 0 ? '' : `${place}`]);
+        await stage.input(1);
+        await stage.output();
+        await harness.produce([{ topic: stage.in, partition: 0, key: 'k', value: 'v', headers, timestamp: now }]);
+        const member = await stage.member('a').then((joined) => joined.joined(1));
+        await member.receive(1);
+        const [record] = member.records;
+        expect(headersOf(record)).toEqual(pairs);
+        const visited: string[] = [];
+        for (const header of record?.headers ?? []) for (const name in header) visited.push(name);
+        expect(visited).toEqual(names);
+        await member.session.begin();
+        member.session.send({ ...stage.out('copy', 0), headers: record?.headers ?? [] });
+        expect(await member.session.commit([{ ...stage.input0, offset: 1 }])).toEqual({ kind: 'committed' });
+        const [copy] = await harness.readCommitted(stage.target);
+        expect(headersOf(copy)).toEqual(pairs);
+      });
+
       scene('of a partition come only after it was accepted', async (stage) => {
         await stage.input(2);
         await harness.produce([...numbered(stage.in, 0, 5), ...numbered(stage.in, 1, 5)]);

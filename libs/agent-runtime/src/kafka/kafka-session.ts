@@ -73,6 +73,7 @@ import {
   unknownTopic,
 } from './errors.js';
 import { loginProblem, type ClientLogEntry } from './login-problem.js';
+import { ownHeaders } from './own-headers.js';
 import { restorePartition } from './restore.js';
 import { Topics } from './topics.js';
 
@@ -259,7 +260,8 @@ export class KafkaSession implements Session {
       }
       if (!owned) continue;
       last = message;
-      this.#batch.push(message.headers ? (message as InputRecord) : Object.assign(message, { headers: noHeaders }));
+      const headers = message.headers === undefined ? noHeaders : ownHeaders(message.headers);
+      this.#batch.push(headers === message.headers ? (message as InputRecord) : Object.assign(message, { headers }));
     }
     if (last) this.#reached.set(partitionName(last), last.offset + 1);
     for (const end of this.#ends) {

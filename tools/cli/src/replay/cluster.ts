@@ -1,6 +1,6 @@
 /** What a replay asks of Kafka: letters in order, destinations, and one transaction for each batch. */
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import { losslessProducer } from '@kafnus/agent-runtime';
+import { losslessProducer, ownHeaders } from '@kafnus/agent-runtime';
 import { awaitBrokers, call, enqueue, type ClientSettings, type KafkaAddress } from '@kafnus/agent-testkit';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../error-text.js';
@@ -342,7 +342,7 @@ function recordOf({
   headers = [],
 }: RdKafka.Message): LetterRecord {
   const bytes = typeof key === 'string' ? Buffer.from(key) : (key ?? null);
-  return { topic, partition, offset, timestamp, key: bytes, value, headers };
+  return { topic, partition, offset, timestamp, key: bytes, value, headers: ownHeaders(headers) };
 }
 
 function step(what: string, start: (done: (error?: RdKafka.LibrdKafkaError | null) => void) => void): Promise<void> {

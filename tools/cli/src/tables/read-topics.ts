@@ -1,5 +1,6 @@
 /** Reads output topics as a sink would, up to where they end at the start. */
 import { RdKafka } from '@confluentinc/kafka-javascript';
+import { ownHeaders } from '@kafnus/agent-runtime';
 import { awaitBrokers, call, type KafkaAddress } from '@kafnus/agent-testkit';
 import { topicsWith } from '../kafka/admin.js';
 import { grouped, quoted } from '../terminal/text.js';
@@ -159,7 +160,7 @@ async function read(
       if (message.offset < (wanted.get(nameOf(message))?.end ?? 0)) {
         records += 1;
         const { topic, key = null, value, headers = [] } = message;
-        onRecord({ topic, key, value, headers });
+        onRecord({ topic, key, value, headers: ownHeaders(headers) });
       }
       reached(message, message.offset + 1);
     }

@@ -1,0 +1,43 @@
+/**
+ * What becomes of a decision that throws.
+ *
+ * A decision is a pure function of its record and the state, so its exception is as repeatable as its result. Were it to end
+ * the process, the next process would read the same record, throw as well and end too: one record would stop its partition,
+ * and with it all tenants, until somebody moves the offset by hand. So the exception is an outcome of that record alone: a
+ * reject, with the record unchanged in the dead-letter topic, and a line in the log with the stack, because it is a defect
+ * of the agent and somebody has to mend it. `kafnus replay` sends the record back when that is done.
+ */
+import type { Decide, InputRecord, Step } from './agent.js';
+import { messageOf } from './error-text.js';
+
+/** The tenant of a record that could not be decided: whose it is was a part of the decision. */
+export const unknownTenant = '_unknown';
+
+/** Of the exception's text: it may quote the record. */
+const longestMessage = 500;
+
+/**
+ * The decision with its exceptions turned into rejects.
+ * @param onFailure is told of each exception; for the log
+ */
+export function guardDecision(decide: Decide, onFailure: (record: InputRecord, error: unknown) => void): Decide {
+  return (record, state) => {
+    try {
+      return decide(record, state);
+    } catch (error) {
+      onFailure(record, error);
+      return failed(error);
+    }
+  };
+}
+
+function failed(error: unknown): Step {
+  const text = messageOf(error);
+  const shown = text.length > longestMessage ? `${text.slice(0, longestMessage)}...` : text;
+  const message = `the agent failed on this record, which is a defect of the agent: ${shown}. Report it with this record`;
+  return {
+    kind: 'reject',
+    tenant: unknownTenant,
+    rejections: [{ code: 'decision-failed', stage: 'TRANSFORMATION', message }],
+  };
+}

@@ -1,0 +1,184 @@
+/**
+ * Records that were made to stop an agent: each must end as an outcome of that record alone, and the good record behind it comes
+ * out within seconds, from the same process.
+ */
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import type { InputRecord, RecordHeader } from '@kafnus/agent-runtime';
+import {
+  AgentProcess,
+  createTopics,
+  produceAll,
+  readAll,
+  startLocalKafka,
+  withKafka,
+  type LocalKafka,
+} from '@kafnus/agent-testkit';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+jest.setTimeout(180_000);
+
+const agents = ['historic', 'lastdata', 'mutable', 'errors'] as const;
+type AgentName = (typeof agents)[number];
+
+/** How long the good record behind a poisonous one may take, with everything else that the machine does. */
+const promptMs = 15_000;
+const timestamp = Date.now();
+const outputs: Readonly<Record<AgentName, string>> = {
+  historic: 'city',
+  lastdata: 'city_lastdata',
+  mutable: 'city_mutable',
+  errors: 'city_error_log',
+};
+
+interface Poison {
+  readonly key?: string;
+  readonly value: string | Buffer | null;
+  readonly headers?: readonly RecordHeader[];
+}
+
+/** What became of one poisonous record. */
+interface Outcome {
+  /** The reason of the reject, where it was one. */
+  readonly rejected: string | undefined;
+  readonly letter: InputRecord | undefined;
+  /** The output records, those of the good record left out. */
+  readonly written: readonly InputRecord[];
+}
+
+const fiware: readonly RecordHeader[] = [{ 'fiware-service': 'city' }, { 'fiware-servicepath': '/air' }];
+
+function entity(id: string, more: object = {}): object {
+  return { id, type: 'T', TimeInstant: { type: 'DateTime', value: '2026-01-01T00:00:00.000Z' }, ...more };
+}
+
+function notification(...data: readonly object[]): string {
+  return JSON.stringify({ subscriptionId: 's', data });
+}
+
+/** A dead letter of a sink. */
+const failure: readonly RecordHeader[] = [
+  { '__connect.errors.topic': 'city' },
+  { '__connect.errors.exception.class.name': 'org.postgresql.util.PSQLException' },
+];
+
+let kafka: LocalKafka;
+const running = new Map<AgentName, AgentProcess>();
+let marks = 0;
+
+/** Sends the record to the agent with a good one behind it in the same partition, and tells what became of it. */
+async function survive(agent: AgentName, poison: Poison): Promise<Outcome> {
+  const process = running.get(agent);
+  if (process === undefined) throw new Error(`${agent} does not run`);
+  const { bootstrapServers } = kafka;
+  const topic = `raw_${agent}`;
+  const before = (await process.health()).ledger;
+  const mark = `good-${(marks += 1)}`;
+  const good =
+    agent === 'errors'
+      ? {
+          value: null,
+          headers: [...failure, { '__connect.errors.exception.message': mark }, { 'fiware-service': 'city' }],
+        }
+      : { value: notification(entity(mark)), headers: fiware };
+  const [written, letters] = [await size(outputs[agent]), await size(deadLetterTopic(agent))];
+  await produceAll(bootstrapServers, [
+    { topic, partition: 0, timestamp, key: 'poison', headers: fiware, ...poison },
+    { topic, partition: 0, timestamp, key: 'good', ...good },
+  ]);
+  const { ledger } = await process.until(
+    `the record behind the poison (${agent})`,
+    (status) => status.ledger.read === before.read + 2,
+    promptMs,
+  );
+  expect(process.end).toBeUndefined();
+  expect(ledger.read).toBe(ledger.emitted + sum(ledger.skipped) + sum(ledger.rejected));
+  const all = (await readAll(bootstrapServers, outputs[agent])).slice(written);
+  expect(all.some(({ value }) => String(value).includes(mark))).toBe(true);
+  const [letter, ...more] = (await readAll(bootstrapServers, deadLetterTopic(agent))).slice(letters);
+  expect(more).toEqual([]);
+  const rejected = Object.keys(ledger.rejected).find((reason) => ledger.rejected[reason] !== before.rejected[reason]);
+  return { rejected, letter, written: all.filter(({ value }) => !String(value).includes(mark)) };
+}
+
+function deadLetterTopic(agent: AgentName): string {
+  return agent === 'errors' ? 'raw_errors_dead' : `dead_${agent}`;
+}
+
+async function size(topic: string): Promise<number> {
+  return (await readAll(kafka.bootstrapServers, topic)).length;
+}
+
+function sum(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((total, count) => total + count, 0);
+}
+
+/** Names and values, in order. */
+function pairs(headers: readonly RecordHeader[]): [string, string][] {
+  return headers.flatMap((header) =>
+    Object.entries(header).map(([name, value]): [string, string] => [name, Buffer.from(value).toString('hex')]),
+  );
+}
+
+/** Key, value, timestamp and headers of the record, and nothing but the context behind them. */
+function expectUnchanged(letter: InputRecord | undefined, { key = 'poison', value, headers = fiware }: Poison): void {
+  expect(letter?.key).toEqual(Buffer.from(key));
+  expect(letter?.value?.equals(Buffer.from(value ?? ''))).toBe(value === null ? undefined : true);
+  expect(letter?.timestamp).toBe(timestamp);
+  const found = pairs(letter?.headers ?? []);
+  expect(found.slice(0, headers.length)).toEqual(pairs(headers));
+  expect(found.slice(headers.length).every(([name]) => name.startsWith('__connect.errors.'))).toBe(true);
+}
+
+withKafka(describe)('a poisonous record', () => {
+  beforeAll(async () => {
+    kafka = await startLocalKafka();
+    const topics = agents.flatMap((agent) => [`raw_${agent}`, deadLetterTopic(agent), outputs[agent]]);
+    await createTopics(
+      kafka.bootstrapServers,
+      topics.map((topic) => ({ topic, partitions: 1 })),
+    );
+    for (const agent of agents) {
+      const env = agent === 'errors' ? {} : { KAFNUS_DEAD_LETTER_TOPIC: deadLetterTopic(agent) };
+      // As much heap as the image gives it under the limit of the chart.
+      const execArgv = ['--max-old-space-size=512'];
+      running.set(agent, new AgentProcess({ agent, brokers: kafka.bootstrapServers, env, execArgv }));
+    }
+    await Promise.all([...running.values()].map((process) => process.ready()));
+  });
+
+  afterAll(async () => {
+    await Promise.all([...running.values()].map((process) => process.kill()));
+    await kafka?.stop();
+  });
+
+  describe('with a header called __proto__', () => {
+    const headers = [...fiware, { ['__proto__']: Buffer.from([0xff, 0, 0x41]) }, { ['__proto__']: '' }, { after: 'x' }];
+
+    test.each(agents.slice(0, 3))('is processed by %s as any other', async (agent) => {
+      const { rejected, letter, written } = await survive(agent, { value: notification(entity('p1')), headers });
+      expect(rejected).toBeUndefined();
+      expect(letter).toBeUndefined();
+      expect(written).toHaveLength(1);
+    });
+
+    test.each(agents.slice(0, 3))('is refused by %s with that header unchanged', async (agent) => {
+      const poison = { value: 'no JSON', headers };
+      const { rejected, letter } = await survive(agent, poison);
+      expect(rejected).toBe('not-json');
+      expectUnchanged(letter, poison);
+    });
+
+    test('is logged by errors', async () => {
+      const { written } = await survive('errors', { value: null, headers: [...failure, ...headers] });
+      expect(written).toHaveLength(1);
+    });
+  });
+
+  test('no process was started again or has logged an error', async () => {
+    await sleep(100);
+    for (const process of running.values()) {
+      expect(process.end).toBeUndefined();
+      expect(process.log).not.toMatch(/"level":"(error|fatal)"/);
+    }
+  });
+});
