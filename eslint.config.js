@@ -87,15 +87,40 @@ export default defineConfig(
     },
   },
   {
+    files: ['libs/local-stack/src/**'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            { regex: '^@kafnus/(?!agent-runtime$)', message: 'It starts any agent: it imports agent-runtime only.' },
+          ],
+        },
+      ],
+    },
+  },
+  {
     files: ['libs/agent-testkit/src/**'],
     rules: {
       'no-restricted-imports': [
         'error',
         {
           patterns: [
-            { regex: '^@kafnus/(?!agent-runtime$)', message: 'The testkit serves any agent: agent-runtime only.' },
+            {
+              regex: '^@kafnus/(?!(agent-runtime|local-stack)$)',
+              message: 'The testkit serves any agent: it imports agent-runtime and local-stack only.',
+            },
           ],
         },
+      ],
+    },
+  },
+  {
+    files: ['tools/*/src/**', 'bench/src/**'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        { patterns: [{ regex: '^@kafnus/agent-testkit$', message: 'What users run does not import test tools.' }] },
       ],
     },
   },

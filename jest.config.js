@@ -1,5 +1,11 @@
 /** Jest runs the TypeScript sources directly (transpiled by swc); `make lint` and `make build` check the types. */
-const packages = { 'ngsi-core': 'libs', 'agent-runtime': 'libs', 'agent-testkit': 'libs', cli: 'tools' };
+const packages = {
+  'ngsi-core': 'libs',
+  'agent-runtime': 'libs',
+  'local-stack': 'libs',
+  'agent-testkit': 'libs',
+  cli: 'tools',
+};
 const services = ['historic', 'lastdata', 'mutable', 'errors'];
 
 /** What `make test` runs on a real Kafka and PostGIS; `make check` runs everything. */
@@ -20,7 +26,7 @@ const shared = {
     ],
   },
   moduleNameMapper: {
-    '^@kafnus/(ngsi-core|agent-runtime|agent-testkit)$': '<rootDir>/libs/$1/src/index.ts',
+    '^@kafnus/(ngsi-core|agent-runtime|local-stack|agent-testkit)$': '<rootDir>/libs/$1/src/index.ts',
     '^@kafnus/(historic|lastdata|mutable|errors)$': '<rootDir>/services/$1/src/agent.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },

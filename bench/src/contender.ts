@@ -1,6 +1,6 @@
 /** What is measured side by side: an agent, or a peer that does the same work another way. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AgentProcess } from '@kafnus/agent-testkit';
+import { AgentProcess } from '@kafnus/local-stack';
 
 /** One run of a contender. */
 export interface Job {

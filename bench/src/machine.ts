@@ -1,7 +1,7 @@
 /** Where figures come from: they mean nothing without it. No names and no paths. */
 import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import { KAFKA_VERSION } from '@kafnus/agent-testkit';
+import { KAFKA_VERSION } from '@kafnus/local-stack';
 
 export interface Machine {
   readonly cores: number;

@@ -2,7 +2,7 @@
  * The load: NGSIv2 notifications as Orion sends them for air quality stations. One with a single entity of ten attributes
  * takes 900 bytes.
  */
-import type { RecordToWrite } from '@kafnus/agent-testkit';
+import type { RecordToWrite } from '@kafnus/local-stack';
 
 /** What varies between benchmarks; what is not given is {@link typicalLoad}. */
 export interface Load {

@@ -1,5 +1,5 @@
 /** Runs the sections that were asked for, and shows what came out. */
-import { startLocalKafka, type LocalKafka } from '@kafnus/agent-testkit';
+import { startLocalKafka, type LocalKafka } from '@kafnus/local-stack';
 import { growthTables, measureGrowth } from './growth/growth.js';
 import { describeMachine, machineLine } from './machine.js';
 import type { Options, Section } from './options.js';

@@ -13,7 +13,7 @@ import { checkRendered } from './rendered.mjs';
 import { STOP_SECONDS, awaitReady, expectConfined, expectOutputs, expectStop, send } from './running.mjs';
 import { AGENTS, ask, check, cleanUp, endings, engine, expect, expectEqual, freePort, options } from './support.mjs';
 import { registry, run, runId, tag, tally, words } from './support.mjs';
-import { startLocalKafka } from '../../libs/agent-testkit/dist/index.js';
+import { startLocalKafka } from '../../libs/local-stack/dist/index.js';
 
 const MAX_MEGABYTES = 250;
 /** Twice what an agent takes at full load (bench/README.md). */
@@ -108,6 +108,7 @@ async function checkImage(agent) {
     const forDevelopment = new Set([
       ...Object.keys(SUITE.devDependencies),
       '@kafnus/agent-testkit',
+      '@kafnus/local-stack',
       '@kafnus/cli',
       'node-gyp',
       'tar',

@@ -20,7 +20,7 @@ import { join, resolve } from 'node:path';
 import { STOP_SECONDS, awaitReady, expectConfined, expectOutputs, expectStop, logsOf, send } from './running.mjs';
 import { AGENTS, ask, check, command, endings, engine, expectEqual, freePort, options } from './support.mjs';
 import { registry, run, runId, tag } from './support.mjs';
-import { startLocalKafka } from '../../libs/agent-testkit/dist/index.js';
+import { startLocalKafka } from '../../libs/local-stack/dist/index.js';
 
 const { parseAllDocuments, stringify } = createRequire(resolve('libs/agent-runtime/package.json'))('yaml');
 const HELM = '.cache/tools/helm';

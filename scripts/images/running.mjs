@@ -3,7 +3,8 @@
  * what the agents of this very clone decide, and that it ends in order.
  */
 import { ask, engine, expect, expectEqual, run, until, AGENTS } from './support.mjs';
-import { AgentDriver, awaitStable, produceAll, readAll } from '../../libs/agent-testkit/dist/index.js';
+import { AgentDriver } from '../../libs/agent-testkit/dist/index.js';
+import { awaitStable, produceAll, readAll } from '../../libs/local-stack/dist/index.js';
 
 /** Kubernetes would wait for 30 s; the agents promise 5. */
 export const STOP_SECONDS = 5;

@@ -27,7 +27,7 @@ const otherVariables: Readonly<Record<string, string>> = {
   KAFNUS_POSTGIS_HOST: 'deploy/connect/debezium-historic.json',
   KAFNUS_SERVICES: 'deploy/compose/compose.yaml',
   KAFNUS_SCHEMA_EVOLUTION: 'deploy/compose/compose.yaml',
-  KAFNUS_CACHE: 'libs/agent-testkit/src/maven-cache.ts',
+  KAFNUS_CACHE: 'libs/local-stack/src/maven-cache.ts',
 };
 const variables = new Set([
   ...Object.values(reference).flatMap((rows) => rows.flatMap(({ env, fileEnv }) => [env, fileEnv])),

@@ -1,6 +1,6 @@
 /** What breaks on the way, in the middle of a load: afterwards the tables are what the input says, row for row. */
 import { expect, test } from '@jest/globals';
-import type { RecordToWrite } from '@kafnus/agent-testkit';
+import type { RecordToWrite } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tableName } from './harness/rows.js';
 import { describeWay } from './harness/suite.js';

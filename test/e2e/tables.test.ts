@@ -1,14 +1,14 @@
 /** `kafnus tables` on a real PostgreSQL with PostGIS: what it makes, what it says, and that PostgreSQL agrees. */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { withPostgis } from '@kafnus/agent-testkit';
 import {
   createTopics,
   produceAll,
   startLocalKafka,
   startLocalPostgis,
-  withPostgis,
   type LocalKafka,
   type LocalPostgis,
-} from '@kafnus/agent-testkit';
+} from '@kafnus/local-stack';
 import fc from 'fast-check';
 import type { SinkRecord } from '../../tools/cli/src/tables/connect-row.js';
 import {

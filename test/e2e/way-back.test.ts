@@ -1,6 +1,6 @@
 /** What cannot become a row comes back as a readable line in the tenant's error table, and nothing turns in circles. */
 import { expect, test } from '@jest/globals';
-import { readAll, type RecordToWrite } from '@kafnus/agent-testkit';
+import { readAll, type RecordToWrite } from '@kafnus/local-stack';
 import { readFileSync } from 'node:fs';
 import { any, expectRows, instant, tableName } from './harness/rows.js';
 import { describeWay } from './harness/suite.js';

@@ -1,6 +1,6 @@
 /** Brokers of a three-node cluster that go away: in order, by force, behind a network that fails. */
 import { expect, test } from '@jest/globals';
-import { partitionLeaders, type LocalBroker, type LocalKafka } from '@kafnus/agent-testkit';
+import { partitionLeaders, type LocalBroker, type LocalKafka } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inSync } from './harness/cluster.js';
 import { eventually } from './harness/eventually.js';

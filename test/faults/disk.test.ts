@@ -1,6 +1,6 @@
 /** Brokers whose disk takes no more. */
 import { expect, test } from '@jest/globals';
-import type { LocalBroker } from '@kafnus/agent-testkit';
+import type { LocalBroker } from '@kafnus/local-stack';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { eventually } from './harness/eventually.js';

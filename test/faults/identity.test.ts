@@ -1,6 +1,6 @@
 /** Processes that are not what they take themselves for: two with one name, one that slept too long, one whose commits fail. */
 import { expect, test } from '@jest/globals';
-import type { AgentProcess } from '@kafnus/agent-testkit';
+import type { AgentProcess } from '@kafnus/local-stack';
 import { eventually } from './harness/eventually.js';
 import { expectExactlyOnce, metric } from './harness/expectations.js';
 import { consumer, prompt, withFleet } from './harness/fleet.js';

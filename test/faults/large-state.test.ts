@@ -10,7 +10,7 @@ import {
   usageOf,
   type LocalKafka,
   type RecordToWrite,
-} from '@kafnus/agent-testkit';
+} from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { impatient } from './harness/fleet.js';
 import { describeFaults } from './harness/suite.js';

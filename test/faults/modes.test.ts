@@ -1,6 +1,6 @@
 /** Both ways of delivery under both group protocols: a member is killed, one joins, one leaves. */
 import { expect, test } from '@jest/globals';
-import { committedOffsets } from '@kafnus/agent-testkit';
+import { committedOffsets } from '@kafnus/local-stack';
 import { expectAtLeastOnce, expectExactlyOnce, metric } from './harness/expectations.js';
 import { consumer, impatient, withFleet } from './harness/fleet.js';
 import { describeFaults } from './harness/suite.js';

@@ -1,7 +1,7 @@
 /** Members that come and go while records flow. */
 import { expect, test } from '@jest/globals';
 import type { AgentStatus } from '@kafnus/agent-runtime';
-import { endOffsets, type AgentProcess } from '@kafnus/agent-testkit';
+import { endOffsets, type AgentProcess } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from './harness/eventually.js';
 import { expectExactlyOnce, metric } from './harness/expectations.js';

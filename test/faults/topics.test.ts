@@ -1,6 +1,6 @@
 /** Topics that change under a running agent, and topics that refuse. */
 import { expect, test } from '@jest/globals';
-import { createTopics, endOffsets, readAll, type LocalKafka } from '@kafnus/agent-testkit';
+import { createTopics, endOffsets, readAll, type LocalKafka } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expectExactlyOnce, metric } from './harness/expectations.js';
 import { withFleet } from './harness/fleet.js';

@@ -1,6 +1,7 @@
 /** A cluster that is away for longer than any timeout: the agent waits, says so, does not grow, and goes on by itself. */
 import { describe, expect, jest, test } from '@jest/globals';
-import { startLocalKafka, withKafka, type AgentProcess, type LocalKafka } from '@kafnus/agent-testkit';
+import { withKafka } from '@kafnus/agent-testkit';
+import { startLocalKafka, type AgentProcess, type LocalKafka } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from './harness/eventually.js';
 import { expectAtLeastOnce, expectExactlyOnce, metric } from './harness/expectations.js';

@@ -3,7 +3,7 @@
  * was: with an open transaction about partitions that belong to another process.
  */
 import { expect, test } from '@jest/globals';
-import { readAll, type LocalKafka } from '@kafnus/agent-testkit';
+import { readAll, type LocalKafka } from '@kafnus/local-stack';
 import { expectExactlyOnce, metric } from './harness/expectations.js';
 import { withFleet } from './harness/fleet.js';
 import { describeFaults } from './harness/suite.js';

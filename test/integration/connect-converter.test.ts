@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { AgentStatus } from '@kafnus/agent-runtime';
+import { withKafka } from '@kafnus/agent-testkit';
 import {
   AgentProcess,
   checkWithJsonConverter,
@@ -11,10 +12,9 @@ import {
   produceAll,
   readAll,
   startLocalKafka,
-  withKafka,
   type ConnectSchema,
   type LocalKafka,
-} from '@kafnus/agent-testkit';
+} from '@kafnus/local-stack';
 
 jest.setTimeout(180_000);
 

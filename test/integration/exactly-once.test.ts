@@ -4,21 +4,23 @@
  */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import {
-  AgentProcess,
   checkExactlyOnce,
+  expectNoViolations,
+  withKafka,
+  type ExpectedRecord,
+  type SeenRecord,
+} from '@kafnus/agent-testkit';
+import {
+  AgentProcess,
   committedOffsets,
   createTopics,
   endOffsets,
-  expectNoViolations,
   produceAll,
   readAll,
   startLocalKafka,
-  withKafka,
-  type ExpectedRecord,
   type LocalKafka,
   type RecordToWrite,
-  type SeenRecord,
-} from '@kafnus/agent-testkit';
+} from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readStable } from '../faults/harness/expectations.js';
 import { notification, reading } from './notifications.js';

@@ -4,6 +4,7 @@
  * entity stays out, a newer one gets in, once and in order.
  */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { withKafka } from '@kafnus/agent-testkit';
 import {
   AgentProcess,
   createTopics,
@@ -11,10 +12,9 @@ import {
   produceAll,
   readAll,
   startLocalKafka,
-  withKafka,
   type LocalKafka,
   type ProcessEnd,
-} from '@kafnus/agent-testkit';
+} from '@kafnus/local-stack';
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';

@@ -3,16 +3,16 @@
  * told, with its name.
  */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { withKafka } from '@kafnus/agent-testkit';
 import {
   AgentProcess,
   createTopics,
   endOffsets,
   produceAll,
   startLocalKafka,
-  withKafka,
   type LocalKafka,
   type RecordToWrite,
-} from '@kafnus/agent-testkit';
+} from '@kafnus/local-stack';
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';

@@ -4,20 +4,22 @@
  */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import {
-  AgentProcess,
   checkExactlyOnce,
-  createTopics,
   expectNoViolations,
+  withKafka,
+  type ExpectedRecord,
+  type SeenRecord,
+} from '@kafnus/agent-testkit';
+import {
+  AgentProcess,
+  createTopics,
   produceAll,
   readAll,
   startLocalKafka,
   usageOf,
-  withKafka,
-  type ExpectedRecord,
   type LocalKafka,
   type RecordToWrite,
-  type SeenRecord,
-} from '@kafnus/agent-testkit';
+} from '@kafnus/local-stack';
 
 jest.setTimeout(300_000);
 

@@ -4,15 +4,8 @@
  */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { InputRecord, RecordHeader } from '@kafnus/agent-runtime';
-import {
-  AgentProcess,
-  createTopics,
-  produceAll,
-  readAll,
-  startLocalKafka,
-  withKafka,
-  type LocalKafka,
-} from '@kafnus/agent-testkit';
+import { withKafka } from '@kafnus/agent-testkit';
+import { AgentProcess, createTopics, produceAll, readAll, startLocalKafka, type LocalKafka } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 jest.setTimeout(180_000);

@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { deadLetter, type InputRecord } from '@kafnus/agent-runtime';
+import { withKafka } from '@kafnus/agent-testkit';
 import {
   AgentProcess,
   committedOffsets,
@@ -12,10 +13,9 @@ import {
   produceAll,
   readAll,
   startLocalKafka,
-  withKafka,
   type LocalKafka,
   type RecordToWrite,
-} from '@kafnus/agent-testkit';
+} from '@kafnus/local-stack';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';

@@ -1,6 +1,7 @@
 /** The reader of changelogs on a real Kafka: what it reads by itself, and what it leaves to the client. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { createTopics, produceAll, startLocalKafka, withKafka, type LocalKafka } from '@kafnus/agent-testkit';
+import { withKafka } from '@kafnus/agent-testkit';
+import { createTopics, produceAll, startLocalKafka, type LocalKafka } from '@kafnus/local-stack';
 import { loadConfig } from '../../libs/agent-runtime/src/config.js';
 import { adminProperties } from '../../libs/agent-runtime/src/kafka/client-config.js';
 import { kafka as library, type AdminClient } from '../../libs/agent-runtime/src/kafka/client.js';

@@ -1,15 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { KafkaSession, loadConfig, type RuntimeConfig } from '@kafnus/agent-runtime';
-import {
-  createTopics,
-  describeSessionConformance,
-  produceAll,
-  readAll,
-  startLocalKafka,
-  withKafka,
-  type HarnessSession,
-  type LocalKafka,
-} from '@kafnus/agent-testkit';
+import { describeSessionConformance, withKafka, type HarnessSession } from '@kafnus/agent-testkit';
+import { createTopics, produceAll, readAll, startLocalKafka, type LocalKafka } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { defaultMaxBytes, recordBytes } from '../../libs/agent-runtime/src/record-size.js';
 

@@ -2,17 +2,16 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { AgentStatus } from '@kafnus/agent-runtime';
 import { Telemetry } from '@kafnus/agent-runtime';
+import { withKafka, type Describe } from '@kafnus/agent-testkit';
 import {
   AgentProcess,
   createTopics,
   produceAll,
   readAll,
   startLocalKafka,
-  withKafka,
-  type Describe,
   type LocalKafka,
   type RecordToWrite,
-} from '@kafnus/agent-testkit';
+} from '@kafnus/local-stack';
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium, type Browser, type ConsoleMessage, type Page } from 'playwright-core';

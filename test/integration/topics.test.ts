@@ -3,8 +3,8 @@
  * is created, the agents run on it, and each kind of damage is found.
  */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { addAcls, withKafka, type Acl } from '@kafnus/agent-testkit';
 import {
-  addAcls,
   AgentProcess,
   createTopics,
   endOffsets,
@@ -12,11 +12,9 @@ import {
   produceAll,
   readAll,
   startLocalKafka,
-  withKafka,
-  type Acl,
   type LocalKafka,
   type TopicPlan,
-} from '@kafnus/agent-testkit';
+} from '@kafnus/local-stack';
 import { eventually } from '../faults/harness/eventually.js';
 import { notification } from './notifications.js';
 import { agentTopics, kafnusTopics, type TopicsRun } from './topics-run.js';

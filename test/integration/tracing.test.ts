@@ -1,14 +1,7 @@
 /** A trace through a real agent: from the notification to its row's record, and to a collector. */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import {
-  AgentProcess,
-  createTopics,
-  produceAll,
-  readAll,
-  startLocalKafka,
-  withKafka,
-  type LocalKafka,
-} from '@kafnus/agent-testkit';
+import { withKafka } from '@kafnus/agent-testkit';
+import { AgentProcess, createTopics, produceAll, readAll, startLocalKafka, type LocalKafka } from '@kafnus/local-stack';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, expect, describe, jest, test } from '@jest/globals';
 import { metricsReference } from '@kafnus/agent-runtime';
-import { AgentProcess, createTopics, produceAll, startLocalKafka, type LocalKafka } from '@kafnus/agent-testkit';
+import { AgentProcess, createTopics, produceAll, startLocalKafka, type LocalKafka } from '@kafnus/local-stack';
 import { fileURLToPath } from 'node:url';
 import { eventually } from '../faults/harness/eventually.js';
 import { dashboards, interpolated, queriesOf } from './harness/dashboards.js';

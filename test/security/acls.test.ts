@@ -1,14 +1,7 @@
 /** The rights that `kafnus acls` prints are enough, and each of them is needed: without it somebody is told what is missing. */
 import { expect, test } from '@jest/globals';
-import {
-  addAcls,
-  AgentProcess,
-  committedOffsets,
-  createTopics,
-  produceAll,
-  type Acl,
-  type RecordToWrite,
-} from '@kafnus/agent-testkit';
+import { addAcls, type Acl } from '@kafnus/agent-testkit';
+import { AgentProcess, committedOffsets, createTopics, produceAll, type RecordToWrite } from '@kafnus/local-stack';
 import { execFile } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,7 @@
 /** Looking at groups takes Describe on them: who has it is told by each way to log in, and who has not is told that. */
 import { expect, test } from '@jest/globals';
-import { addAcls, AgentProcess, createTopics, type Acl } from '@kafnus/agent-testkit';
+import { addAcls, type Acl } from '@kafnus/agent-testkit';
+import { AgentProcess, createTopics } from '@kafnus/local-stack';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';

@@ -1,6 +1,7 @@
 /** Logins that fail say why and wait; what is rotated is read at the next start. */
 import { expect, test } from '@jest/globals';
-import { AgentProcess, certificateAuthority, createTopics, produceAll, readAll } from '@kafnus/agent-testkit';
+import { certificateAuthority } from '@kafnus/agent-testkit';
+import { AgentProcess, createTopics, produceAll, readAll } from '@kafnus/local-stack';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

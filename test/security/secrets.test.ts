@@ -1,6 +1,6 @@
 /** What must not get out, and what must not get in: secrets in what an agent says, and names that tenants choose. */
 import { expect, test } from '@jest/globals';
-import { AgentProcess, createTopics, produceAll, type LocalKafka } from '@kafnus/agent-testkit';
+import { AgentProcess, createTopics, produceAll, type LocalKafka } from '@kafnus/local-stack';
 import { readFileSync } from 'node:fs';
 import { eventually } from '../faults/harness/eventually.js';
 import { header, readStable } from '../faults/harness/expectations.js';

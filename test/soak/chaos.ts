@@ -1,5 +1,5 @@
 /** What strikes, and when: two hands, one for processes and one for the cluster, that know nothing of each other. */
-import type { LocalBroker, LocalKafka } from '@kafnus/agent-testkit';
+import type { LocalBroker, LocalKafka } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inSync } from '../faults/harness/cluster.js';
 import { endedCleanly } from '../faults/harness/fleet.js';

@@ -1,5 +1,5 @@
 /** The processes of one agent: one that is left alone, and some that come and go. */
-import type { AgentProcess } from '@kafnus/agent-testkit';
+import type { AgentProcess } from '@kafnus/local-stack';
 import { stopCleanly, type Fleet } from '../faults/harness/fleet.js';
 import type { AgentName } from '../faults/harness/workload.js';
 import { MemoryCurve } from './memory.js';

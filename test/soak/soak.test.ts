@@ -3,7 +3,7 @@
  * of the fault tests.
  */
 import { expect, jest, test } from '@jest/globals';
-import { committedOffsets, startLocalKafka, type LocalKafka } from '@kafnus/agent-testkit';
+import { committedOffsets, startLocalKafka, type LocalKafka } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expectLogged, readLetters } from '../faults/harness/error-log.js';
 import { expectExactlyOnce, metric } from '../faults/harness/expectations.js';

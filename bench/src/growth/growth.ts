@@ -2,8 +2,8 @@
  * Section "growth": what a record costs as a deployment grows, in one direction at a time. Costs that rise with the size of
  * the whole, and not of the record, end in trouble.
  */
-import type { LocalKafka } from '@kafnus/agent-testkit';
-import { createTopics } from '@kafnus/agent-testkit';
+import type { LocalKafka } from '@kafnus/local-stack';
+import { createTopics } from '@kafnus/local-stack';
 import { agentContender, outputTopic, type Contender } from '../contender.js';
 import { tenantNames, typicalLoad, type Load } from '../notification.js';
 import type { Options } from '../options.js';

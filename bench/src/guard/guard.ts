@@ -8,7 +8,7 @@
  * Each has a budget, with a margin above what was measured when it was set. A budget that is exceeded on purpose is raised in
  * the commit that does so.
  */
-import { startLocalKafka } from '@kafnus/agent-testkit';
+import { startLocalKafka } from '@kafnus/local-stack';
 import { agentContender } from '../contender.js';
 import { passThrough } from '../peers/contenders.js';
 import { writeNotifications } from '../pipeline/write-backlog.js';

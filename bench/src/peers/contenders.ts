@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createTopics } from '@kafnus/agent-testkit';
+import { createTopics } from '@kafnus/local-stack';
 import { outputTopic, type Contender } from '../contender.js';
 import { tenantName } from '../notification.js';
 import { startProgram } from './command.js';

@@ -1,5 +1,5 @@
 /** Section "peers": historic beside other ways to do its work. */
-import type { LocalKafka } from '@kafnus/agent-testkit';
+import type { LocalKafka } from '@kafnus/local-stack';
 import { agentContender } from '../contender.js';
 import type { Options } from '../options.js';
 import { backlogTable } from '../pipeline/throughput.js';

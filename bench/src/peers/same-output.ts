@@ -1,5 +1,5 @@
 /** Contenders that are compared must do the same work: write the same records. */
-import { readAll, type LocalKafka } from '@kafnus/agent-testkit';
+import { readAll, type LocalKafka } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { outputTopic, type Contender } from '../contender.js';
 import { tenantName } from '../notification.js';

@@ -2,7 +2,7 @@
  * A backlog: everything is in the raw topic before the contender starts, and it works through it as fast as it can. Start-up
  * is left out: the clock runs from the first committed offset that is seen to the last.
  */
-import { usageOf, type Usage } from '@kafnus/agent-testkit';
+import { usageOf, type Usage } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Contender, Running } from '../contender.js';
 import { outputTopic } from '../contender.js';

@@ -3,7 +3,7 @@
  * reader of the output topic. Producer, agent and reader are processes of their own; the producer keeps to its rate whatever
  * happens (an open loop), so that a pause counts for every notification that waited in it.
  */
-import { createTopics, type LocalKafka } from '@kafnus/agent-testkit';
+import { createTopics, type LocalKafka } from '@kafnus/local-stack';
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { agentContender, outputTopic, type Contender } from '../contender.js';

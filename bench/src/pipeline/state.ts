@@ -1,6 +1,6 @@
 /** A state for lastdata: its changelog filled as a long life would have left it. */
 import { changelogTopic } from '@kafnus/agent-runtime';
-import { createTopics, produceAll, type RecordToWrite } from '@kafnus/agent-testkit';
+import { createTopics, produceAll, type RecordToWrite } from '@kafnus/local-stack';
 import { partitionHash } from '@kafnus/ngsi-core';
 import { entityId, entityType, firstInstant, servicePath, tenantName } from '../notification.js';
 

@@ -1,5 +1,5 @@
 /** Section "pipeline": each agent on a backlog. */
-import type { LocalKafka } from '@kafnus/agent-testkit';
+import type { LocalKafka } from '@kafnus/local-stack';
 import { availableParallelism } from 'node:os';
 import { agentContender } from '../contender.js';
 import type { Options } from '../options.js';

@@ -1,5 +1,5 @@
 /** Fills raw topics. */
-import { createTopics, produceAll, type LocalKafka, type RecordToWrite } from '@kafnus/agent-testkit';
+import { createTopics, produceAll, type LocalKafka, type RecordToWrite } from '@kafnus/local-stack';
 import { rawRecords, sinkFailures, tenantNames, typicalLoad, type Load } from '../notification.js';
 import { progress } from '../progress.js';
 import type { Backlog } from './backlog.js';

@@ -11,7 +11,7 @@ import {
   type ConnectWorker,
   type LocalKafka,
   type LocalPostgis,
-} from '@kafnus/agent-testkit';
+} from '@kafnus/local-stack';
 import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';

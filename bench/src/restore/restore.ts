@@ -5,7 +5,7 @@
  * Speed is that between the lines of the agent's log that say when the first restore began and when the last one ended; memory is
  * what the process has resident more than one that is ready with an empty state, so all that a restore leaves behind counts.
  */
-import { createTopics, residentBytes, usageOf, type LocalKafka } from '@kafnus/agent-testkit';
+import { createTopics, residentBytes, usageOf, type LocalKafka } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startAgent, type AgentName } from '../contender.js';
 import type { Options } from '../options.js';

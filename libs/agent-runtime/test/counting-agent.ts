@@ -3,7 +3,7 @@
  * reordered or decided on the wrong state shows in the outputs.
  */
 import type { Agent, ConfiguredAgent, InputRecord, OutputRecord, Rejection, Step } from '@kafnus/agent-runtime';
-import type { RecordToWrite } from '@kafnus/agent-testkit';
+import type { RecordToWrite } from '@kafnus/local-stack';
 
 export const inputTopic = 'raw';
 export const deadLetterTopic = 'dead';

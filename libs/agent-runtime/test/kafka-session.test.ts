@@ -6,7 +6,7 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { kafka, KafkaSession, loadConfig, type InputRecord, type TopicPartition } from '@kafnus/agent-runtime';
-import { EMBEDDED_PARTITIONS, produceAll, startEmbeddedBroker, type EmbeddedBroker } from '@kafnus/agent-testkit';
+import { EMBEDDED_PARTITIONS, produceAll, startEmbeddedBroker, type EmbeddedBroker } from '@kafnus/local-stack';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -9,7 +9,8 @@ import {
   type RunOptions,
   type RuntimeConfig,
 } from '@kafnus/agent-runtime';
-import { MemoryCluster, type MemorySession, type RecordToWrite } from '@kafnus/agent-testkit';
+import { MemoryCluster, type MemorySession } from '@kafnus/agent-testkit';
+import { type RecordToWrite } from '@kafnus/local-stack';
 import {
   agent,
   changelog,

@@ -8,7 +8,7 @@ import {
   type TopicPartition,
 } from '@kafnus/agent-runtime';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RecordToWrite } from './kafka-produce.js';
+import type { RecordToWrite } from '@kafnus/local-stack';
 
 /** How the suite reaches an implementation and the cluster behind it. */
 export interface SessionHarness {

@@ -15,7 +15,7 @@ import {
   type TopicSpec,
 } from '@kafnus/agent-runtime';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RecordToWrite } from './kafka-produce.js';
+import type { RecordToWrite } from '@kafnus/local-stack';
 import { MemoryGroup } from './memory-group.js';
 import { MemoryPartition, MemoryTransaction, type Isolation } from './memory-log.js';
 import { MemorySession, type MemorySessionOptions } from './memory-session.js';

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { startLocalKafka, type LocalKafka } from './local-kafka.js';
-import { freePorts } from './ports.js';
+import { startLocalKafka, type LocalKafka } from '@kafnus/local-stack';
+import { freePorts } from '@kafnus/local-stack';
 import { certificateAuthority, type CertificateAuthority } from './secure-certificates.js';
 import { startTokenProvider, type TokenProvider } from './secure-tokens.js';
 

@@ -1,4 +1,4 @@
-import { whyNoLocalKafka } from './kafka-distribution.js';
+import { whyNoLocalKafka } from '@kafnus/local-stack';
 
 /** The part of a test framework's `describe` that is used here. */
 export interface Describe {

@@ -1,5 +1,5 @@
-import { whyNoConnectWorker } from './connect-plugin.js';
-import { whyNoLocalPostgis } from './local-postgis-install.js';
+import { whyNoConnectWorker } from '@kafnus/local-stack';
+import { whyNoLocalPostgis } from '@kafnus/local-stack';
 import { unless, type Describe } from './with-kafka.js';
 
 /**

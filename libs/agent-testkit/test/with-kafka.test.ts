@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { prepareKafka, whyNoLocalKafka, withKafka } from '@kafnus/agent-testkit';
+import { withKafka } from '@kafnus/agent-testkit';
+import { prepareKafka, whyNoLocalKafka } from '@kafnus/local-stack';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /** Rows as they should be, compared column by column: geometries by ST_Equals, instants as such, JSON by value. */
 import { expect } from '@jest/globals';
-import type { LocalPostgis } from '@kafnus/agent-testkit';
+import type { LocalPostgis } from '@kafnus/local-stack';
 
 interface Geometry {
   readonly kind: 'geometry';

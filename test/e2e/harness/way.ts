@@ -14,7 +14,7 @@ import {
   type LocalKafka,
   type LocalPostgis,
   type RecordToWrite,
-} from '@kafnus/agent-testkit';
+} from '@kafnus/local-stack';
 import { agentNames, type AgentName } from '@kafnus/ngsi-core';
 import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,5 +1,5 @@
 /** A cluster of several brokers as its operator sees it. */
-import { underReplicated, type LocalKafka } from '@kafnus/agent-testkit';
+import { underReplicated, type LocalKafka } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Waits as an operator waits between two restarts: until every replica is in sync again. @throws Error after a minute */

@@ -1,6 +1,7 @@
 /** What the errors agent has to make of the dead letters of the others. */
 import { expect } from '@jest/globals';
-import { checkExactlyOnce, expectNoViolations, type AgentProcess, type LocalKafka } from '@kafnus/agent-testkit';
+import { checkExactlyOnce, expectNoViolations } from '@kafnus/agent-testkit';
+import { type AgentProcess, type LocalKafka } from '@kafnus/local-stack';
 import type { InputRecord } from '@kafnus/agent-runtime';
 import { expectLedgers, header, readStable } from './expectations.js';
 import { INVALID_TENANT, type Tally, type Workload } from './workload.js';

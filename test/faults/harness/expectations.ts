@@ -1,17 +1,14 @@
 /** The end of every fault test: what the promise of the suite says of a workload that went through. */
 import { expect } from '@jest/globals';
+import { checkExactlyOnce, expectNoViolations, type DeliveryReport, type SeenRecord } from '@kafnus/agent-testkit';
 import {
   awaitStable,
-  checkExactlyOnce,
   committedOffsets,
   endOffsets,
-  expectNoViolations,
   readAll,
   type AgentProcess,
-  type DeliveryReport,
   type LocalKafka,
-  type SeenRecord,
-} from '@kafnus/agent-testkit';
+} from '@kafnus/local-stack';
 import type { AgentStatus, InputRecord } from '@kafnus/agent-runtime';
 import { outputId, type Tally, type Workload } from './workload.js';
 

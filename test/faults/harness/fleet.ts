@@ -1,5 +1,5 @@
 /** The agents of one test: real processes of one group, that all end with it. */
-import { AgentProcess, committedOffsets, createTopics, produceAll, type LocalKafka } from '@kafnus/agent-testkit';
+import { AgentProcess, committedOffsets, createTopics, produceAll, type LocalKafka } from '@kafnus/local-stack';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Workload } from './workload.js';

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, jest } from '@jest/globals';
-import { startLocalKafka, withKafka, type LocalKafka, type LocalKafkaOptions } from '@kafnus/agent-testkit';
+import { withKafka } from '@kafnus/agent-testkit';
+import { startLocalKafka, type LocalKafka, type LocalKafkaOptions } from '@kafnus/local-stack';
 
 /**
  * Three nodes, three replicas of everything, two of them in sync: what a production cluster is, small enough for two cores.

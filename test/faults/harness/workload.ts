@@ -2,7 +2,8 @@
  * What goes in, and what has to come out: notifications of some hundred entities of two tenants, one in ten malformed. What is
  * expected is computed here, record by record, without any code of the agents.
  */
-import type { ExpectedRecord, RecordToWrite } from '@kafnus/agent-testkit';
+import type { ExpectedRecord } from '@kafnus/agent-testkit';
+import type { RecordToWrite } from '@kafnus/local-stack';
 import { seeded } from './random.js';
 
 /** `errors` has no records of its own: it reads the dead letters of the workloads with the same name. */

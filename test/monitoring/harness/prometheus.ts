@@ -79,7 +79,7 @@ export interface Prometheus {
 }
 
 /** A shell gives its background jobs no standard input: hence descriptor 3. It closes when this process dies, however. */
-const LEASH = `
+const EXIT_WITH_PARENT = `
 exec 3<&0
 "$@" </dev/null 3<&- &
 server=$!
@@ -106,7 +106,14 @@ export async function startPrometheus(targets: readonly Target[]): Promise<Prome
     }),
   );
   const options = [`--config.file=${config}`, `--storage.tsdb.path=${join(folder, 'data')}`];
-  const args = ['-c', LEASH, 'leash', needed('prometheus'), ...options, '--web.listen-address=127.0.0.1:0'];
+  const args = [
+    '-c',
+    EXIT_WITH_PARENT,
+    'exit-with-parent',
+    needed('prometheus'),
+    ...options,
+    '--web.listen-address=127.0.0.1:0',
+  ];
   const child = spawn('/bin/sh', args, { stdio: ['pipe', 'ignore', 'pipe'], cwd: folder });
   child.stdin.on('error', () => undefined);
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));

@@ -1,5 +1,5 @@
 /** Notifications of every fate: emitted, skipped for each reason, refused in whole and in part, without key. */
-import type { RecordToWrite } from '@kafnus/agent-testkit';
+import type { RecordToWrite } from '@kafnus/local-stack';
 import { notification } from '../../integration/notifications.js';
 
 const topics = ['raw_historic', 'raw_lastdata', 'raw_mutable'];

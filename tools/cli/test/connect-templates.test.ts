@@ -1,6 +1,6 @@
 /** The connectors of deploy/connect must find the topics of every tenant, and no others. */
 import { describe, expect, test } from '@jest/globals';
-import { connectorTemplate } from '@kafnus/agent-testkit';
+import { connectorTemplate } from '@kafnus/local-stack';
 import { agentNames, outputTopic, serviceProblem, topicNames, type AgentName } from '@kafnus/ngsi-core';
 import fc from 'fast-check';
 

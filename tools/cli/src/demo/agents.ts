@@ -1,6 +1,6 @@
 /** The four agents of a demo, as processes. */
 import type { AgentStatus } from '@kafnus/agent-runtime';
-import { AgentProcess, type ProcessEnd } from '@kafnus/agent-testkit';
+import { AgentProcess, type ProcessEnd } from '@kafnus/local-stack';
 import { rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,5 +1,5 @@
 /** The Kafka of a demo: librdkafka's mock in a process of its own, or the cluster that the environment names. */
-import { createTopics, type ClientSettings, type KafkaAddress } from '@kafnus/agent-testkit';
+import { createTopics, type ClientSettings, type KafkaAddress } from '@kafnus/local-stack';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -39,13 +39,17 @@ function groupOf(names: Names, agent: AgentName): string {
 }
 
 async function startEmbedded(names: Names): Promise<Cluster> {
-  const script = fileURLToPath(new URL('embedded-broker-main.js', import.meta.resolve('@kafnus/agent-testkit')));
-  // A process group of its own: Ctrl-C reaches the agents and us first, and they leave in order. The leash is its standard
-  // input: it ends with us, however we end.
-  const child = spawn(process.execPath, [script, '--leash', ...agentNames.map((agent) => names.raw(agent))], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    detached: true,
-  });
+  const script = fileURLToPath(new URL('embedded-broker-main.js', import.meta.resolve('@kafnus/local-stack')));
+  // A process group of its own: Ctrl-C reaches the agents and us first, and they leave in order. Its standard
+  // input closes when this process ends, however it ends, and the broker ends with it.
+  const child = spawn(
+    process.execPath,
+    [script, '--exit-with-parent', ...agentNames.map((agent) => names.raw(agent))],
+    {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      detached: true,
+    },
+  );
   const brokers = await firstAddress(child);
   return {
     kind: 'embedded',

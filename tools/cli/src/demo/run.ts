@@ -3,7 +3,7 @@
  *
  *     broker -> agents -> acts, sink failure, crowd -> all is counted -> everything is read -> verdict -> (keep) -> end
  */
-import { readAll } from '@kafnus/agent-testkit';
+import { readAll } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cityNotifications } from '../city.js';
 import { exitCodes, type Io } from '../command.js';

@@ -1,7 +1,7 @@
 /** What a tool asks of a cluster besides reading and writing. */
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { asKafkaError, type GroupAnswer } from '@kafnus/agent-runtime';
-import { call, type KafkaAddress } from '@kafnus/agent-testkit';
+import { call, type KafkaAddress } from '@kafnus/local-stack';
 import { messageOf } from '../error-text.js';
 
 const ANSWER_MS = 10_000;

@@ -1,6 +1,6 @@
 /** What a consumer group has committed, asked for by the admin protocol: it says so when a right is missing. */
 import type { RdKafka } from '@confluentinc/kafka-javascript';
-import { call } from '@kafnus/agent-testkit';
+import { call } from '@kafnus/local-stack';
 
 const ANSWER_MS = 10_000;
 

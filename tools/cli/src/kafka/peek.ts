@@ -1,6 +1,6 @@
 /** A few records of partitions, for a look at what is in them: as evidence, not as data. */
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import { call, type KafkaAddress } from '@kafnus/agent-testkit';
+import { call, type KafkaAddress } from '@kafnus/local-stack';
 
 const ANSWER_MS = 10_000;
 

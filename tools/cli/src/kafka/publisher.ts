@@ -8,7 +8,7 @@ import {
   partitionCounts,
   type ClientSettings,
   type KafkaAddress,
-} from '@kafnus/agent-testkit';
+} from '@kafnus/local-stack';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** A record for a raw topic. */

@@ -1,6 +1,6 @@
 /** Where Kafka is and how to log in: the settings that the agents have, read the same way. */
 import { connectionProperties, describeGroups, loadConfig, type GroupAnswer } from '@kafnus/agent-runtime';
-import type { ClientSettings, KafkaAddress } from '@kafnus/agent-testkit';
+import type { ClientSettings, KafkaAddress } from '@kafnus/local-stack';
 import { UsageError, type Io } from '../command.js';
 import { inOptionsOfCommand } from '../options.js';
 import { groupsByClient } from './admin.js';

@@ -1,7 +1,7 @@
 /** Looks at the agents through Kafka's admin protocol; it joins no group and moves nothing. */
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import type { GroupAnswer } from '@kafnus/agent-runtime';
-import { awaitBrokers, call } from '@kafnus/agent-testkit';
+import { awaitBrokers, call } from '@kafnus/local-stack';
 import { messageOf } from '../error-text.js';
 import { groupOffsets } from '../kafka/group-offsets.js';
 import { peek, type Look } from '../kafka/peek.js';

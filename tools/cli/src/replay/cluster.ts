@@ -1,7 +1,7 @@
 /** What a replay asks of Kafka: letters in order, destinations, and one transaction for each batch. */
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { losslessProducer, ownHeaders } from '@kafnus/agent-runtime';
-import { awaitBrokers, call, enqueue, type ClientSettings, type KafkaAddress } from '@kafnus/agent-testkit';
+import { awaitBrokers, call, enqueue, type ClientSettings, type KafkaAddress } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../error-text.js';
 import { groupOffsets } from '../kafka/group-offsets.js';

@@ -8,7 +8,7 @@
  * Whatever ends it, the same command reads the position and goes on: a batch is sent with its position or not at all. Letters
  * that come while it runs are those of the next run, so a record that is refused again cannot turn in circles.
  */
-import type { ClientSettings, KafkaAddress } from '@kafnus/agent-testkit';
+import type { ClientSettings, KafkaAddress } from '@kafnus/local-stack';
 import { agentOf } from '../kafka/names.js';
 import { hasUndatedEntity, isNarrowed, verdictOn, type Choice } from './choice.js';
 import { Letters, type Outgoing, type Range, type Sender } from './cluster.js';

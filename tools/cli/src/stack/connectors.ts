@@ -1,5 +1,5 @@
 /** The connectors of a stack, as deploy/connect has them, and an eye on them. */
-import { connectorTemplate, type ConnectWorker } from '@kafnus/agent-testkit';
+import { connectorTemplate, type ConnectWorker } from '@kafnus/local-stack';
 
 export const connectors = ['historic', 'lastdata', 'mutable', 'error-log'] as const;
 

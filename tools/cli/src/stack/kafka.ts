@@ -13,9 +13,9 @@ export interface StackKafka {
 
 /** @throws Error when it does not start; why has been told on standard error */
 export async function startKafka(port: number, logs: string): Promise<StackKafka> {
-  const script = fileURLToPath(new URL('local-kafka-main.js', import.meta.resolve('@kafnus/agent-testkit')));
-  // The leash is its standard input: it ends with us, however we end.
-  const child = spawn(process.execPath, [script, '--leash', '--port', `${port}`, '--logs', logs], {
+  const script = fileURLToPath(new URL('local-kafka-main.js', import.meta.resolve('@kafnus/local-stack')));
+  // Its standard input closes when this process ends, however it ends, and the broker ends with it.
+  const child = spawn(process.execPath, [script, '--exit-with-parent', '--port', `${port}`, '--logs', logs], {
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true,
   });

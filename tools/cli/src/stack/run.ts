@@ -10,7 +10,7 @@ import {
   startLocalPostgis,
   type ConnectWorker,
   type LocalPostgis,
-} from '@kafnus/agent-testkit';
+} from '@kafnus/local-stack';
 import { agentNames, type AgentName } from '@kafnus/ngsi-core';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,7 +1,7 @@
 /** What a move of state asks of Kafka: topics and their ends, the members of a group, what a partition holds. */
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { losslessProducer } from '@kafnus/agent-runtime';
-import { awaitBrokers, awaitLeaders, call, committedOf, enqueue, type ClientSettings } from '@kafnus/agent-testkit';
+import { awaitBrokers, awaitLeaders, call, committedOf, enqueue, type ClientSettings } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from '../kafka/settings.js';
 import { quoted } from '../terminal/text.js';

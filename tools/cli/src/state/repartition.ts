@@ -15,7 +15,7 @@
  * between 2 and 3 leaves that door open, so its message is to be taken seriously: no agent before a run has succeeded.
  */
 import { changelogTopic, parseChangelogValue } from '@kafnus/agent-runtime';
-import type { ClientSettings } from '@kafnus/agent-testkit';
+import type { ClientSettings } from '@kafnus/local-stack';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../error-text.js';
 import { clipped, grouped, printable, quoted } from '../terminal/text.js';

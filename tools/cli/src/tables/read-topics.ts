@@ -1,7 +1,7 @@
 /** Reads output topics as a sink would, up to where they end at the start. */
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { ownHeaders } from '@kafnus/agent-runtime';
-import { awaitBrokers, call, type KafkaAddress } from '@kafnus/agent-testkit';
+import { awaitBrokers, call, type KafkaAddress } from '@kafnus/local-stack';
 import { topicsWith } from '../kafka/admin.js';
 import { grouped, quoted } from '../terminal/text.js';
 import type { SinkRecord } from './connect-row.js';

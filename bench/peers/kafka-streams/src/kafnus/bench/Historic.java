@@ -56,7 +56,7 @@ public final class Historic {
           return StreamThreadExceptionResponse.SHUTDOWN_CLIENT;
         });
     // The application ends with the program that started it, however that ends.
-    Thread leash =
+    Thread watcher =
         new Thread(
             () -> {
               try {
@@ -66,8 +66,8 @@ public final class Historic {
               }
               Runtime.getRuntime().halt(0);
             });
-    leash.setDaemon(true);
-    leash.start();
+    watcher.setDaemon(true);
+    watcher.start();
     streams.start();
     failed.await();
     System.exit(1);

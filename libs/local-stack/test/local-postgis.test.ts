@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { startLocalPostgis, whyNoLocalPostgis, type LocalPostgis } from '@kafnus/agent-testkit';
+import { startLocalPostgis, whyNoLocalPostgis, type LocalPostgis } from '@kafnus/local-stack';
 import { spawn } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { freePorts } from '../src/ports.js';
-import { unless } from '../src/with-kafka.js';
+import { unless } from '../../agent-testkit/src/with-kafka.js';
 import { compilePackage } from './compiled.js';
 import { eventually, isListening } from './waiting.js';
 

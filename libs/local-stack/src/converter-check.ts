@@ -44,7 +44,7 @@ export async function checkWithJsonConverter(
   );
   const output = await runCommand(
     kafka.java,
-    ['-XX:TieredStopAtLevel=1', '-cp', kafka.classPath, 'kafnus.testkit.ConverterCheck'],
+    ['-XX:TieredStopAtLevel=1', '-cp', kafka.classPath, 'kafnus.stack.ConverterCheck'],
     input.map((line) => `${line}\n`).join(''),
   );
   const verdicts = output.stdout.split('\n').filter((line) => line !== '');

@@ -22,8 +22,8 @@ export interface KafkaDistribution {
 const INSTALL = 'install them with: apt-get install openjdk-17-jdk-headless maven';
 const JAVA_FOLDER = fileURLToPath(new URL('../java/', import.meta.url));
 const POM = join(JAVA_FOLDER, 'pom.xml');
-const SOURCES = join(JAVA_FOLDER, 'src/kafnus/testkit');
-const OWN_JAR = 'kafnus-testkit.jar';
+const SOURCES = join(JAVA_FOLDER, 'src/kafnus/stack');
+const OWN_JAR = 'kafnus-local-stack.jar';
 
 /**
  * Kafka's jars and our Java classes, from the cache, or fetched from Maven Central and compiled at the first call (about

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { RdKafka } from '@confluentinc/kafka-javascript';
+import { withKafka } from '@kafnus/agent-testkit';
 import {
   committedOffsets,
   createTopics,
@@ -7,10 +8,9 @@ import {
   produceAll,
   readAll,
   startLocalKafka,
-  withKafka,
   type LocalKafka,
   type RecordToWrite,
-} from '@kafnus/agent-testkit';
+} from '@kafnus/local-stack';
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { call, withConsumer, withProducer } from '../src/kafka-client.js';

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { checkWithJsonConverter, withKafka, type ConverterVerdict } from '@kafnus/agent-testkit';
+import { withKafka } from '@kafnus/agent-testkit';
+import { checkWithJsonConverter, type ConverterVerdict } from '@kafnus/local-stack';
 
 jest.setTimeout(120_000);
 const describeWithKafka = withKafka(describe);

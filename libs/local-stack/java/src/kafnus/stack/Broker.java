@@ -1,4 +1,4 @@
-package kafnus.testkit;
+package kafnus.stack;
 
 import java.io.File;
 import java.io.FileInputStream;
@@ -11,18 +11,18 @@ import kafka.tools.StorageTool;
 import org.apache.kafka.common.utils.Time;
 
 /**
- * One Kafka broker and controller that lives no longer than the process that started it, see {@link Leash}.
+ * One Kafka broker and controller that lives no longer than the process that started it, see {@link ExitWithParent}.
  *
  * <p>Arguments: server.properties, cluster id, scratch folder. It formats its storage when that is new, prints the line
  * {@code ready} once it serves clients, and stops on SIGTERM.
  */
-public final class LeashedBroker {
+public final class Broker {
   public static void main(String[] args) throws IOException {
     String config = args[0];
     String clusterId = args[1];
     File scratch = new File(args[2]);
 
-    Leash.hold(scratch);
+    ExitWithParent.hold(scratch);
 
     int formatted = StorageTool.execute(
         new String[] {"format", "--ignore-formatted", "--cluster-id", clusterId, "--config", config}, System.err);

@@ -15,7 +15,7 @@ export interface CompiledPackage {
 /** Compiles `src` into a temporary copy of the package's folder, with links to what lies beside `src`, and to `deploy`. */
 export function compilePackage(): CompiledPackage {
   const root = mkdtempSync(join(tmpdir(), 'kafnus-compiled-'));
-  const copy = join(root, 'libs', 'agent-testkit');
+  const copy = join(root, 'libs', 'local-stack');
   const dist = join(copy, 'dist');
   mkdirSync(dist, { recursive: true });
   for (const name of ['java', 'node_modules', 'package.json']) symlinkSync(join(PACKAGE, name), join(copy, name));

@@ -1,4 +1,4 @@
-package kafnus.testkit;
+package kafnus.stack;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;

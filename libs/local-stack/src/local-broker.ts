@@ -59,7 +59,7 @@ export function brokerArguments(
   },
 ): string[] {
   const log = [`-Dkafnus.log=${plan.logFile}`, `-Dlog4j2.configurationFile=${log4jConfig}`];
-  const main = ['-cp', classPath, 'kafnus.testkit.LeashedBroker', plan.config, plan.clusterId, plan.scratch];
+  const main = ['-cp', classPath, 'kafnus.stack.Broker', plan.config, plan.clusterId, plan.scratch];
   return [...plan.jvmOptions, ...log, ...main];
 }
 

@@ -5,7 +5,7 @@ import { ending } from './ending.js';
 import { lastLines } from './last-lines.js';
 
 /** How a server is run. */
-export interface LeashedProcessPlan {
+export interface ServerProcessPlan {
   /** Begins messages: `PostgreSQL`, `The Connect worker`. */
   readonly name: string;
   /** A command that ends when its standard input does, with all that it started. */
@@ -26,16 +26,16 @@ export interface LeashedProcessPlan {
 }
 
 /**
- * A server as a child process that a test may end and start again. Its standard input is its leash: it closes when this
+ * A server as a child process that a test may end and start again. Its standard input closes when this
  * process dies, however that happens. It has a session of its own: Ctrl-C on a terminal reaches this process only, which
  * ends its servers in the order that it likes.
  */
-export class LeashedProcess {
-  readonly #plan: LeashedProcessPlan;
+export class ServerProcess {
+  readonly #plan: ServerProcessPlan;
   #child: ChildProcess | undefined;
   #ended: Promise<string> | undefined;
 
-  constructor(plan: LeashedProcessPlan) {
+  constructor(plan: ServerProcessPlan) {
     this.#plan = plan;
   }
 

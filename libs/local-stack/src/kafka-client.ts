@@ -33,7 +33,7 @@ export async function withConsumer<T>(
 ): Promise<T> {
   const create = (): RdKafka.KafkaConsumer =>
     new RdKafka.KafkaConsumer({
-      'group.id': 'kafnus-testkit',
+      'group.id': 'kafnus-local-stack',
       'enable.auto.commit': false,
       ...clientSettings(address),
       ...settings,

@@ -10,7 +10,7 @@ The topics named are created; others are when a producer first uses them. Good f
 exactly-once.
 
   --brokers N  how many brokers (default 1)
-  --leash      end also when standard input ends
+  --exit-with-parent      end also when standard input ends
   --help
 `;
 
@@ -18,7 +18,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     brokers: { type: 'string', default: '1' },
-    leash: { type: 'boolean', default: false },
+    'exit-with-parent': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
@@ -31,7 +31,7 @@ if (values.help) {
     topics: positionals,
   });
   // Listened for before the line is printed: who reads it may stop this process at once.
-  const stopped = untilStopped(values);
+  const stopped = untilStopped({ exitWithParent: values['exit-with-parent'] });
   process.stdout.write(`${JSON.stringify({ bootstrapServers: broker.bootstrapServers })}\n`);
   await stopped;
   await broker.stop();

@@ -17,7 +17,7 @@ Needs a JDK 17 and, the first time, Maven.
   --full-jit       the whole JIT compiler: slower to start, faster under load
   --set NAME=VALUE a broker setting; may be repeated
   --logs FOLDER    keep the brokers' logs there
-  --leash          end also when standard input ends
+  --exit-with-parent          end also when standard input ends
   --help
 `;
 
@@ -30,7 +30,7 @@ const { values } = parseArgs({
     'full-jit': { type: 'boolean', default: false },
     set: { type: 'string', multiple: true, default: [] },
     logs: { type: 'string' },
-    leash: { type: 'boolean', default: false },
+    'exit-with-parent': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
@@ -51,7 +51,7 @@ if (values.help) {
     ...(values.logs === undefined ? {} : { logs: values.logs }),
   });
   // Listened for before the line is printed: who reads it may stop this process at once.
-  const stopped = untilStopped(values);
+  const stopped = untilStopped({ exitWithParent: values['exit-with-parent'] });
   process.stdout.write(`${JSON.stringify({ bootstrapServers: kafka.bootstrapServers, logs: kafka.logs })}\n`);
   const failure = await Promise.race([stopped, ...kafka.brokers.map((broker) => broker.ended())]);
   if (failure !== undefined) process.stderr.write(`${failure}\n`);

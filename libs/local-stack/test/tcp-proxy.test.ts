@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { startTcpProxy, type TcpProxy } from '@kafnus/agent-testkit';
+import { startTcpProxy, type TcpProxy } from '@kafnus/local-stack';
 import { once } from 'node:events';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -7,7 +7,7 @@ import { prepareConnectPlugin } from './connect-plugin.js';
 import { ConnectRest, type ConnectorStatus } from './connect-rest.js';
 import { workerTemplate } from './connect-template.js';
 import { prepareKafka } from './kafka-distribution.js';
-import { LeashedProcess } from './leashed-process.js';
+import { ServerProcess } from './server-process.js';
 import { jvmOptions } from './local-kafka.js';
 import { freePorts } from './ports.js';
 
@@ -102,8 +102,8 @@ export async function startConnectWorker(options: ConnectWorkerOptions): Promise
   const rest = new ConnectRest(`http://127.0.0.1:${port}`);
   const logFile = join(logs, 'connect.log');
   const logging = [`-Dkafnus.log=${logFile}`, `-Dlog4j2.configurationFile=${kafka.log4jConfig}`];
-  const main = ['-cp', kafka.classPath, 'kafnus.testkit.LeashedWorker', config, scratch];
-  const worker = new LeashedProcess({
+  const main = ['-cp', kafka.classPath, 'kafnus.stack.ConnectWorker', config, scratch];
+  const worker = new ServerProcess({
     name: 'The Connect worker',
     command: kafka.java,
     args: [...jvmOptions(options), ...shared, ...logging, ...main],

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { withPostgis } from '@kafnus/agent-testkit';
 import {
   connectorTemplate,
   createTopics,
@@ -8,12 +9,11 @@ import {
   startConnectWorker,
   startLocalKafka,
   startLocalPostgis,
-  withPostgis,
   type ConnectWorker,
   type LocalKafka,
   type LocalPostgis,
   type RecordToWrite,
-} from '@kafnus/agent-testkit';
+} from '@kafnus/local-stack';
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

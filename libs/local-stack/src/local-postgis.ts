@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, type QueryResultRow } from 'pg';
 import { runCommand } from './command.js';
-import { LeashedProcess } from './leashed-process.js';
+import { ServerProcess } from './server-process.js';
 import { findPostgis, type PostgisInstallation } from './local-postgis-install.js';
 import { freePorts } from './ports.js';
 
@@ -55,7 +55,7 @@ const CONNECT_DEADLINE = 5000;
  * will read the data any more. SIGQUIT is an immediate shutdown. A shell gives its background jobs no standard input:
  * hence descriptor 3.
  */
-const LEASH = `
+const EXIT_WITH_PARENT = `
 folder=$1; shift
 orphaned=
 trap 'orphaned=yes' TERM
@@ -63,10 +63,10 @@ exec 3<&0
 "$@" </dev/null 3<&- &
 server=$!
 { read -r _ <&3 || kill -TERM $$; kill -QUIT $server; } 2>/dev/null &
-leash=$!
+watcher=$!
 wait $server; status=$?
 if [ -n "$orphaned" ]; then wait $server; cd /; rm -rf "$folder"; fi
-kill $leash 2>/dev/null
+kill $watcher 2>/dev/null
 exit $status
 `;
 
@@ -96,10 +96,19 @@ export async function startLocalPostgis(options: LocalPostgisOptions = {}): Prom
   const password = options.password ?? randomBytes(12).toString('hex');
   const data = join(folder, 'data');
   const logFile = join(folder, 'log');
-  const server = new LeashedProcess({
+  const server = new ServerProcess({
     name: 'PostgreSQL',
     command: '/bin/sh',
-    args: ['-c', LEASH, 'leash', folder, join(installation.bin, 'postgres'), '-D', data, ...settings(port)],
+    args: [
+      '-c',
+      EXIT_WITH_PARENT,
+      'exit-with-parent',
+      folder,
+      join(installation.bin, 'postgres'),
+      '-D',
+      data,
+      ...settings(port),
+    ],
     env: { PATH: process.env['PATH'], LC_ALL: 'C.UTF-8' },
     cwd: folder,
     ...(installation.user && { user: installation.user }),

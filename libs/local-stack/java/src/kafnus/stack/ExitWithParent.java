@@ -1,20 +1,20 @@
-package kafnus.testkit;
+package kafnus.stack;
 
 import java.io.File;
 import java.io.IOException;
 
 /**
- * Lets a process live no longer than the one that started it. Standard input is the leash: nothing is ever written to it,
+ * Lets a process live no longer than the one that started it. Nothing is ever written to standard input,
  * and the system closes it when the parent dies, however the parent dies.
  */
-final class Leash {
-  private Leash() {}
+final class ExitWithParent {
+  private ExitWithParent() {}
 
   /** @param scratch what nobody will read any more when the parent is dead: it is deleted then */
   static void hold(File scratch) {
-    Thread leash = new Thread(() -> awaitParentsDeath(scratch), "leash");
-    leash.setDaemon(true);
-    leash.start();
+    Thread watcher = new Thread(() -> awaitParentsDeath(scratch), "exit-with-parent");
+    watcher.setDaemon(true);
+    watcher.start();
   }
 
   private static void awaitParentsDeath(File scratch) {

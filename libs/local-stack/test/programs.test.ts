@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { endOffsets, produceAll, withKafka } from '@kafnus/agent-testkit';
+import { withKafka } from '@kafnus/agent-testkit';
+import { endOffsets, produceAll } from '@kafnus/local-stack';
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -54,8 +55,8 @@ describe('embedded-broker-main', () => {
     expect(await exitCode(child)).toBe(0);
   });
 
-  test('ends with its parent when it is on the leash', async () => {
-    const { child } = await start('embedded-broker-main', '--leash');
+  test('ends with its parent when it is told to', async () => {
+    const { child } = await start('embedded-broker-main', '--exit-with-parent');
     child.stdin?.end();
     expect(await exitCode(child)).toBe(0);
   });

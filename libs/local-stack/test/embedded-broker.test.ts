@@ -8,7 +8,7 @@ import {
   readAll,
   startEmbeddedBroker,
   type EmbeddedBroker,
-} from '@kafnus/agent-testkit';
+} from '@kafnus/local-stack';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { call, withConsumer, withProducer } from '../src/kafka-client.js';
