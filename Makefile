@@ -51,6 +51,7 @@ build: $(SETUP) ## Compile everything, tests type-checked included
 
 lint: $(SETUP) ## Check import directions, code style, formatting and the repository itself
 	@$(BIN)/eslint .
+	@$(BIN)/knip --no-progress
 	@$(BIN)/prettier --check --log-level warn .
 	@sh scripts/check-repository.sh
 

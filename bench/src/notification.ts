@@ -59,7 +59,7 @@ const names = [
 ];
 
 /** @param version the newer, the greater: it is what the TimeInstant and the values follow from */
-export function entity(index: number, version: number, attributes: number): Record<string, unknown> {
+function entity(index: number, version: number, attributes: number): Record<string, unknown> {
   const result: Record<string, unknown> = { id: entityId(index), type: entityType };
   result['TimeInstant'] = { type: 'DateTime', value: new Date(firstInstant + version).toISOString(), metadata: {} };
   for (let place = 0; place < attributes - 1; place++) {

@@ -1,7 +1,7 @@
 /** The command line. */
 import { parseArgs } from 'node:util';
 
-export const sections = ['pipeline', 'peers', 'latency', 'restore', 'growth', 'postgis', 'pure'] as const;
+const sections = ['pipeline', 'peers', 'latency', 'restore', 'growth', 'postgis', 'pure'] as const;
 export type Section = (typeof sections)[number];
 
 export interface Options {

@@ -12,12 +12,12 @@ import { typicalPartitions, writeNotifications } from '../pipeline/write-backlog
 import { runRounds, type BacklogFigures, type Entry } from '../rounds.js';
 import { shown, table } from '../table.js';
 
-export interface GrowthPoint extends Omit<BacklogFigures, 'name'> {
+interface GrowthPoint extends Omit<BacklogFigures, 'name'> {
   readonly value: number;
   readonly notifications: number;
 }
 
-export interface GrowthDimension {
+interface GrowthDimension {
   readonly agent: 'historic' | 'lastdata';
   /** What grows. */
   readonly dimension: string;

@@ -31,7 +31,7 @@ export interface ProducerReport {
 }
 
 /** A while at a steady rate. */
-export interface Phase {
+interface Phase {
   readonly rate: number;
   readonly notifications: number;
   /** The first of them, which do not count: just-in-time compilers, first fetches, what the last rate has left. */

@@ -27,7 +27,7 @@ import { nextRun } from '../rounds.js';
 import { median, rounded } from '../statistics.js';
 import { shown, table } from '../table.js';
 
-export interface PostgisFigures {
+interface PostgisFigures {
   readonly agent: AgentName;
   readonly variant: string;
   readonly tasks: number;

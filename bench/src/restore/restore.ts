@@ -23,7 +23,7 @@ export interface RestoreResult {
   readonly restores: readonly RestoreFigures[];
 }
 
-export interface RestoreFigures {
+interface RestoreFigures {
   readonly entities: number;
   readonly readyMs: number;
   readonly entitiesPerSecond: number;

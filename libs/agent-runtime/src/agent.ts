@@ -45,7 +45,7 @@ export interface OutputRecord {
  * Where in Kafka Connect's vocabulary a record failed (`org.apache.kafka.connect.runtime.errors.Stage`): the dead letters
  * of the agents read like those of a sink.
  */
-export type FailureStage = 'VALUE_CONVERTER' | 'TRANSFORMATION' | 'KAFKA_PRODUCE';
+type FailureStage = 'VALUE_CONVERTER' | 'TRANSFORMATION' | 'KAFKA_PRODUCE';
 
 /** Why a record, or a part of it, was refused. */
 export interface Rejection {
@@ -78,7 +78,7 @@ export interface EmitStep {
 }
 
 /** Nothing is emitted, on purpose. */
-export interface SkipStep {
+interface SkipStep {
   readonly kind: 'skip';
   readonly tenant: string;
   readonly reason: string;

@@ -15,21 +15,13 @@ import { messageOf } from './error-text.js';
 
 export { isPem } from './config/checks.js';
 export { ConfigurationError } from './config/problems.js';
-export { helpText, settingsReference } from './config/reference.js';
-export type { SettingReference } from './config/reference.js';
+export { settingsReference } from './config/reference.js';
 export { logLevels, runtimeSettings } from './config/settings.js';
-export type {
-  Delivery,
-  LogLevel,
-  Properties,
-  RuntimeConfig,
-  SaslMechanism,
-  SecurityProtocol,
-} from './config/settings.js';
+export type { LogLevel, RuntimeConfig } from './config/settings.js';
 export type { Environment } from './config/sources.js';
 
 /** A value for people: secrets are `***`. */
-export interface PrintableSetting {
+interface PrintableSetting {
   readonly value: unknown;
   /** `default`, `file config.yaml`, `environment variable KAFNUS_...`, `argument --...` */
   readonly source: string;

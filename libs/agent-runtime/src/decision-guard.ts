@@ -11,7 +11,7 @@ import type { Decide, InputRecord, Step } from './agent.js';
 import { messageOf } from './error-text.js';
 
 /** The tenant of a record that could not be decided: whose it is was a part of the decision. */
-export const unknownTenant = '_unknown';
+const unknownTenant = '_unknown';
 
 /** Of the exception's text: it may quote the record. */
 const longestMessage = 500;

@@ -24,8 +24,6 @@ import type { AgentStatus, RecentReject } from './status.js';
 import { TenantLabels } from './tenant-labels.js';
 
 export { metricsReference } from './metrics.js';
-export type { MetricReference } from './metrics.js';
-
 export interface TelemetryOptions {
   readonly agent: string;
   readonly instance: string;

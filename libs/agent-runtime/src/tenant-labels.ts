@@ -1,5 +1,5 @@
 /** The name under which tenants beyond the bound are counted together. */
-export const OTHER_TENANTS = '_other';
+const OTHER_TENANTS = '_other';
 
 /**
  * Bounds the tenants that get counters of their own: names come from outside, and every new one would be a new time

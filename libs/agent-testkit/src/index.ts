@@ -2,7 +2,6 @@ export * from './driver.js';
 export * from './invariants.js';
 export * from './memory-cluster.js';
 export * from './memory-group.js';
-export { MemoryPartition, MemoryTransaction } from './memory-log.js';
 export * from './memory-session.js';
 export * from './secure-acls.js';
 export * from './secure-certificates.js';

@@ -21,10 +21,10 @@ export interface SeenRecord {
   readonly offset: number;
 }
 
-export type ViolationKind = 'lost' | 'duplicated' | 'unexpected' | 'out of order' | 'split';
+type ViolationKind = 'lost' | 'duplicated' | 'unexpected' | 'out of order' | 'split';
 
 /** How often one rule was broken, with the first few cases in words. */
-export interface Violation {
+interface Violation {
   readonly kind: ViolationKind;
   readonly count: number;
   readonly examples: readonly string[];

@@ -46,7 +46,7 @@ export type MemoryOperation =
 export type CommitFault = 'aborted' | 'unknown-committed' | 'unknown-aborted';
 
 /** The faults of a {@link MemoryCluster}. Set them at any time. */
-export class MemoryFaults {
+class MemoryFaults {
   /**
    * Called before each call of a session: the place to crash it, to rebalance, or to set another fault, at exactly this
    * point. A promise is waited for, except by `release` and `send`, which wait for nothing.

@@ -6,12 +6,12 @@ import { generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:cry
 import { isIP } from 'node:net';
 
 /** A certificate and its private key (PKCS #8), as PEM. */
-export interface Certificate {
+interface Certificate {
   readonly certificate: string;
   readonly key: string;
 }
 
-export interface CertificateOptions {
+interface CertificateOptions {
   /** The subject's common name: Kafka's principal is `User:CN=<name>`. */
   readonly name: string;
   /** Host names and IP addresses that a server with it may be called. Without any it is a client's. */

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 
 /** How the token endpoint answers: as it should, with an error of its own, or with a token that nobody signed for the broker. */
-export type TokenAnswer = 'token' | 'unavailable' | 'forged';
+type TokenAnswer = 'token' | 'unavailable' | 'forged';
 
 export interface TokenProvider {
   /** The token endpoint. It stays the same while the provider is away. */

@@ -10,7 +10,7 @@ export interface ConnectorStatus {
 }
 
 /** A worker answered with anything but success. */
-export class ConnectError extends Error {
+class ConnectError extends Error {
   override readonly name = 'ConnectError';
   readonly status: number;
 

@@ -18,7 +18,7 @@ export interface ConnectSchema {
 }
 
 /** What a sink would get. Structs are objects, bytes base64, dates milliseconds since the epoch, decimals texts. */
-export interface ConnectData {
+interface ConnectData {
   /** null for a tombstone or an absent key. */
   readonly schema: ConnectSchema | null;
   readonly value: unknown;

@@ -1,6 +1,5 @@
 export * from './agent-process.js';
-export { prepareConnectPlugin, whyNoConnectWorker } from './connect-plugin.js';
-export { ConnectError, type ConnectorStatus } from './connect-rest.js';
+export { whyNoConnectWorker } from './connect-plugin.js';
 export * from './connect-template.js';
 export * from './connect-worker.js';
 export * from './converter-check.js';
@@ -18,4 +17,3 @@ export * from './local-postgis.js';
 export * from './ports.js';
 export * from './process-usage.js';
 export * from './tcp-proxy.js';
-export * from './until-stopped.js';

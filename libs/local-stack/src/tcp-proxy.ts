@@ -16,7 +16,7 @@ export interface TcpProxy {
   close(): Promise<void>;
 }
 
-export interface ProxyCounters {
+interface ProxyCounters {
   /** Connections accepted since the start. */
   accepted: number;
   /** Connections that are open now. */

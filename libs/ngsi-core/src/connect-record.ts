@@ -18,7 +18,7 @@ import { columnNameProblem, isStorableDate, keyProblem, textProblem } from './st
 import { BoundedMap, quoted, shown } from './text.js';
 
 /** A value, and what of the entity is not in it. */
-export interface Row {
+interface Row {
   readonly value: string;
   readonly problems: readonly CellProblem[];
 }

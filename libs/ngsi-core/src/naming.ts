@@ -27,7 +27,7 @@ export interface NamingOptions {
 }
 
 /** An output template with prefix and suffix filled in: the service stands between the two. */
-export interface TopicTemplate {
+interface TopicTemplate {
   readonly head: string;
   readonly tail: string;
   /** Whether anything but prefix and suffix tells its topics from others: false for `{prefix}{service}{suffix}`. */

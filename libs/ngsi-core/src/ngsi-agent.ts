@@ -64,7 +64,7 @@ interface Context {
 }
 
 /** One entity in the record that brought it: what a rule decides about, and what it can make of it. */
-export class Subject {
+class Subject {
   constructor(
     private readonly context: Context,
     private readonly scope: Scope,

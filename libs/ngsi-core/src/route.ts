@@ -44,7 +44,7 @@ export interface Scope extends Tenant {
 }
 
 /** No record may go where these headers point. */
-export interface RefusedScope {
+interface RefusedScope {
   readonly kind: 'refused';
   /** For the metrics: the service, or {@link INVALID_TENANT}. */
   readonly tenant: string;
@@ -69,7 +69,7 @@ export interface Route {
   readonly partitionHash: number;
 }
 
-export interface RefusedRoute {
+interface RefusedRoute {
   readonly kind: 'refused';
   readonly refusal: Refusal;
 }

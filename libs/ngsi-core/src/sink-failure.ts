@@ -31,7 +31,7 @@ export const errorsRejectCodes = {
     'The failure belongs to a tenant whose name is no legal service name (`[a-z0-9_]`, 1 to 50 characters), or whose topic would be another one’s.',
 } as const;
 
-export type ErrorsRejectCode = keyof typeof errorsRejectCodes;
+type ErrorsRejectCode = keyof typeof errorsRejectCodes;
 
 export interface FailureLogOptions {
   readonly names: TopicNames;

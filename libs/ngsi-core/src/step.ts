@@ -49,7 +49,7 @@ export interface Memory {
 /** The decision about one raw record. */
 export type Decision = EmitDecision | SkipDecision | RejectDecision;
 
-export interface EmitDecision {
+interface EmitDecision {
   readonly kind: 'emit';
   readonly tenant: string;
   readonly outputs: readonly ConnectRecord[];
@@ -58,13 +58,13 @@ export interface EmitDecision {
   readonly skipped?: readonly SkipReason[];
 }
 
-export interface SkipDecision {
+interface SkipDecision {
   readonly kind: 'skip';
   readonly tenant: string;
   readonly reason: SkipReason;
 }
 
-export interface RejectDecision {
+interface RejectDecision {
   readonly kind: 'reject';
   readonly tenant: string;
   readonly rejections: readonly [Refusal, ...Refusal[]];

@@ -19,7 +19,7 @@ interface Any {
   readonly kind: 'any';
 }
 
-export type Cell = string | number | boolean | null | Geometry | Instant | Json | Any;
+type Cell = string | number | boolean | null | Geometry | Instant | Json | Any;
 export type Row = Readonly<Record<string, Cell>>;
 
 /** With SRID 4326; with a Z where the text has one. */

@@ -13,7 +13,7 @@ export interface MemberOptions {
 }
 
 /** Until a group misses a dead member, in ms. */
-export const sessionTimeoutMs = 6000;
+const sessionTimeoutMs = 6000;
 
 /** librdkafka properties of the consumer, as KAFNUS_KAFKA_CONSUMER takes them. */
 export function consumer(properties: Readonly<Record<string, string | number>>): Record<string, string> {

@@ -20,7 +20,7 @@ export const user = 'scram-user';
 export const client = 'oauth-client';
 
 /** The variables with which an agent logs in. */
-export interface Logins {
+interface Logins {
   scram(password?: string): Env;
   /** With a certificate of its own, as `User:CN=<name>`. */
   mtls(name: string): Env;

@@ -6,9 +6,9 @@ import type { SettingsSchema } from '../agent.js';
 /** Properties of librdkafka or of a topic: names with dots. */
 export type Properties = Readonly<Record<string, string | number | boolean>>;
 
-export type SecurityProtocol = 'plaintext' | 'ssl' | 'sasl_plaintext' | 'sasl_ssl';
-export type SaslMechanism = '' | 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER' | 'GSSAPI';
-export type Delivery = 'exactly-once' | 'at-least-once';
+type SecurityProtocol = 'plaintext' | 'ssl' | 'sasl_plaintext' | 'sasl_ssl';
+type SaslMechanism = '' | 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER' | 'GSSAPI';
+type Delivery = 'exactly-once' | 'at-least-once';
 export type LogLevel = (typeof logLevels)[number];
 
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;

@@ -14,7 +14,7 @@ export interface KafkaError extends Error {
   readonly isTxnRequiresAbort?: boolean;
 }
 
-export interface ClientTopicPartition {
+interface ClientTopicPartition {
   readonly topic: string;
   readonly partition: number;
   readonly offset?: number;
@@ -101,7 +101,7 @@ export interface KafkaProducer extends Client {
   abortTransaction(timeoutMs: number, callback: Callback): void;
 }
 
-export interface PartitionDescription {
+interface PartitionDescription {
   readonly partition: number;
   /** null or without a place in the cluster when the partition is offline. */
   readonly leader?: { readonly id: number; readonly host?: string; readonly port?: number } | null;

@@ -78,7 +78,7 @@ import { restorePartition } from './restore.js';
 import { Topics } from './topics.js';
 
 /** What the session tells besides its events: for logs and metrics. */
-export interface SessionListener {
+interface SessionListener {
   topicCreated(topic: string): void;
   /** A connection failed, or a request to one broker; the client goes on by itself. */
   brokerProblem(error: Error): void;

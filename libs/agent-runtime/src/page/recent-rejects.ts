@@ -3,7 +3,7 @@ import type { InputRecord, RejectStep } from '../agent.js';
 import type { RecentReject } from '../status.js';
 
 /** How many are kept. */
-export const keptRejects = 50;
+const keptRejects = 50;
 
 /**
  * Follows the transactions: a record counts as refused when that is committed. Records are decided in order, and those of the

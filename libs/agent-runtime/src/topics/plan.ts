@@ -29,13 +29,13 @@ export interface AgentTopics {
 }
 
 /** What a topic is to an agent. */
-export type TopicUse = 'input' | 'dead letters' | 'changelog';
+type TopicUse = 'input' | 'dead letters' | 'changelog';
 
 /** What is kept in a topic: what the plan depends on. */
-export type TopicKind = 'raw' | 'dead-letter' | 'changelog';
+type TopicKind = 'raw' | 'dead-letter' | 'changelog';
 
 /** A setting of a topic, with the reason for its value. */
-export interface PlannedSetting {
+interface PlannedSetting {
   readonly name: string;
   readonly value: string;
   readonly reason: string;
@@ -65,7 +65,7 @@ export const rawRetentionMs = 7 * dayMs;
 /** Refusals are found late, and are all that is left of the record: time to correct the cause and to send them again. */
 export const deadLetterRetentionMs = 28 * dayMs;
 /** Kafka's own max.message.bytes. */
-export const defaultTopicMaxBytes = 1_048_588;
+const defaultTopicMaxBytes = 1_048_588;
 
 /**
  * What an agent's settings say about topics.

@@ -7,7 +7,7 @@ import { planTopics, topicNamesOf, type AgentTopics, type PlannedTopic } from '.
 import { topicIn, type ClusterView } from './view.js';
 
 export const topicActions = ['plan', 'apply', 'check'] as const;
-export type TopicAction = (typeof topicActions)[number];
+type TopicAction = (typeof topicActions)[number];
 
 export interface TopicsRequest {
   readonly action: TopicAction;
@@ -26,7 +26,7 @@ export interface TopicsRequest {
 }
 
 /** What `apply` did to a topic, or did not get done. */
-export interface TopicStep {
+interface TopicStep {
   readonly topic: string;
   readonly did: 'created' | 'configured' | 'refused';
   readonly detail: string;

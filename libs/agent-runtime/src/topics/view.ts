@@ -1,8 +1,7 @@
 /** What a cluster says about topics, as far as the user may see it: what the plan and the check look at. */
 
 /** What can be allowed on a topic and is asked for here, by the names of Kafka's ACLs. */
-export const topicRights = ['Read', 'Write', 'Describe', 'DescribeConfigs', 'AlterConfigs'] as const;
-export type TopicRight = (typeof topicRights)[number];
+export type TopicRight = 'Read' | 'Write' | 'Describe' | 'DescribeConfigs' | 'AlterConfigs';
 
 export interface PartitionView {
   readonly partition: number;

@@ -1,7 +1,7 @@
 /** What brokers answer about a consumer group of either protocol, decoded. */
 import { ByteReader } from './bytes.js';
 
-export interface GroupMember {
+interface GroupMember {
   readonly id: string;
   readonly client: string;
   /** As the coordinator sees it: mostly an address. */

@@ -67,7 +67,7 @@ function expectEnding(decision: Decision, ends: Ending): void {
 }
 
 /** A column of a row as `type=value`: the last part of a schema name stands for the type, `?` for optional. */
-export function columnOf(row: string, column: string): string | undefined {
+function columnOf(row: string, column: string): string | undefined {
   const { schema, payload } = JSON.parse(row) as {
     schema: { fields: { field: string; type: string; name?: string; optional: boolean }[] };
     payload: Record<string, unknown>;

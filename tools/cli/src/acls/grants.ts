@@ -6,7 +6,7 @@
  * (KIP-679), and with transactions the transactional id is.
  */
 
-export type Operation = 'Read' | 'Write' | 'Create';
+type Operation = 'Read' | 'Write' | 'Create';
 
 /** Rights on one resource; a name that is `*` means all of the kind. */
 export interface Grant {

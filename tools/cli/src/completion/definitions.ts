@@ -8,7 +8,7 @@ export interface Definition {
   readonly options: readonly OptionDefinition[];
 }
 
-export interface OptionDefinition {
+interface OptionDefinition {
   /** With its dashes. */
   readonly name: string;
   readonly takesValue: boolean;

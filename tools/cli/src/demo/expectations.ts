@@ -52,7 +52,7 @@ export interface ExpectedRecord {
 }
 
 /** One dead letter that must come. */
-export interface ExpectedDeadLetter extends ExpectedRefusal {
+interface ExpectedDeadLetter extends ExpectedRefusal {
   /** The raw topic it comes from. */
   readonly from: string;
   readonly key: string | null;
@@ -60,7 +60,7 @@ export interface ExpectedDeadLetter extends ExpectedRefusal {
 }
 
 /** One record of an error log that must come. */
-export interface ExpectedLog {
+interface ExpectedLog {
   readonly topic: string;
   /** A part of the error. */
   readonly error: string;
@@ -69,7 +69,7 @@ export interface ExpectedLog {
 }
 
 /** What `GET /health` must count. */
-export interface ExpectedCounts {
+interface ExpectedCounts {
   readonly read: number;
   readonly emitted: number;
   readonly skipped: Readonly<Record<string, number>>;

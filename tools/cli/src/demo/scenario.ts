@@ -11,7 +11,7 @@ export type Outcome =
   | ({ readonly kind: 'reject' } & ExpectedRefusal);
 
 /** Name, Connect type and value, as `connect/decode.ts` tells them; the columns before and behind are checked for all alike. */
-export type ExpectedColumn = readonly [name: string, type: string, value: string | number | boolean | null];
+type ExpectedColumn = readonly [name: string, type: string, value: string | number | boolean | null];
 
 export interface ExpectedRefusal {
   /** The code of the rejection. */
@@ -41,7 +41,7 @@ export interface Act {
   };
 }
 
-export interface Entity {
+interface Entity {
   readonly id: string;
   readonly type: string;
   readonly [attribute: string]: unknown;

@@ -14,7 +14,7 @@ export interface Look {
 }
 
 /** Key, place and time of one record. */
-export interface Seen {
+interface Seen {
   readonly topic: string;
   readonly partition: number;
   readonly offset: number;

@@ -10,7 +10,7 @@ export interface Member {
 }
 
 /** A record, as far as it matters here. */
-export interface Waiting {
+interface Waiting {
   readonly offset: number;
   /** Milliseconds since the epoch; -1: none. */
   readonly timestamp: number;

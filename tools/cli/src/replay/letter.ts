@@ -26,7 +26,7 @@ export interface LetterRecord {
   readonly headers: readonly Header[];
 }
 
-export interface Place {
+interface Place {
   readonly topic: string;
   readonly partition: number;
   readonly offset: number;

@@ -61,10 +61,10 @@ export interface RepartitionOptions extends StateOptions {
 }
 
 /** Moments at which an end leaves something behind. */
-export type Step = 'changelog-grown' | 'written' | 'committed' | 'done';
+type Step = 'changelog-grown' | 'written' | 'committed' | 'done';
 
 /** Partitions of both topics. */
-export interface Partitions {
+interface Partitions {
   readonly input: number;
   readonly changelog: number;
 }

@@ -15,18 +15,8 @@ export interface SinkRecord {
 }
 
 /** What the Connect type of a field means to a database. `other` is what no column can hold. */
-export const columnKinds = [
-  'text',
-  'json',
-  'instant',
-  'double',
-  'integer',
-  'boolean',
-  'geometry',
-  'bytes',
-  'other',
-] as const;
-export type ColumnKind = (typeof columnKinds)[number];
+export type ColumnKind =
+  'text' | 'json' | 'instant' | 'double' | 'integer' | 'boolean' | 'geometry' | 'bytes' | 'other';
 
 /** One field of a key or a value. */
 export interface Field {
