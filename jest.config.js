@@ -13,7 +13,7 @@ const guardEveryChange = [
   'integration/session-conformance',
   'integration/exactly-once',
   'faults/quick/*',
-  'e2e/quick/way',
+  'e2e/quick/pipeline',
 ];
 
 const shared = {

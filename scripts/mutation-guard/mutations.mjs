@@ -382,7 +382,7 @@ export const mutations = [
         replace: "'max.in.flight.requests.per.connection': 5,",
       },
     ],
-    tests: [real('loses nothing of what is written to a topic at once after its creation')],
+    tests: [real('loses no record that is written to a topic right after its creation')],
   },
   // --- readiness -----------------------------------------------------------------------------------------------------
   {

@@ -1,4 +1,6 @@
-/** The command lines of a page, and whether the programs of this repository would take them. */
+/**
+ * Finds the command lines of a page and checks that the programs of this repository accept them.
+ */
 import { settingsReference, settingsOf, topicsOptions } from '@kafnus/agent-runtime';
 import { agent as errors } from '../../services/errors/src/agent.js';
 import { agent as historic } from '../../services/historic/src/agent.js';
@@ -10,7 +12,7 @@ import { commands } from '../../tools/cli/src/commands.js';
 import type { Page } from './markdown.js';
 import { root } from './repository.js';
 
-/** What can be typed. */
+/** The commands and options that exist. */
 export interface Programs {
   readonly targets: ReadonlySet<string>;
   /** The help of each command of `kafnus`. */
@@ -24,7 +26,7 @@ export const agents = { historic, lastdata, mutable, errors };
 export async function programs(): Promise<Programs> {
   const makefile = readFileSync(join(root, 'Makefile'), 'utf8');
   const help = new Map<string, string>();
-  // One after the other: Jest's loader of modules loses its way when several imports share a module.
+  // Sequential: Jest's module loader fails when concurrent imports share a module.
   for (const { name, load } of commands) help.set(name, (await load()).command.help);
   return {
     targets: new Set([...makefile.matchAll(/^([a-z][a-z-]*):/gm)].map(([, name = '']) => name)),
@@ -43,7 +45,7 @@ export async function programs(): Promise<Programs> {
   };
 }
 
-/** Whatever a page shows that no program would take, as `what is wrong: the line`. */
+/** Returns each command of a page that no program accepts, as `problem: the line`. */
 export function impossibleCommands(page: Page, known: Programs): string[] {
   return commandLines(page).flatMap((line) => {
     const problem = problemOf(words(line), known);
@@ -51,7 +53,10 @@ export function impossibleCommands(page: Page, known: Programs): string[] {
   });
 }
 
-/** Single commands: continued lines are joined, pipes and lists are taken apart, comments and assignments left out. */
+/**
+ * Splits a block into single commands. Continued lines are joined, pipes and lists are split,
+ * comments and assignments are removed.
+ */
 function commandLines({ spans, blocks }: Page): string[] {
   const lines = [...spans, ...blocks.flatMap((block) => block.replace(/\\\n\s*/g, ' ').split('\n'))];
   return lines
@@ -80,7 +85,7 @@ function makeProblem(word: string, { targets }: Programs): string | undefined {
 }
 
 function kafnusProblem([name = '', ...args]: readonly string[], { help }: Programs): string | undefined {
-  // What stands for any command, or for none.
+  // A placeholder such as `...` or `<command>`.
   if (!/^[a-z]/.test(name)) return undefined;
   const text = help.get(name);
   if (text === undefined) return `no command "${name}" of kafnus`;

@@ -1,8 +1,8 @@
-/** A Markdown page as the checks see it: what it links to, what can be linked to, and what it shows as code. */
+/** A parsed Markdown page: its links, its anchors, and its code. */
 import { parsers } from 'prettier/plugins/markdown';
 import type { ParserOptions } from 'prettier';
 
-/** A node of the syntax tree (https://github.com/syntax-tree/mdast), as far as it is needed here. */
+/** The part of a syntax tree node (https://github.com/syntax-tree/mdast) that is used here. */
 interface Node {
   readonly type: string;
   readonly value?: string;
@@ -14,11 +14,13 @@ interface Node {
 export interface Page {
   /** Targets of links and images, as written. */
   readonly links: readonly string[];
-  /** What `#...` may name: GitHub's anchors of the headings, and `id` or `name` of HTML. */
+  /**
+   * Valid targets of `#...`: GitHub's anchors of the headings, and `id` or `name` of HTML elements.
+   */
   readonly anchors: ReadonlySet<string>;
-  /** Headings as text. */
+  /** The text of the headings. */
   readonly headings: readonly string[];
-  /** Texts in backticks. */
+  /** The texts in backticks. */
   readonly spans: readonly string[];
   /** Code blocks. */
   readonly blocks: readonly string[];
@@ -26,7 +28,7 @@ export interface Page {
 
 /** @param text a Markdown page */
 export function parsePage(text: string): Page {
-  // The parser of prettier needs no option for plain Markdown; its type asks for all of them.
+  // Prettier's Markdown parser needs no option, but its type requires all of them.
   const root = parsers.markdown.parse(text, {} as ParserOptions) as Node;
   const nodes = [...walk(root)];
   const headings = nodes.filter(({ type }) => type === 'heading').map((heading) => plain(heading));
@@ -55,7 +57,10 @@ function plain(node: Node): string {
   return node.value ?? node.alt ?? (node.children ?? []).map(plain).join('');
 }
 
-/** As GitHub makes them: lower case, no punctuation, dashes for blanks, and a number behind a heading that comes again. */
+/**
+ * GitHub's anchors: lower case, no punctuation, dashes for blanks, and a numeric suffix on a
+ * repeated heading.
+ */
 function anchorsOf(headings: readonly string[]): string[] {
   const seen = new Map<string, number>();
   return headings.map((heading) => {

@@ -1,4 +1,7 @@
-/** Every page tells the truth about this repository: links, paths, commands, settings, sections, and what is made from the code. */
+/**
+ * Checks every page against this repository: links, paths, commands, settings, sections of the
+ * specification, and generated parts.
+ */
 import { settingsOf, settingsReference } from '@kafnus/agent-runtime';
 import { attributeCodes, rejectCodes, skipReasons } from '@kafnus/ngsi-core';
 import { describe, expect, test } from '@jest/globals';
@@ -19,7 +22,7 @@ const reference = Object.fromEntries(
 );
 const known = await programs();
 
-/** Variables of other programs than the agents, and where they are read. */
+/** Variables that are not settings of the agents, with a file that reads each. */
 const otherVariables: Readonly<Record<string, string>> = {
   KAFNUS_CONFIG: 'libs/agent-runtime/src/config.ts',
   KAFNUS_DATABASE_URL: 'tools/cli/src/tables/database.ts',
@@ -34,14 +37,14 @@ const variables = new Set([
   ...Object.keys(otherVariables),
 ]);
 
-test('there are pages, and something in them to check', () => {
+test('pages, links and code spans are found', () => {
   expect(pages.size).toBeGreaterThan(40);
   const found = [...pages.values()];
   expect(found.flatMap(({ links }) => links).length).toBeGreaterThan(150);
   expect(found.flatMap(({ spans }) => spans).length).toBeGreaterThan(1000);
 });
 
-test('what is wrong is found', () => {
+test('each kind of error is found', () => {
   const text = [
     '# A page',
     '[a](nope.md) [b](SPEC.md#nope) [c](#a-page) [d](#another) [e](runbooks) <a href="x.md">x</a>',
@@ -81,29 +84,29 @@ test('what is wrong is found', () => {
 });
 
 describe.each([...pages])('%s', (file, page) => {
-  test('links to what there is', () => {
+  test('has no dead links', () => {
     expect(page.links.filter((link) => isDead(file, link))).toEqual([]);
   });
 
-  test('names paths that there are', () => {
+  test('names existing paths only', () => {
     expect([...page.spans, ...page.blocks].flatMap((text) => strayPaths(text, file))).toEqual([]);
   });
 
-  test('shows commands that can be typed', () => {
+  test('shows valid commands only', () => {
     expect(impossibleCommands(page, known)).toEqual([]);
   });
 
-  test('names settings and sections of the specification that there are', () => {
+  test('names existing settings and sections of the specification only', () => {
     expect([...strayVariables(read(file)), ...straySections(read(file))]).toEqual([]);
   });
 });
 
-test('variables of other programs are read where this test says', () => {
+test('variables of other programs are read in the listed files', () => {
   expect(Object.entries(otherVariables).filter(([name, file]) => !read(file).includes(name))).toEqual([]);
 });
 
-test('code, help and messages name pages, headings and sections that there are', () => {
-  // These checks name what there is not.
+test('code, help and messages name existing pages, headings and sections only', () => {
+  // The tests in test/docs name missing files on purpose.
   const sources = files.filter(
     (file) => /\.(ts|mjs|sh|ya?ml|tpl)$|^Makefile$|Dockerfile$/.test(file) && !file.startsWith('test/docs/'),
   );
@@ -121,8 +124,8 @@ test('code, help and messages name pages, headings and sections that there are',
   expect(stray).toEqual([]);
 });
 
-describe('what is made from the code', () => {
-  test('is as it would be made now (make docs)', async () => {
+describe('the generated pages', () => {
+  test('are up to date (make docs)', async () => {
     const made = (await import(new URL('../../scripts/docs/pages.mjs', import.meta.url).href)) as {
       pages: (from: object) => Record<string, string>;
     };
@@ -139,7 +142,7 @@ describe('what is made from the code', () => {
     }
   });
 
-  test('has every code for which the runtime refuses', async () => {
+  test('list every reject code of the runtime', async () => {
     const { runtimeCodes } = (await import(new URL('../../scripts/docs/errors-page.mjs', import.meta.url).href)) as {
       runtimeCodes: Record<string, string>;
     };
@@ -159,7 +162,7 @@ function isDead(file: string, link: string, own = pages.get(file)): boolean {
   return anchor !== undefined && page?.anchors.has(anchor) !== true;
 }
 
-/** `KAFNUS_KAFKA_...` means all that begin so. */
+/** `KAFNUS_KAFKA_...` stands for all variables with this prefix. */
 function strayVariables(text: string): string[] {
   const names = [...text.matchAll(/\bKAFNUS_[A-Z0-9_]+/g)].map(([name]) => name);
   return names.filter((name) =>

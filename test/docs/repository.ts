@@ -1,14 +1,14 @@
-/** The files of the repository, and which of them a text may mean. */
+/** The files of the repository, and the paths that a text mentions. */
 import { readdirSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** What is installed, built or downloaded. */
+/** Folders with installed, built or downloaded files. */
 const foreign = new Set(['node_modules', 'dist', 'coverage', '.git', '.cache', '.tools']);
 
-/** Every file, by its path from the root. */
+/** Every file, as a path relative to the root. */
 export const files: readonly string[] = [...list('')];
 
 /** Every file and folder. */
@@ -32,9 +32,9 @@ function parents(path: string): string[] {
 }
 
 /**
- * The paths in a text that look like some of this repository, and are none: those that begin with a folder of its root, and
- * names of source files. `*` and `<name>` stand for anything.
- * @param page where the text stands: paths in it may begin there as well
+ * Returns the paths in a text that do not exist in this repository. A word is a path when it starts
+ * with a folder of the root, or is the name of a source file. `*` and `<name>` stand for anything.
+ * @param page the page that contains the text: paths may be relative to it
  */
 export function strayPaths(text: string, page: string): string[] {
   return text
@@ -49,7 +49,7 @@ function looksLikePath(word: string): boolean {
   return word.includes('/') ? tops.has(top) : /^[\w-]+(?:\.test)?\.(?:ts|mjs|md)$/.test(word);
 }
 
-/** What is built is not there before it is built. */
+/** Build output may be absent: its source is checked instead. */
 const sourceOf = (word: string): string => word.replace(/\/dist\/(.*)\.js$/, '/src/$1.ts').replace(/\/dist$/, '');
 
 function exists(word: string): boolean {

@@ -1,10 +1,13 @@
-/** What breaks on the way, in the middle of a load: afterwards the tables are what the input says, row for row. */
+/**
+ * Faults in the pipeline under load. Afterwards the tables must hold exactly the rows that follow
+ * from the input.
+ */
 import { expect, test } from '@jest/globals';
 import type { RecordToWrite } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tableName } from './harness/rows.js';
-import { describeWay } from './harness/suite.js';
-import { attribute, notification, type Way } from './harness/way.js';
+import { describePipeline } from './harness/suite.js';
+import { attribute, notification, type Pipeline } from './harness/pipeline.js';
 
 const entities = 40;
 const tables = [
@@ -13,7 +16,10 @@ const tables = [
   ['raw_mutable', '_mutable', 'debezium-mutable.json'],
 ] as const;
 
-/** Version `version` of every entity, on each raw topic: every fifth comes with an older TimeInstant than the one before. */
+/**
+ * Version `version` of every entity, for each raw topic. Every fifth version has an older
+ * TimeInstant than the one before.
+ */
 function versions(service: string, version: number): RecordToWrite[] {
   const minute = version % 5 === 4 ? version - 2 : version;
   const time = new Date(Date.UTC(2026, 4, 1) + minute * 60_000).toISOString();
@@ -34,7 +40,7 @@ function versions(service: string, version: number): RecordToWrite[] {
   ).flat();
 }
 
-/** entityid, TimeInstant and version as the tables must hold them, from the input alone. */
+/** The expected rows as `entityid TimeInstant version`, computed from the input alone. */
 function expected(count: number, kind: (typeof tables)[number][1]): string[] {
   const rows: string[] = [];
   for (let entity = 0; entity < entities; entity += 1) {
@@ -49,18 +55,18 @@ function expected(count: number, kind: (typeof tables)[number][1]): string[] {
   return rows.sort();
 }
 
-/** Publishes versions all the time while something happens, and checks all tables at the end. */
-async function whileRowsFlow(way: Way, service: string, work: () => Promise<void>): Promise<void> {
+/** Publishes versions continuously while `work` runs, and checks all tables at the end. */
+async function whileRowsFlow(pipeline: Pipeline, service: string, work: () => Promise<void>): Promise<void> {
   let published = 0;
   const publish = async (): Promise<void> => {
-    await way.publish(versions(service, published));
+    await pipeline.publish(versions(service, published));
     published += 1;
   };
   await publish();
-  for (const agent of ['historic', 'lastdata', 'mutable'] as const) await way.digested(agent);
-  await way.applyTables(tables.map(([, suffix]) => `${service}${suffix}`));
+  for (const agent of ['historic', 'lastdata', 'mutable'] as const) await pipeline.awaitConsumed(agent);
+  await pipeline.applyTables(tables.map(([, suffix]) => `${service}${suffix}`));
   const sinks = [];
-  for (const [, suffix, template] of tables) sinks.push(await way.sink(template, `${service}${suffix}`));
+  for (const [, suffix, template] of tables) sinks.push(await pipeline.sink(template, `${service}${suffix}`));
 
   const load = { on: true };
   const flow = (async () => {
@@ -75,10 +81,10 @@ async function whileRowsFlow(way: Way, service: string, work: () => Promise<void
     load.on = false;
     await flow;
   }
-  for (const agent of ['historic', 'lastdata', 'mutable'] as const) await way.digested(agent);
-  for (const sink of sinks) await way.repaired(sink, 120_000);
+  for (const agent of ['historic', 'lastdata', 'mutable'] as const) await pipeline.awaitConsumed(agent);
+  for (const sink of sinks) await pipeline.restartUntilWritten(sink, 120_000);
   for (const [, suffix] of tables) {
-    const rows = await way.postgis.query<{ entityid: string; timeinstant: Date; version: number }>(
+    const rows = await pipeline.postgis.query<{ entityid: string; timeinstant: Date; version: number }>(
       `select entityid, timeinstant, version from ${tableName(service, `parks_sensor${suffix}`)}`,
     );
     const found = rows.map(
@@ -88,32 +94,32 @@ async function whileRowsFlow(way: Way, service: string, work: () => Promise<void
   }
 }
 
-describeWay('in the middle of a load', (way) => {
-  test('the database is away for 30 s', async () => {
-    await whileRowsFlow(way(), 'outage', async () => {
+describePipeline('faults under load', (pipeline) => {
+  test('the database is down for 30 s', async () => {
+    await whileRowsFlow(pipeline(), 'outage', async () => {
       await sleep(2000);
-      await way().postgis.kill();
-      await expect(way().postgis.query('select 1')).rejects.toThrow();
+      await pipeline().postgis.kill();
+      await expect(pipeline().postgis.query('select 1')).rejects.toThrow();
       await sleep(30_000);
-      await way().postgis.start();
+      await pipeline().postgis.start();
       await sleep(2000);
     });
   });
 
-  test('an agent is killed, and the worker of Kafka Connect', async () => {
-    await whileRowsFlow(way(), 'crashes', async () => {
+  test('agents and the Kafka Connect worker are killed', async () => {
+    await whileRowsFlow(pipeline(), 'crashes', async () => {
       await sleep(2000);
       for (const agent of ['historic', 'lastdata'] as const) {
-        const before = way().agent(agent);
+        const before = pipeline().agent(agent);
         await before.kill();
         expect(before.end).toEqual({ code: null, signal: 'SIGKILL' });
-        await way().startAgent(agent).ready();
+        await pipeline().startAgent(agent).ready();
       }
-      const { pid } = way().worker;
-      await way().worker.kill();
+      const { pid } = pipeline().worker;
+      await pipeline().worker.kill();
       await sleep(1000);
-      await way().worker.start();
-      expect(way().worker.pid).not.toBe(pid);
+      await pipeline().worker.start();
+      expect(pipeline().worker.pid).not.toBe(pid);
       await sleep(2000);
     });
   });

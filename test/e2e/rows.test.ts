@@ -1,15 +1,17 @@
-/** From a notification to a row: every type, every data model, hostile names, versions, growth. */
+/**
+ * From a notification to a row: every type, every data model, unusual names, versions, new columns.
+ */
 import { expect, test } from '@jest/globals';
 import { any, expectRows, geometry, instant, json, tableName } from './harness/rows.js';
-import { describeWay } from './harness/suite.js';
-import { attribute, notification, type Entity } from './harness/way.js';
+import { describePipeline } from './harness/suite.js';
+import { attribute, notification, type Entity } from './harness/pipeline.js';
 
 const recorded = Date.UTC(2026, 4, 1, 10, 0, 0, 250);
 const recvtime = instant('2026-05-01T10:00:00.250Z');
 const at = (time: string): object => attribute('DateTime', time);
 
-describeWay('rows', (way) => {
-  test('every type of attribute and geometry becomes a fitting column', async () => {
+describePipeline('rows', (pipeline) => {
+  test('every type of attribute and geometry becomes a column of the right type', async () => {
     const entity: Entity = {
       id: 'urn:ngsi:Park:1',
       type: 'Park',
@@ -113,12 +115,12 @@ describeWay('rows', (way) => {
       summit: attribute('geo:json', { type: 'Point', coordinates: [-3.7, 40.4, 667.5] }),
       nowhere: attribute('geo:point', null),
     };
-    const { kafka, postgis } = way();
+    const { kafka, postgis } = pipeline();
     expect(kafka.bootstrapServers).not.toBe('');
-    await way().publish([notification('raw_historic', entity, { service: 'types', timestamp: recorded })]);
-    await way().digested('historic');
-    await way().applyTables(['types']);
-    await way().written(await way().sink('debezium-historic.json', 'types'));
+    await pipeline().publish([notification('raw_historic', entity, { service: 'types', timestamp: recorded })]);
+    await pipeline().awaitConsumed('historic');
+    await pipeline().applyTables(['types']);
+    await pipeline().awaitWritten(await pipeline().sink('debezium-historic.json', 'types'));
 
     await expectRows(
       postgis,
@@ -160,7 +162,7 @@ describeWay('rows', (way) => {
         },
       ],
     );
-    // Ready for a map: a bounding box, an index for it, a known reference system.
+    // A map server needs a bounding box, a spatial index and a known reference system.
     const [map] = await postgis.query<{ found: string }>(
       `select count(*) as found from ${tableName('types', 'parks_park')}
        where point && ST_MakeEnvelope(-4, 40, -3, 41, 4326)`,
@@ -190,13 +192,13 @@ describeWay('rows', (way) => {
       TimeInstant: at('2026-05-01T10:00:00Z'),
       value: attribute('Number', value),
     });
-    await way().publish(
+    await pipeline().publish(
       numbers.map((value, place) => notification('raw_historic', entity(value, place), { service: 'numbers' })),
     );
-    await way().digested('historic');
-    await way().applyTables(['numbers']);
-    await way().written(await way().sink('debezium-historic.json', 'numbers'));
-    const rows = await way().postgis.query<{ entityid: string; value: number }>(
+    await pipeline().awaitConsumed('historic');
+    await pipeline().applyTables(['numbers']);
+    await pipeline().awaitWritten(await pipeline().sink('debezium-historic.json', 'numbers'));
+    const rows = await pipeline().postgis.query<{ entityid: string; value: number }>(
       `select entityid, value from ${tableName('numbers', 'parks_n')} order by entityid`,
     );
     expect(rows.map(({ value }) => value)).toEqual(numbers);
@@ -219,14 +221,15 @@ describeWay('rows', (way) => {
       [{ service, servicepath: '/west', datamodel: 'dm-by-fixed-entity-type-database-schema' }, 'west', 'bench'],
       [{ service: 'models2' }, 'models2', 'parks_bench'],
     ] as const;
-    await way().publish(
+    await pipeline().publish(
       cases.map(([options], place) => notification('raw_historic', { ...entity, id: `b${place}` }, options)),
     );
-    await way().digested('historic');
-    await way().applyTables(['models', 'models2']);
-    for (const topic of ['models', 'models2']) await way().written(await way().sink('debezium-historic.json', topic));
+    await pipeline().awaitConsumed('historic');
+    await pipeline().applyTables(['models', 'models2']);
+    for (const topic of ['models', 'models2'])
+      await pipeline().awaitWritten(await pipeline().sink('debezium-historic.json', topic));
     for (const [place, [options, schema, table]] of cases.entries()) {
-      const [row] = await way().postgis.query<{ seats: number; fiwareservicepath: string }>(
+      const [row] = await pipeline().postgis.query<{ seats: number; fiwareservicepath: string }>(
         `select seats, fiwareservicepath from ${tableName(schema, table)} where entityid = $1`,
         [`b${place}`],
       );
@@ -235,7 +238,7 @@ describeWay('rows', (way) => {
     }
   });
 
-  test('names may be anything that a city types: Unicode, quotes, reserved words', async () => {
+  test('names may contain Unicode, quotes and reserved words', async () => {
     const names = [
       'select',
       'ñandú',
@@ -260,12 +263,12 @@ describeWay('rows', (way) => {
       nested: attribute('json', { half: '\ud800' }),
       text: attribute('Text', `"; drop schema names cascade; -- 'ñ' \\ 温度 \u{1F333}`),
     };
-    await way().publish([notification('raw_historic', entity, { service: 'names', timestamp: recorded })]);
-    await way().digested('historic');
-    await way().applyTables(['names']);
-    await way().written(await way().sink('debezium-historic.json', 'names'));
+    await pipeline().publish([notification('raw_historic', entity, { service: 'names', timestamp: recorded })]);
+    await pipeline().awaitConsumed('historic');
+    await pipeline().applyTables(['names']);
+    await pipeline().awaitWritten(await pipeline().sink('debezium-historic.json', 'names'));
     await expectRows(
-      way().postgis,
+      pipeline().postgis,
       ['names', 'parks_gr__e__drop'],
       ['entityid'],
       [
@@ -302,7 +305,7 @@ describeWay('rows', (way) => {
       version('late', '2026-05-01T10:00:00Z', 1),
       version('late', '2026-05-01T12:00:00Z', 3),
       version('late', '2026-05-01T11:00:00Z', 2),
-      // The same instant in another zone: a correction.
+      // The same instant in another time zone is a correction.
       version('late', '2026-05-01T14:00:00+02:00', 4),
       version('gone', '2026-05-01T10:00:00Z', 1),
       removal,
@@ -316,22 +319,22 @@ describeWay('rows', (way) => {
         notification(topic, entity, { service: 'versions' }),
       ),
     );
-    await way().publish(records);
-    const digested = async (): Promise<void> => {
-      for (const agent of ['historic', 'lastdata', 'mutable'] as const) await way().digested(agent);
+    await pipeline().publish(records);
+    const awaitConsumed = async (): Promise<void> => {
+      for (const agent of ['historic', 'lastdata', 'mutable'] as const) await pipeline().awaitConsumed(agent);
     };
-    await digested();
-    await way().applyTables(['versions', 'versions_lastdata', 'versions_mutable']);
+    await awaitConsumed();
+    await pipeline().applyTables(['versions', 'versions_lastdata', 'versions_mutable']);
     const sinks = [
-      await way().sink('debezium-historic.json', 'versions'),
-      await way().sink('debezium-lastdata.json', 'versions_lastdata'),
-      await way().sink('debezium-mutable.json', 'versions_mutable'),
+      await pipeline().sink('debezium-historic.json', 'versions'),
+      await pipeline().sink('debezium-lastdata.json', 'versions_lastdata'),
+      await pipeline().sink('debezium-mutable.json', 'versions_mutable'),
     ];
     const check = async (): Promise<void> => {
-      for (const sink of sinks) await way().written(sink);
+      for (const sink of sinks) await pipeline().awaitWritten(sink);
       const rows = async (table: string): Promise<string[]> =>
         (
-          await way().postgis.query<{ entityid: string; timeinstant: Date; level: number }>(
+          await pipeline().postgis.query<{ entityid: string; timeinstant: Date; level: number }>(
             `select entityid, timeinstant, level from ${tableName('versions', table)} order by entityid, timeinstant`,
           )
         ).map(({ entityid, timeinstant, level }) => `${entityid} ${timeinstant.toISOString().slice(11, 16)} ${level}`);
@@ -348,13 +351,13 @@ describeWay('rows', (way) => {
       expect(await rows('parks_tank_lastdata')).toEqual(['back 12:00 9', 'late 12:00 4']);
     };
     await check();
-    // The whole topic once more, as after a disaster: an upsert of what is there.
-    await way().publish(records);
-    await digested();
+    // The whole topic again, as in a disaster recovery: each row is upserted with the same values.
+    await pipeline().publish(records);
+    await awaitConsumed();
     await check();
   });
 
-  test('a schema that grows: a new attribute lands after kafnus tables apply, and check says so before', async () => {
+  test('a new attribute is stored after kafnus tables apply, and check reports it before', async () => {
     const version = (minute: number, more: Readonly<Record<string, unknown>>): Entity => ({
       id: 'g1',
       type: 'Lamp',
@@ -363,22 +366,22 @@ describeWay('rows', (way) => {
       ...more,
     });
     const sink = { name: 'debezium-historic-growth', topic: 'growth' };
-    await way().publish([notification('raw_historic', version(1, {}), { service: 'growth' })]);
-    await way().digested('historic');
-    await way().applyTables(['growth']);
-    await way().written(await way().sink('debezium-historic.json', 'growth'));
+    await pipeline().publish([notification('raw_historic', version(1, {}), { service: 'growth' })]);
+    await pipeline().awaitConsumed('historic');
+    await pipeline().applyTables(['growth']);
+    await pipeline().awaitWritten(await pipeline().sink('debezium-historic.json', 'growth'));
 
-    await way().publish([
+    await pipeline().publish([
       notification('raw_historic', version(2, { colour: attribute('Text', 'warm') }), { service: 'growth' }),
     ]);
-    await way().digested('historic');
-    const check = way().kafnus('tables', 'check', '--topic', 'growth');
+    await pipeline().awaitConsumed('historic');
+    const check = pipeline().kafnus('tables', 'check', '--topic', 'growth');
     await expect(check).rejects.toMatchObject({ code: 1, stdout: expect.stringContaining('colour') as unknown });
-    await way().applyTables(['growth']);
-    // Where the row came before the column, the task has failed: it is started again.
-    await way().repaired(sink);
+    await pipeline().applyTables(['growth']);
+    // When a row arrived before its column, the task has failed and must be restarted.
+    await pipeline().restartUntilWritten(sink);
     await expectRows(
-      way().postgis,
+      pipeline().postgis,
       ['growth', 'parks_lamp'],
       ['power'],
       [

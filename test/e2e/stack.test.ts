@@ -1,4 +1,4 @@
-/** README, "Into PostGIS": what stands there, typed as it stands there. */
+/** Runs the section "Into PostGIS" of the README. */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { withPostgis } from '@kafnus/agent-testkit';
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
@@ -10,11 +10,11 @@ import { promisify } from 'node:util';
 
 jest.setTimeout(180_000);
 const root = fileURLToPath(new URL('../../', import.meta.url));
-// Not those that a user's own stack has.
+// Differs from the default ports, so that the test can run beside a developer's own stack.
 const first = 15_000 + (process.pid % 1000) * 10;
 const ports = { '9092': first, '5433': first + 1, '8083': first + 2, '9081': first + 3 };
 
-/** The indented lines of the section, with the ports of this test. */
+/** The command lines of the section, with the ports of this test. */
 function commands(): string[] {
   const [, section = ''] = readFileSync(`${root}README.md`, 'utf8').split('## Into PostGIS\n');
   const [text = ''] = section.split('\n## ');
@@ -24,7 +24,7 @@ function commands(): string[] {
   );
 }
 
-withPostgis(describe)('the section of the README', () => {
+withPostgis(describe)('the section "Into PostGIS" of the README', () => {
   let stack: ChildProcess;
   let said = '';
 

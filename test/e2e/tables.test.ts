@@ -1,4 +1,7 @@
-/** `kafnus tables` on a real PostgreSQL with PostGIS: what it makes, what it says, and that PostgreSQL agrees. */
+/**
+ * `kafnus tables` on a real PostgreSQL with PostGIS: the tables it creates, its findings, and that
+ * PostgreSQL agrees with them.
+ */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { withPostgis } from '@kafnus/agent-testkit';
 import {
@@ -60,7 +63,7 @@ withPostgis(describe)('kafnus tables', () => {
     return postgis;
   };
 
-  /** A database of the test's own, without anything. */
+  /** A new empty database for one test. */
   async function emptyDatabase(): Promise<string> {
     const name = `t${(databases += 1)}`;
     await server().query(`CREATE DATABASE ${name}`);
@@ -93,7 +96,7 @@ withPostgis(describe)('kafnus tables', () => {
     );
   }
 
-  test('apply makes everything, once, and check is content', async () => {
+  test('apply creates everything once, and check finds no error', async () => {
     const url = await emptyDatabase();
     const before = await tables('check', url, PARK);
     expect(before.code).toBe(1);
@@ -130,7 +133,7 @@ withPostgis(describe)('kafnus tables', () => {
     expect(before.stdout + first.stdout + after.stdout).not.toContain(server().password);
   });
 
-  test('the SQL of plan does what apply does', async () => {
+  test('the SQL of plan has the same effect as apply', async () => {
     const [byPlan, byApply] = [await emptyDatabase(), await emptyDatabase()];
     const { stdout } = await tables('plan', byPlan, PARK, '--strict-geometry');
     await query(byPlan, stdout);
@@ -141,7 +144,7 @@ withPostgis(describe)('kafnus tables', () => {
     expect((await tables('apply', byPlan, PARK)).stdout).toContain('nothing to do');
   });
 
-  test('a new attribute is a new column, and what is there stays', async () => {
+  test('a new attribute becomes a new column, and existing ones are unchanged', async () => {
     const url = await emptyDatabase();
     await tables('apply', url, PARK);
     await query(url, `INSERT INTO city.parks_park (entityid, timeinstant, trees) VALUES ('a', now(), 1)`);
@@ -157,7 +160,7 @@ withPostgis(describe)('kafnus tables', () => {
     await expect(
       query(url, `UPDATE city.parks_park SET shape = ST_SetSRID(ST_MakePoint(1, 2), 25830)`),
     ).rejects.toThrow(/check/);
-    // The index of a table that is there is for a person to make.
+    // `apply` creates no index on an existing table: that is left to the operator.
     const notes = await tables('check', url, more, '--agents', 'historic', '--json');
     expect(notes.code).toBe(0);
     const [{ sql }] = JSON.parse(notes.stdout).findings as [{ sql: string }];
@@ -167,7 +170,7 @@ withPostgis(describe)('kafnus tables', () => {
     );
   });
 
-  test('a geometry column takes whatever comes later, and PostGIS knows its SRID', async () => {
+  test('a geometry column takes every kind of geometry, and PostGIS knows its SRID', async () => {
     const url = await emptyDatabase();
     await tables('apply', url, PARK, '--agents', 'historic');
     const found = await query(url, `SELECT type, srid FROM geometry_columns WHERE f_table_name = 'parks_park'`);
@@ -181,7 +184,7 @@ withPostgis(describe)('kafnus tables', () => {
     }
   });
 
-  test('names of any kind are the names that they are', async () => {
+  test('names are quoted and kept as they are', async () => {
     const url = await emptyDatabase();
     const address = addressOf(url);
     await query(url, 'CREATE TABLE public.canary ()');
@@ -228,7 +231,7 @@ withPostgis(describe)('kafnus tables', () => {
         else {
           expect(made.map(({ relname }) => relname)).toEqual([target.slice(target.indexOf('.') + 1)]);
           expect([...(made[0]?.columns ?? [])].sort()).toEqual([...wanted].sort());
-          // And what was made is found again.
+          // The created names must be found again by `check`.
           expect(planFor(await catalogOf(address, schemas)).changes).toEqual([]);
         }
         expect(
@@ -242,7 +245,10 @@ withPostgis(describe)('kafnus tables', () => {
     expect(await query(url, `SELECT to_regclass('public.canary') IS NOT NULL AS alive`)).toEqual([{ alive: true }]);
   });
 
-  /** How the stock sink binds a value: strings untyped (stringtype=unspecified) and cast for JSON, all else typed. */
+  /**
+   * How the stock sink binds a value: strings without a type (stringtype=unspecified), with a cast
+   * for JSON; everything else with its type.
+   */
   const bindings: readonly (readonly [field: TestField, sql: (type: string) => string, value: unknown])[] = [
     ...['many', '12', '12.5', 'true', '2026-05-01T10:00:00Z', '{"a":1}', '123456'].map(
       (text) => [['string', text], untyped, text] as const,
@@ -259,7 +265,7 @@ withPostgis(describe)('kafnus tables', () => {
     return /^jsonb?$/.test(type) ? `cast($1 AS ${type})` : '$1';
   }
 
-  test('what check calls an error is what PostgreSQL refuses, type by type', async () => {
+  test('check reports an error exactly when PostgreSQL rejects the value, for each type', async () => {
     const url = await emptyDatabase();
     await query(url, 'CREATE EXTENSION postgis');
     const types = [
@@ -330,7 +336,7 @@ withPostgis(describe)('kafnus tables', () => {
     expect(wrong).toEqual([]);
   });
 
-  test('every SQL of a finding mends it', async () => {
+  test('the SQL of each finding resolves it', async () => {
     const url = await emptyDatabase();
     await query(
       url,
@@ -365,7 +371,7 @@ withPostgis(describe)('kafnus tables', () => {
     expect({ code: after.code, findings: JSON.parse(after.stdout).findings }).toEqual({ code: 0, findings: [] });
   });
 
-  test('two at once do not collide', async () => {
+  test('two concurrent runs do not conflict', async () => {
     const url = await emptyDatabase();
     const types = ['Park', 'Lamp', 'Bench', 'Tree'];
     const runs = await Promise.all(types.map((type) => tables('apply', url, `${parks({}, type)}\n${PARK}`)));
@@ -375,7 +381,7 @@ withPostgis(describe)('kafnus tables', () => {
     ]);
   });
 
-  test('who may not is told what to do, and nothing is half done', async () => {
+  test('without the right, it says what to grant, and changes nothing', async () => {
     const url = await emptyDatabase();
     await query(url, `CREATE ROLE guest LOGIN PASSWORD 'guest'`);
     const guest = url.replace(/\/\/.*@/, '//guest:guest@');
@@ -399,7 +405,7 @@ withPostgis(describe)('kafnus tables', () => {
     expect((await tables('check', guest, PARK)).code).toBe(0);
   });
 
-  test('does not wait for a lock for ever', async () => {
+  test('gives up waiting for a lock', async () => {
     const url = await emptyDatabase();
     await tables('apply', url, PARK, '--agents', 'historic');
     await withDatabase(addressOf(url), async (client) => {
@@ -418,7 +424,7 @@ withPostgis(describe)('kafnus tables', () => {
     });
   });
 
-  test('a view is no table', async () => {
+  test('a view is reported', async () => {
     const url = await emptyDatabase();
     await query(
       url,
@@ -469,7 +475,7 @@ withPostgis(describe)('kafnus tables', () => {
       );
     }
 
-    test('reads the topics that are asked for, as far as it is asked', async () => {
+    test('reads the selected topics up to the given limit', async () => {
       await createTopics(
         brokers(),
         ['city', 'city_lastdata', 'raw_historic', 'elsewhere.topic'].map((topic) => ({ topic, partitions: 1 })),

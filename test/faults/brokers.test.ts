@@ -1,4 +1,4 @@
-/** Brokers of a three-node cluster that go away: in order, by force, behind a network that fails. */
+/** Failures of brokers in a three-node cluster: clean stops, kills and network faults. */
 import { expect, test } from '@jest/globals';
 import { partitionLeaders, type LocalBroker, type LocalKafka } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,7 +9,10 @@ import { withFleet, type Fleet } from './harness/fleet.js';
 import { describeFaults } from './harness/suite.js';
 import { Workload } from './harness/workload.js';
 
-/** Both of Kafka's coordinators are found by a hash: the leader of that partition of the topic in which they keep their state. */
+/**
+ * Finds a coordinator. Kafka hashes the id to a partition of the state topic, and the leader of
+ * that partition is the coordinator.
+ */
 async function coordinator(kafka: LocalKafka, stateTopic: string, id: string): Promise<LocalBroker> {
   const leaders = await partitionLeaders(kafka.internalServers, stateTopic);
   const leader = leaders.get((javaHash(id) & 0x7fffffff) % leaders.size);
@@ -31,16 +34,19 @@ const coordinators = {
   group: ({ group }: Workload) => ['__consumer_offsets', group] as const,
 };
 
-/** Two agents at work while something happens to the brokers; then the end. */
+/**
+ * Runs two agents under load while `work` injects faults into the brokers, then checks
+ * exactly-once.
+ */
 async function whileRecordsFlow(kafka: LocalKafka, work: (fleet: Fleet) => Promise<void>): Promise<void> {
   await withFleet(kafka, new Workload({ agent: 'lastdata' }), {}, async (fleet) => {
     const flow = fleet.flow(300);
     const agents = [fleet.start('pod-0'), fleet.start('pod-1')];
-    await Promise.all(agents.map((agent) => agent.until('at work', ({ ledger }) => ledger.read > 0)));
+    await Promise.all(agents.map((agent) => agent.until('processing', ({ ledger }) => ledger.read > 0)));
     await work(fleet);
     await flow.stop();
     await fleet.finished();
-    // Whatever the brokers did, no agent had to be started again.
+    // No agent needed a restart.
     expect(agents.map(({ end }) => end)).toEqual([undefined, undefined]);
     await expectExactlyOnce(fleet.workload, kafka, { alive: agents });
   });
@@ -61,8 +67,9 @@ describeFaults('a cluster of three', { brokers: 3, proxied: true }, (kafka) => {
     });
   });
 
-  // Each is killed while the one before is still behind: partitions below their minimum of replicas, coordinators that move
-  // while they load, commits of unknown outcome.
+  // Each broker is killed while the one before is not in sync yet. Partitions fall below
+  // min.insync.replicas, coordinators move while they load their state, and commits have unknown
+  // outcomes.
   test('is restarted broker by broker with SIGKILL, each before the last one is in sync', async () => {
     await whileRecordsFlow(kafka(), async () => {
       for (const broker of kafka().brokers) {
@@ -85,7 +92,7 @@ describeFaults('a cluster of three', { brokers: 3, proxied: true }, (kafka) => {
     });
   });
 
-  test('has a broker that answers nobody, and whose connections are cut then', async () => {
+  test('has a broker that stops answering, and then loses its connections', async () => {
     await whileRecordsFlow(kafka(), async ({ workload }) => {
       const { proxy } = await coordinator(kafka(), ...coordinators.transactions(workload));
       if (proxy === undefined) throw new Error('there is no proxy');

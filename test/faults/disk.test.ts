@@ -1,4 +1,4 @@
-/** Brokers whose disk takes no more. */
+/** Brokers with a full disk. */
 import { expect, test } from '@jest/globals';
 import type { LocalBroker } from '@kafnus/local-stack';
 import { execFileSync } from 'node:child_process';
@@ -10,32 +10,34 @@ import { withFleet } from './harness/fleet.js';
 import { describeFaults } from './harness/suite.js';
 import { Workload } from './harness/workload.js';
 
-/** Where the disk ends. The small index files, which are allocated in advance, fit. */
+/** Maximum file size in bytes. The preallocated index files must fit into it. */
 const mostBytes = 2 ** 20;
 const settings = { 'log.index.size.max.bytes': '65536' };
 
 /**
- * Lets no file of the running broker grow beyond {@link mostBytes}: a write fails as on a full disk (with EFBIG in place of
- * ENOSPC), and the broker gives up its only log folder, and with it itself. Unlike a full disk it takes no root to make. A
- * broker that is started again has no limit: somebody has made room.
+ * Limits the size of the running broker's files to {@link mostBytes}. A write then fails as on a
+ * full disk (with EFBIG in place of ENOSPC), the broker takes its only log directory offline, and
+ * shuts down. A real full disk would need root. A restarted broker has no limit, as if an operator
+ * had freed space.
  */
 function fillDisk({ pid }: LocalBroker): void {
   execFileSync('prlimit', ['--pid', String(pid), `--fsize=${mostBytes}`]);
 }
 
-// prlimit is Linux's.
+// prlimit exists on Linux only.
 const testOnLinux = process.platform === 'linux' ? test : test.skip;
 
 describeFaults('a disk that is full', { properties: settings }, (kafka) => {
   testOnLinux.each([
     ['of one broker', 1],
-    // The third refuses all writes for want of replicas: its disk would never fill up.
+    // With two brokers down, the third refuses writes for lack of in-sync replicas: its disk would
+    // never fill.
     ['of two brokers', 2],
   ])('%s', async (_what, count) => {
     await withFleet(kafka(), new Workload({ agent: 'lastdata' }), {}, async (fleet) => {
       await fleet.produce(1000);
       const agent = fleet.start('pod-0');
-      await agent.until('at work', ({ ledger }) => ledger.read > 0);
+      await agent.until('processing', ({ ledger }) => ledger.read > 0);
       const victims = kafka().brokers.slice(0, count);
       for (const victim of victims) fillDisk(victim);
       const filling = fleet.produce(20_000);

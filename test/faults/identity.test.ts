@@ -1,18 +1,21 @@
-/** Processes that are not what they take themselves for: two with one name, one that slept too long, one whose commits fail. */
+/**
+ * Processes with a wrong view of their identity: two with one instance id, one that was suspended
+ * too long, one whose commits fail.
+ */
 import { expect, test } from '@jest/globals';
 import type { AgentProcess } from '@kafnus/local-stack';
 import { eventually } from './harness/eventually.js';
 import { expectExactlyOnce, metric } from './harness/expectations.js';
-import { consumer, prompt, withFleet } from './harness/fleet.js';
+import { consumer, promptShutdown, withFleet } from './harness/fleet.js';
 import { describeFaults } from './harness/suite.js';
 import { Workload } from './harness/workload.js';
 
 describeFaults('an agent', {}, (kafka) => {
-  test.concurrent('of two processes with one instance id, exactly one lives', async () => {
+  test.concurrent('of two processes with one instance id, exactly one keeps running', async () => {
     await withFleet(kafka(), new Workload({ agent: 'lastdata' }), {}, async (fleet) => {
       const flow = fleet.flow(500);
       const first = fleet.start('twin');
-      await first.until('at work', ({ ledger }) => ledger.read > 0);
+      await first.until('processing', ({ ledger }) => ledger.read > 0);
       const second = fleet.start('twin');
       await Promise.race([first.ended, second.ended]);
       const [dead, alive] = first.end === undefined ? [second, first] : [first, second];
@@ -34,14 +37,14 @@ describeFaults('an agent', {}, (kafka) => {
       await fleet.produce(3000);
       const slow = fleet.start('slow', { fault: 'slow-step:12000' });
       await slow.untilLogged('failpoint slow-step');
-      const heir = fleet.start('heir');
-      await heir.until('given all partitions', ({ assignment }) => assignment.length === 4);
+      const successor = fleet.start('successor');
+      await successor.until('assigned all partitions', ({ assignment }) => assignment.length === 4);
       await slow.untilLogged('partitions lost');
       await slow.until('back', ({ assignment }) => assignment.length === 2);
       await fleet.produce(1000);
       await fleet.finished();
       expect(await metric(slow, 'kafnus_transactions_aborted_total')).toBeGreaterThan(0);
-      await expectExactlyOnce(fleet.workload, kafka(), { alive: [slow, heir], complete: true });
+      await expectExactlyOnce(fleet.workload, kafka(), { alive: [slow, successor], complete: true });
     });
   });
 
@@ -62,11 +65,11 @@ describeFaults('an agent', {}, (kafka) => {
     },
   );
 
-  test.concurrent('whose offsets are never answered starts anew by itself', async () => {
+  test.concurrent('whose offset commit is never answered recovers by itself', async () => {
     await withFleet(
       kafka(),
       new Workload({ agent: 'lastdata' }),
-      { ...prompt, KAFNUS_BATCH_SIZE: '200' },
+      { ...promptShutdown, KAFNUS_BATCH_SIZE: '200' },
       async (fleet) => {
         await fleet.produce(3000);
         const agent = fleet.start('pod-0', { fault: 'hang-in-offsets:1' });
@@ -80,11 +83,11 @@ describeFaults('an agent', {}, (kafka) => {
     );
   });
 
-  test.concurrent('that hangs for good says that it is stalled, and its successor goes on', async () => {
+  test.concurrent('that hangs reports that it is stalled, and its successor continues', async () => {
     await withFleet(
       kafka(),
       new Workload({ agent: 'historic' }),
-      { ...prompt, KAFNUS_STALL_TIMEOUT_MS: '10000' },
+      { ...promptShutdown, KAFNUS_STALL_TIMEOUT_MS: '10000' },
       async (fleet) => {
         await fleet.produce(3000);
         const fault = 'hang-in-offsets:1,hang-in-init:2';
@@ -92,7 +95,7 @@ describeFaults('an agent', {}, (kafka) => {
         await hanging.untilLogged('failpoint hang-in-init');
         await hanging.untilLogged('stalled: there is lag and no progress');
         expect((await hanging.get('/live')).status).toBe(503);
-        // What an orchestrator does then.
+        // The orchestrator kills it then.
         await expectForcedEnd(hanging);
         const successor = fleet.start('pod-0');
         await fleet.finished();
@@ -102,7 +105,7 @@ describeFaults('an agent', {}, (kafka) => {
   });
 });
 
-/** Node's own exit would wait for the thread that hangs. */
+/** process.exit would wait for the hanging thread. */
 async function expectForcedEnd(agent: AgentProcess): Promise<void> {
   const asked = Date.now();
   expect(await agent.kill('SIGTERM')).toEqual({ code: null, signal: 'SIGKILL' });

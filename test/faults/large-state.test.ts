@@ -1,4 +1,7 @@
-/** A million entities in one process: restored after a crash in the middle of a restore, in little memory, and none forgotten. */
+/**
+ * One process with the state of a million entities: the restore survives a crash in its middle, is
+ * complete, and stays within its memory limit.
+ */
 import { expect, test } from '@jest/globals';
 import {
   AgentProcess,
@@ -12,13 +15,15 @@ import {
   type RecordToWrite,
 } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { impatient } from './harness/fleet.js';
+import { shortSession } from './harness/fleet.js';
 import { describeFaults } from './harness/suite.js';
 
 const entities = 1_000_000;
 const partitions = 4;
 const bytesPerEntity = 150;
-/** Three times what it takes on a machine that does nothing else: processor time, so a busy one does not fail. */
+/**
+ * Three times the CPU time on an idle machine. CPU time does not depend on the load of the machine.
+ */
 const cpuMicrosPerEntity = 8;
 const sample = 5000;
 
@@ -39,7 +44,10 @@ function* changelog(topic: string): Generator<RecordToWrite> {
   }
 }
 
-/** Two versions of each entity of the sample, which is spread over all: one that is too old by a millisecond, and one newer. */
+/**
+ * Two versions of each entity of an evenly spread sample: one older than the state by a
+ * millisecond, and one newer.
+ */
 function* notifications(): Generator<RecordToWrite> {
   for (let place = 0; place < sample; place += 1) {
     const entity = place * (entities / sample);
@@ -60,7 +68,7 @@ function lastdata(kafka: LocalKafka, group: string): AgentProcess {
   return new AgentProcess({
     agent: 'lastdata',
     brokers: kafka.bootstrapServers,
-    env: { ...impatient, KAFNUS_TOPIC_PREFIX: 'large_', KAFNUS_GROUP_ID: group, KAFNUS_INSTANCE_ID: group },
+    env: { ...shortSession, KAFNUS_TOPIC_PREFIX: 'large_', KAFNUS_GROUP_ID: group, KAFNUS_INSTANCE_ID: group },
   });
 }
 

@@ -1,11 +1,11 @@
-/** Members that come and go while records flow. */
+/** Members that join and leave under load. */
 import { expect, test } from '@jest/globals';
 import type { AgentStatus } from '@kafnus/agent-runtime';
 import { endOffsets, type AgentProcess } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from './harness/eventually.js';
 import { expectExactlyOnce, metric } from './harness/expectations.js';
-import { consumer, impatient, prompt, withFleet } from './harness/fleet.js';
+import { consumer, shortSession, promptShutdown, withFleet } from './harness/fleet.js';
 import { seeded } from './harness/random.js';
 import { describeFaults } from './harness/suite.js';
 import { Workload, type AgentName } from './harness/workload.js';
@@ -13,8 +13,8 @@ import { Workload, type AgentName } from './harness/workload.js';
 const stormMs = 20_000;
 const backlog = 120_000;
 const storms: readonly (readonly [AgentName, string, Readonly<Record<string, string>>])[] = [
-  ['historic', 'cooperative-sticky', impatient],
-  ['lastdata', 'cooperative-sticky', impatient],
+  ['historic', 'cooperative-sticky', shortSession],
+  ['lastdata', 'cooperative-sticky', shortSession],
   ['lastdata', 'KIP-848', consumer({ 'group.protocol': 'consumer' })],
 ];
 
@@ -34,7 +34,7 @@ describeFaults('a group of agents', {}, (kafka) => {
           if (name === undefined || member === undefined) return;
           members.delete(name);
           if (random() < 0.5) expect(await member.kill('SIGKILL')).toEqual({ code: null, signal: 'SIGKILL' });
-          // A process that has not come so far as to listen to signals ends by them.
+          // A process that has not installed its signal handlers yet is ended by the signal.
           else
             expect(await member.kill('SIGTERM')).toMatchObject(member.log === '' ? { signal: 'SIGTERM' } : { code: 0 });
         };
@@ -67,7 +67,10 @@ describeFaults('a group of agents', {}, (kafka) => {
         while (members.length < to) members.push(fleet.start(`pod-${members.length}`));
         await Promise.all(members.splice(to).map((member) => member.stop()));
       };
-      /** The partitions of each, most first; and each is ready, with or without any. */
+      /**
+       * The number of partitions of each member, largest first. Every member must be ready, also
+       * one without partitions.
+       */
       const shares = async (expected: readonly number[]): Promise<void> => {
         await eventually(async () => {
           const all = await Promise.all(members.map((member) => member.health()));
@@ -91,10 +94,10 @@ describeFaults('a group of agents', {}, (kafka) => {
     });
   });
 
-  test.concurrent('of which one is told to stop in the middle of a backlog goes on without it at once', async () => {
+  test.concurrent('continues at once when one of its members is stopped in a backlog', async () => {
     const env = {
-      ...prompt,
-      // What is waited for here is the goodbye: neither of these timeouts may end the wait.
+      ...promptShutdown,
+      // The test measures LeaveGroup: neither of these timeouts may end the wait.
       ...consumer({ 'session.timeout.ms': 45_000, 'heartbeat.interval.ms': 1000 }),
       KAFNUS_TRANSACTION_TIMEOUT_MS: '60000',
     };
@@ -103,7 +106,7 @@ describeFaults('a group of agents', {}, (kafka) => {
       await fleet.produce(100);
       const two = ({ assignment }: AgentStatus): boolean => assignment.length === 2;
       await Promise.all([leaving.until('given two', two), staying.until('given two', two)]);
-      // Both find a backlog of tens of thousands at once.
+      // Both members start with a backlog of tens of thousands of records.
       const members = [leaving, staying];
       for (const member of members) member.pause();
       await fleet.produce(backlog);
@@ -116,7 +119,8 @@ describeFaults('a group of agents', {}, (kafka) => {
       expect(Date.now() - asked).toBeLessThan(5000);
       await staying.until('given all', ({ assignment }) => assignment.length === 4, 20_000);
 
-      // The last one too, and it leaves no transaction open: whoever reads what is committed need not wait.
+      // The last member stops cleanly as well and leaves no open transaction, which would block
+      // read_committed readers.
       expect((await staying.health()).lag).toBeGreaterThan(backlog / 4);
       expect(await staying.kill('SIGTERM')).toEqual({ code: 0, signal: null });
       for (const tenant of fleet.workload.tenants) {

@@ -1,4 +1,4 @@
-/** Topics that change under a running agent, and topics that refuse. */
+/** Topics that change under a running agent, and topics that cannot be written. */
 import { expect, test } from '@jest/globals';
 import { createTopics, endOffsets, readAll, type LocalKafka } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,7 +12,7 @@ function topicCommand(kafka: LocalKafka, ...args: string[]): Promise<string> {
 }
 
 describeFaults('topics', {}, (kafka) => {
-  test.concurrent('partitions that the input gains are consumed', async () => {
+  test.concurrent('added partitions of the input are consumed', async () => {
     const workload = new Workload({ agent: 'historic' });
     await withFleet(kafka(), workload, {}, async (fleet) => {
       const agent = fleet.start('pod-0');
@@ -21,7 +21,7 @@ describeFaults('topics', {}, (kafka) => {
       await topicCommand(kafka(), '--alter', '--topic', workload.inputTopic, '--partitions', '6');
       workload.grow(6);
       await fleet.produce(2000);
-      await agent.until('the owner of six', ({ assignment }) => assignment.length === 6);
+      await agent.until('assigned six partitions', ({ assignment }) => assignment.length === 6);
       await fleet.finished();
       expect(Math.min(...workload.ends)).toBeGreaterThan(0);
       await expectExactlyOnce(workload, kafka(), { alive: [agent], complete: true });
@@ -29,7 +29,7 @@ describeFaults('topics', {}, (kafka) => {
   });
 
   test.concurrent(
-    'partitions that the input of lastdata gains are refused: its state would be in the wrong ones',
+    'added partitions of the input of lastdata stop the agent: its state would be in the wrong partitions',
     async () => {
       const workload = new Workload({ agent: 'lastdata' });
       await withFleet(kafka(), workload, {}, async (fleet) => {
@@ -42,21 +42,21 @@ describeFaults('topics', {}, (kafka) => {
           `${workload.changelogTopic} has 4 partitions, but its input ${workload.inputTopic} has 6`,
         );
         await agent.untilLogged('"Adding partitions\\" in docs/operations.md');
-        // All that came before is there.
+        // All earlier outputs are complete.
         workload.grow(6);
         await expectExactlyOnce(workload, kafka());
       });
     },
   );
 
-  test.concurrent('an output topic that is deleted is created again, and records go on', async () => {
+  test.concurrent('a deleted output topic is created again', async () => {
     const workload = new Workload({ agent: 'historic' });
     await withFleet(kafka(), workload, {}, async (fleet) => {
       const agent = fleet.start('pod-0');
       await fleet.produce(2000);
       await fleet.finished();
       await topicCommand(kafka(), '--delete', '--topic', workload.outputTopic('city'));
-      // What was in it is gone by the operator's will; what comes from now on is expected, all of it.
+      // The operator deleted the earlier outputs. All later ones are expected.
       workload.forget('city');
       await fleet.produce(2000);
       await fleet.finished();
@@ -101,7 +101,7 @@ describeFaults('a cluster with ACLs', { users: { agent: 'agent-password' }, auth
         await fleet.finished(60_000);
         await fleet.produce(1000);
         await fleet.finished(60_000);
-        // An operator must know it.
+        // An operator must act, so it is logged as an error.
         expect(agent.log).toMatch(new RegExp(`"level":"error".*"topic":"${forbidden}".*authori`));
         expect((await agent.health()).ledger.tenants['harbour']?.rejected['topic-unwritable']).toBeGreaterThan(100);
         await expectExactlyOnce(workload, kafka(), { alive: [agent], complete: true });
@@ -134,7 +134,7 @@ describeFaults('a cluster with ACLs', { users: { agent: 'agent-password' }, auth
           '--operation',
           'Write',
         );
-        // The brokers learn it in their own time.
+        // ACL changes reach the brokers asynchronously.
         await sleep(1000);
         workload.forbidden.add('harbour');
         await fleet.produce(1000);

@@ -1,4 +1,7 @@
-/** A cluster that is away for longer than any timeout: the agent waits, says so, does not grow, and goes on by itself. */
+/**
+ * A cluster that is unreachable for longer than any timeout: the agent waits, reports it, needs no
+ * more memory, and resumes by itself.
+ */
 import { describe, expect, jest, test } from '@jest/globals';
 import { withKafka } from '@kafnus/agent-testkit';
 import { startLocalKafka, type AgentProcess, type LocalKafka } from '@kafnus/local-stack';
@@ -10,13 +13,13 @@ import { production } from './harness/suite.js';
 import { Workload, type AgentName } from './harness/workload.js';
 
 /**
- * Longer than the session timeout, the transaction timeout and the commit's deadline. FAULTS_OUTAGE_SECONDS=180 tries what an
- * operator would call an outage; `make soak` has one of minutes as well.
+ * Longer than the session timeout, the transaction timeout and the commit timeout.
+ * FAULTS_OUTAGE_SECONDS=180 makes it an outage of minutes, as `make soak` has.
  */
 const outageMs = Number(process.env['FAULTS_OUTAGE_SECONDS'] ?? '30') * 1000;
 const mostGrowth = 100 * 2 ** 20;
 
-/** How the cluster goes away. */
+/** The kinds of outage. */
 const outages: readonly (readonly [string, (kafka: LocalKafka) => Promise<void>])[] = [
   [
     'refuses connections',
@@ -28,9 +31,9 @@ const outages: readonly (readonly [string, (kafka: LocalKafka) => Promise<void>]
 jest.setTimeout(300_000 + outageMs);
 
 withKafka(describe)('a cluster', () => {
-  test.concurrent.each(outages)('that %s for a while, with both ways of delivery', async (_how, strike) => {
-    // Each has a cluster of its own, for what one does to it must not reach the other; when all brokers are away, one is as good as
-    // three.
+  test.concurrent.each(outages)('that %s for a while, in both delivery modes', async (_how, strike) => {
+    // Each case has a separate cluster, so that its outage does not affect the other case. One
+    // broker is enough, as all are unreachable.
     const kafka = await startLocalKafka({ ...production, brokers: 1, proxied: true });
     const fleetOf = (agent: AgentName, delivery: string): Promise<Fleet> =>
       Fleet.of(kafka, new Workload({ agent }), { KAFNUS_DELIVERY: delivery });
@@ -41,12 +44,12 @@ withKafka(describe)('a cluster', () => {
     try {
       const flows = fleets.map((fleet) => fleet.flow(300));
       const agents = [once.start('pod-0'), atLeastOnce.start('pod-0')];
-      await Promise.all(agents.map((agent) => agent.until('at work', ({ ledger }) => ledger.read > 1000)));
+      await Promise.all(agents.map((agent) => agent.until('processing', ({ ledger }) => ledger.read > 1000)));
       const before = await Promise.all(agents.map(memory));
 
       await strike(kafka);
       const struck = Date.now();
-      // It cannot even connect, and tries again and again.
+      // This agent starts during the outage and must retry its first connection.
       const latecomer = late.start('pod-0');
       try {
         await eventually(() => expectReadiness(agents, 503), outageMs);
@@ -61,7 +64,7 @@ withKafka(describe)('a cluster', () => {
         await Promise.all(kafka.brokers.map(async (broker) => broker.proxy?.resume()));
       }
 
-      await latecomer.until('at work', ({ ledger }) => ledger.read > 0);
+      await latecomer.until('processing', ({ ledger }) => ledger.read > 0);
       await Promise.all(flows.map((flow) => flow.stop()));
       await Promise.all(fleets.map((fleet) => fleet.finished()));
       expect([...agents, latecomer].map(({ end }) => end)).toEqual([undefined, undefined, undefined]);
@@ -88,7 +91,7 @@ async function expectBounded(agents: readonly AgentProcess[], before: readonly n
   now.forEach((bytes, index) => expect(bytes - (before[index] ?? 0)).toBeLessThan(mostGrowth));
 }
 
-/** Resident memory in bytes. */
+/** Resident memory, in bytes. */
 function memory(agent: AgentProcess): Promise<number> {
   return metric(agent, 'kafnus_process_resident_memory_bytes');
 }

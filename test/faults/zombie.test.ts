@@ -1,6 +1,7 @@
 /**
- * A process that sleeps longer than its group waits (a paused virtual machine, a swapping host) and then goes on where it
- * was: with an open transaction about partitions that belong to another process.
+ * A process that is suspended for longer than the session timeout (a paused virtual machine, a
+ * swapping host) and then resumes with an open transaction for partitions that belong to another
+ * process.
  */
 import { expect, test } from '@jest/globals';
 import { readAll, type LocalKafka } from '@kafnus/local-stack';
@@ -15,15 +16,15 @@ describeFaults('a zombie', {}, (kafka) => {
       await fleet.produce(4000);
       const zombie = fleet.start('zombie', { fault });
       await zombie.untilLogged(`failpoint ${fault.split(':')[0]}`);
-      const heir = fleet.start('heir');
-      await heir.until('the owner of all', ({ assignment }) => assignment.length === 4, 90_000);
-      await heir.until('at work', ({ ledger }) => ledger.read > 0);
+      const successor = fleet.start('successor');
+      await successor.until('assigned all partitions', ({ assignment }) => assignment.length === 4, 90_000);
+      await successor.until('processing', ({ ledger }) => ledger.read > 0);
       await fleet.produce(1000);
 
       zombie.resume();
       await zombie.untilLogged('partitions lost');
       await zombie.until(
-        'a good member again',
+        'a member again',
         ({ assignment, state }) => state === 'running' && assignment.length === 2,
         90_000,
       );
@@ -31,12 +32,12 @@ describeFaults('a zombie', {}, (kafka) => {
       await fleet.finished();
       expect(await metric(zombie, 'kafnus_transactions_aborted_total')).toBeGreaterThan(0);
       expect(await abortedRecords(fleet.workload, kafka())).toBeGreaterThan(0);
-      await expectExactlyOnce(fleet.workload, kafka(), { alive: [zombie, heir], complete: true });
+      await expectExactlyOnce(fleet.workload, kafka(), { alive: [zombie, successor], complete: true });
     });
   });
 });
 
-/** What was written to the outputs and never became visible. */
+/** The number of output records in aborted transactions. */
 async function abortedRecords(workload: Workload, { internalServers }: LocalKafka): Promise<number> {
   const topics = workload.tenants.map((tenant) => workload.outputTopic(tenant));
   const all = await readAll(internalServers, topics, { isolation: 'read_uncommitted' });

@@ -1,6 +1,6 @@
 /**
- * What the agents write is what Kafka Connect reads: every attribute type, tombstones and error logs, from the topics of a
- * real Kafka through Connect's own JsonConverter.
+ * Kafka Connect's JsonConverter reads the agents' records from the topics of a real Kafka: every
+ * attribute type, tombstones and error logs.
  */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { AgentStatus } from '@kafnus/agent-runtime';
@@ -21,7 +21,7 @@ jest.setTimeout(180_000);
 const timestamp = Date.UTC(2026, 0, 1);
 const geometry = 'struct io.confluent.connect.jdbc.data.geometry.Geometry';
 
-/** Attribute, its Connect type, and whether it can be null. */
+/** Attribute, its Connect type, and whether it is optional. */
 const attributes: readonly (readonly [name: string, attribute: object, type: string])[] = [
   ['timeinstant', { type: 'DateTime', value: '2026-01-01T00:00:00.000Z' }, 'string'],
   [
@@ -95,9 +95,9 @@ withKafka(describe)("Kafka Connect's JsonConverter", () => {
       agents.push(new AgentProcess({ agent, brokers: kafka.bootstrapServers, env: { KAFNUS_INSTANCE_ID: agent } }));
     }
     await Promise.all(agents.slice(0, 3).map((agent) => agent.until('done', ({ ledger }) => ledger.read === 2)));
-    // The bad date of each of the three is reported, and the report is logged.
+    // Each of the three agents reports the bad date, and each report is logged.
     await agents[3]?.until('done', ({ ledger }) => ledger.read === 3);
-    // Its input ends with markers of transactions, which are no lag: an idle agent must not look stuck.
+    // The input ends with transaction markers, which are not lag: an idle agent must report lag 0.
     const idle = ({ assignment }: AgentStatus): boolean => assignment.every(({ lag }) => lag === 0);
     await agents[3]?.until('without lag', idle, 20_000);
   });

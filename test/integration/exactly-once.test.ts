@@ -1,6 +1,6 @@
 /**
- * The promise of the suite on a real Kafka with real processes: a backlog goes through once, whoever dies meanwhile; and the
- * partitions of a group go to those that live.
+ * The delivery guarantee on a real Kafka with real processes: a backlog is processed exactly once
+ * although a process is killed, and the partitions are reassigned to running members.
  */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import {
@@ -29,7 +29,9 @@ jest.setTimeout(300_000);
 
 const partitions = 4;
 
-/** `count` notifications of 1,000 entities, in the order of each; every twentieth is malformed. */
+/**
+ * `count` notifications of 1,000 entities, in order for each entity; every twentieth is malformed.
+ */
 function* backlog(topic: string, count: number): Generator<RecordToWrite & { readonly bad: boolean }> {
   for (let index = 0; index < count; index += 1) {
     const bad = index % 20 === 19;
@@ -57,7 +59,7 @@ withKafka(describe)('a real Kafka', () => {
     await kafka.stop();
   });
 
-  test('a backlog of 200,000 notifications goes through once, with a kill -9 in the middle', async () => {
+  test('a backlog of 200,000 notifications is processed exactly once, with a kill -9 in the middle', async () => {
     const count = 200_000;
     await createTopics(kafka.bootstrapServers, [{ topic: 'raw_historic', partitions }]);
     const expected: ExpectedRecord[] = [];
@@ -83,7 +85,7 @@ withKafka(describe)('a real Kafka', () => {
     await second.until('done', ({ assignment }) => assignment.every(({ lag }) => lag === 0), 120_000);
     const { ledger } = await second.health();
     await second.stop();
-    // The fault has struck: something was done before it, and something was left.
+    // The kill came in the middle of the backlog.
     expect(atDeath.ledger.read).toBeGreaterThan(0);
     expect(ledger.read).toBeGreaterThan(0);
     expect(ledger.read).toBeLessThan(count);
@@ -93,9 +95,9 @@ withKafka(describe)('a real Kafka', () => {
     );
     expectNoViolations(checkExactlyOnce(expected, seen), 'kill -9 in the middle of a backlog');
 
-    const letters = await readAll(kafka.bootstrapServers, 'raw_errors');
-    expect(letters).toHaveLength(malformed.size);
-    expect(new Set(letters.map(({ value }) => String(value)))).toEqual(new Set(malformed.keys()));
+    const deadLetters = await readAll(kafka.bootstrapServers, 'raw_errors');
+    expect(deadLetters).toHaveLength(malformed.size);
+    expect(new Set(deadLetters.map(({ value }) => String(value)))).toEqual(new Set(malformed.keys()));
 
     const committed = await committedOffsets(kafka.bootstrapServers, 'ngsi-agent-historic', 'raw_historic');
     expect([...committed.values()]).toEqual(await endOffsets(kafka.bootstrapServers, 'raw_historic'));
@@ -113,7 +115,7 @@ withKafka(describe)('a real Kafka', () => {
     await two.until('given two partitions', has(2));
     await one.until('left with two partitions', has(2));
 
-    // Records flow all the time, so that every handover has something to lose or to do twice.
+    // Continuous input, so that every rebalance could lose or duplicate records.
     const count = 20_000;
     const expected: ExpectedRecord[] = [];
     const flow = (async () => {

@@ -1,7 +1,7 @@
 /**
- * Growing the input of lastdata, on a real Kafka with real processes: "Adding partitions" in docs/operations.md, step by step,
- * and what happens to those who do it otherwise. What is proven each time is the promise itself: an older version of an
- * entity stays out, a newer one gets in, once and in order.
+ * Adding partitions to the input of lastdata on a real Kafka with real processes: "Adding
+ * partitions" in docs/operations.md step by step, and deviations from it. Each test checks that an
+ * older version of an entity is skipped, and a newer one is emitted once and in order.
  */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { withKafka } from '@kafnus/agent-testkit';
@@ -48,7 +48,7 @@ async function outcomeOf(child: ChildProcessWithoutNullStreams): Promise<Ran> {
   return { code, signal, stdout, stderr };
 }
 
-/** A move that does `action` (JavaScript) when a step is done. */
+/** Runs `kafnus state repartition`, and `action` (JavaScript) after a step. */
 function moveWith(
   address: string,
   { group, input }: { group: string; input: string },
@@ -74,9 +74,12 @@ function moveWith(
     });`;
 }
 
-/** A move that is held where everything is written and nothing is committed. */
+/**
+ * Runs `kafnus state repartition` and suspends it after everything is written and before the
+ * commit.
+ */
 async function heldMove(address: string, scene: { group: string; input: string }): Promise<() => Promise<Ran>> {
-  // Reads from its standard input until that is closed.
+  // Blocks until standard input is closed.
   const program = moveWith(address, scene, 'written', `writeSync(1, 'held'); readSync(0, Buffer.alloc(1));`);
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program]);
   const ended = outcomeOf(child);
@@ -100,7 +103,10 @@ withKafka(describe)('growing the input of lastdata', () => {
     await kafka.stop();
   });
 
-  /** A tenant with topics and a group of its own, whose publisher chooses keys and partitions in its own way. */
+  /**
+   * A tenant with separate topics and a separate group, whose publisher has its own keys and
+   * partitioner.
+   */
   class Scene {
     readonly group: string;
     readonly input: string;
@@ -115,7 +121,7 @@ withKafka(describe)('growing the input of lastdata', () => {
       this.changelog = `${this.group}-newest-changelog`;
     }
 
-    /** Every entity has its version 100, and the agent is stopped. */
+    /** Publishes and processes version 100 of every entity, and stops the agent. */
     static async begin(service: string, publisher: Scene['publisher'] = {}): Promise<Scene> {
       const scene = new Scene(service, publisher);
       await createTopics(kafka.bootstrapServers, [{ topic: scene.input, partitions: before }]);
@@ -124,7 +130,7 @@ withKafka(describe)('growing the input of lastdata', () => {
       return scene;
     }
 
-    /** Version `sequence` of these entities; a greater one has a later TimeInstant. */
+    /** Version `sequence` of these entities. A greater sequence has a later TimeInstant. */
     async publish(sequence: number, among: readonly string[] = entities): Promise<void> {
       const { partitioner = 'murmur2_random', keyOf = (entity: string) => entity } = this.publisher;
       await produceAll(
@@ -138,7 +144,10 @@ withKafka(describe)('growing the input of lastdata', () => {
       );
     }
 
-    /** @param consumer settings of the agent's own consumer; by default, one that ends without leaving is forgotten soon */
+    /**
+     * @param consumer librdkafka properties of the agent's consumer; by default a short session
+     * timeout
+     */
     start(consumer: Readonly<Record<string, unknown>> = { 'session.timeout.ms': 6000 }): AgentProcess {
       const env = {
         KAFNUS_GROUP_ID: this.group,
@@ -151,7 +160,7 @@ withKafka(describe)('growing the input of lastdata', () => {
       return agent;
     }
 
-    /** Runs the agent until all is read. @returns how many versions it skipped as stale */
+    /** Runs the agent until its lag is 0. @returns the number of versions skipped as stale */
     async drain(): Promise<number> {
       const agent = this.start();
       await agent.ready();
@@ -174,7 +183,7 @@ withKafka(describe)('growing the input of lastdata', () => {
       return endOffsets(kafka.bootstrapServers, topic);
     }
 
-    /** The versions that came out, in order, of each entity. */
+    /** The emitted versions of each entity, in order. */
     async emitted(): Promise<Map<string, number[]>> {
       const rows = new Map<string, number[]>();
       for (const { key, value } of await readAll(kafka.bootstrapServers, `${this.service}_lastdata`)) {
@@ -184,7 +193,7 @@ withKafka(describe)('growing the input of lastdata', () => {
       return rows;
     }
 
-    /** The agent is refused, and says which command helps. */
+    /** Expects that the agent refuses to start and names the command that helps. */
     async expectRefused(): Promise<void> {
       const agent = this.start();
       expect(await agent.ended).toEqual({ code: 2, signal: null });
@@ -194,7 +203,7 @@ withKafka(describe)('growing the input of lastdata', () => {
       );
     }
 
-    /** Older versions than 100 stay out, a newer one gets in, and then 150 is an older one as well. */
+    /** Versions below 100 are skipped, version 200 is emitted, and then 150 is skipped. */
     async expectNewestWins(): Promise<void> {
       for (const sequence of [50, 200, 150]) await this.publish(sequence);
       expect(await this.drain()).toBe(2 * entities.length);
@@ -202,7 +211,7 @@ withKafka(describe)('growing the input of lastdata', () => {
     }
   }
 
-  test('by the tool: only when all is read and nobody runs, and twice is as good as once', async () => {
+  test('by the tool: only with lag 0 and no running agent; a second run changes nothing', async () => {
     const scene = await Scene.begin('planned');
     const grow = (...args: string[]): Promise<Ran> =>
       scene.state('repartition', '--partitions', String(after), ...args);
@@ -247,11 +256,11 @@ withKafka(describe)('growing the input of lastdata', () => {
     expect(less.stderr).toContain('--partitions 7 is less than the 8 that raw_planned has');
 
     await scene.expectNewestWins();
-    // Not by chance: records of moved entities came from all of the new partitions.
+    // The check is meaningful: moved entities had records in all new partitions.
     expect(Math.min(...(await scene.ends(scene.input)).slice(before))).toBeGreaterThan(0);
   });
 
-  test('an agent of the group protocol of KIP-848 is seen as well', async () => {
+  test('a running agent with the KIP-848 group protocol is detected as well', async () => {
     const scene = await Scene.begin('consumers');
     const agent = scene.start({ 'group.protocol': 'consumer' });
     await agent.ready();
@@ -283,7 +292,7 @@ withKafka(describe)('growing the input of lastdata', () => {
 
   test('an agent that is started during the move waits until it has ended', async () => {
     const scene = await Scene.begin('early');
-    // With these numbers of partitions the agent would not be refused.
+    // With these partition counts the agent would start.
     await scene.alter(after);
     const release = await heldMove(kafka.bootstrapServers, scene);
     expect(await scene.ends(scene.changelog)).toHaveLength(after);
@@ -296,7 +305,7 @@ withKafka(describe)('growing the input of lastdata', () => {
     await scene.expectNewestWins();
   });
 
-  test('records that are published during the move are told', async () => {
+  test('records that are published during the move are reported', async () => {
     const scene = await Scene.begin('restless');
     const release = await heldMove(kafka.bootstrapServers, scene);
     await scene.publish(110);
@@ -305,7 +314,7 @@ withKafka(describe)('growing the input of lastdata', () => {
     expect(stderr).toMatch(/meanwhile 60 records were published to the old ones. Do not start the agent/);
   });
 
-  test('without the tool the agent is refused, and the command that it names helps', async () => {
+  test('without the tool the agent refuses to start, and the command that it names helps', async () => {
     const scene = await Scene.begin('unplanned');
     await scene.alter(after);
     await scene.expectRefused();
@@ -328,7 +337,7 @@ withKafka(describe)('growing the input of lastdata', () => {
     await scene.expectNewestWins();
   });
 
-  test('records that are keyed by something else than the entity id: every partition gets all of the state', async () => {
+  test('records not keyed by the entity id: every partition gets all of the state', async () => {
     const scene = await Scene.begin('subscriptions', {
       keyOf: (entity) => `subscription ${entity.length}${entity.at(-1)}`,
     });
@@ -345,10 +354,11 @@ withKafka(describe)('growing the input of lastdata', () => {
     await scene.expectNewestWins();
   });
 
-  test('the input has more partitions already, and unread records before and after: the newest is the last that comes out', async () => {
+  test('the input has more partitions already, and unread records before and after: the newest version is emitted last', async () => {
     const scene = await Scene.begin('accident');
     const late = entities.slice(0, 20);
-    // Unread in the old partitions; then the newer ones in the new partitions, but for some entities older ones.
+    // Unread records in the old partitions; then newer versions in the new partitions, and older
+    // ones for some entities.
     for (const sequence of [110, 120]) await scene.publish(sequence);
     await scene.publish(140, late);
     await scene.alter(after);
@@ -372,12 +382,12 @@ withKafka(describe)('growing the input of lastdata', () => {
       new Map(entities.map((entity) => [entity, late.includes(entity) ? 140 : 130])),
     );
 
-    // The copies that are not needed any more.
+    // Removes the copies that are no longer needed.
     expect(await scene.state('repartition', '--partitioner', 'murmur2')).toMatchObject({ code: 0, stderr: '' });
     expect(await scene.state('check')).toMatchObject({ code: 0, stderr: '' });
   });
 
-  test('a group that has no changelog is no group of lastdata', async () => {
+  test('a group without a changelog is not a group of lastdata', async () => {
     await createTopics(kafka.bootstrapServers, [{ topic: 'raw_nobody', partitions: 4 }]);
     const where = ['--brokers', kafka.bootstrapServers, '--group', 'nobody', '--input-topic', 'raw_nobody'];
     const { code, stderr } = await run(join(cli, 'main.js'), 'state', 'repartition', ...where, '--partitions', '8');

@@ -1,6 +1,6 @@
 /**
- * `kafnus lag` and `kafnus top` on a real Kafka with real agents: what goes wrong in a night is made to go wrong, and must be
- * told, with its name.
+ * `kafnus lag` and `kafnus top` on a real Kafka with real agents: each injected fault must be
+ * reported with its code.
  */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { withKafka } from '@kafnus/agent-testkit';
@@ -65,7 +65,7 @@ withKafka(describe)('kafnus lag', () => {
   const children: ChildProcessWithoutNullStreams[] = [];
 
   beforeAll(async () => {
-    // Some records are older than Kafka keeps them by default.
+    // Some records are older than the default retention.
     kafka = await startLocalKafka({ properties: { 'log.retention.ms': '-1' } });
   });
 
@@ -86,7 +86,7 @@ withKafka(describe)('kafnus lag', () => {
     return spawned(join(cli, 'main.js'), name, '--brokers', kafka.bootstrapServers, ...which, ...more);
   }
 
-  /** One `kafnus lag --json --check`. */
+  /** Runs `kafnus lag --json --check` once. */
   async function look(topic: string, ...more: readonly string[]): Promise<Look & { readonly code: number | null }> {
     const { code, stdout, stderr } = await outcomeOf(command('lag', topic, '--json', '--check', ...more));
     expect(stderr).toBe('');
@@ -111,7 +111,7 @@ withKafka(describe)('kafnus lag', () => {
   const digested = (agent: AgentProcess, read: number): Promise<unknown> =>
     agent.until(`through ${read}`, ({ ledger, lag }) => ledger.read >= read && lag === 0);
 
-  test('a group that never was, one at work, one that hangs, and one that is gone', async () => {
+  test('a group that never existed, a running one, a hanging one, and a stopped one', async () => {
     const topic = 'raw_life';
     await createTopics(kafka.bootstrapServers, [{ topic, partitions: 4 }]);
     expect(await look(topic, '--interval', '500ms')).toMatchObject({ code: 0, findings: [] });
@@ -128,7 +128,7 @@ withKafka(describe)('kafnus lag', () => {
     expect(well).toMatchObject({ code: 0, findings: [], agents: [{ state: 'stable', lag: 0, oldestAgeMs: null }] });
     expect(well.agents[0]?.members).toMatchObject([{ client: 'kafnus-historic-pod-0', partitions: [0, 1, 2, 3] }]);
 
-    // Its session lives for ten seconds more: the group believes that it is there.
+    // Its session lasts for ten more seconds, during which it is still a member.
     agent.pause();
     await produceAll(kafka.bootstrapServers, records(topic, 400));
     const hanging = await look(topic, '--interval', '1s');
@@ -181,7 +181,8 @@ withKafka(describe)('kafnus lag', () => {
 
     const looking = command('lag', topic, '--json', '--check', '--interval', '6s', '--health', addresses.join(','));
     const ended = outcomeOf(looking);
-    // Between the two looks: the first one has to be over, or nothing flows and nothing is rejected after it.
+    // Publishes between the two samples of the command. Before the first one, there would be no
+    // rate and no reject to report.
     const isFlowing = async function* (): AsyncGenerator<void> {
       while (looking.exitCode === null) {
         await produceAll(kafka.bootstrapServers, records(topic, 100, { key: null, partition: 1, value: 'no json' }));
@@ -203,7 +204,7 @@ withKafka(describe)('kafnus lag', () => {
     await Promise.all(trio.map((agent) => agent.stop()));
   });
 
-  test('a transaction that a publisher leaves open; and its markers alone are no lag', async () => {
+  test('an open transaction of a publisher; transaction markers alone are not lag', async () => {
     const topic = 'raw_transacted';
     await createTopics(kafka.bootstrapServers, [{ topic, partitions: 1 }]);
     const agent = start(topic, 'pod-0');
@@ -220,13 +221,13 @@ withKafka(describe)('kafnus lag', () => {
     publisher.stdin.end();
     expect(await end).toMatchObject({ code: 0 });
     await agent.until('through one', ({ ledger }) => ledger.read === 1);
-    // The record and its marker; the agent has committed no more than the record.
+    // The end offset includes the transaction marker; the committed offset does not.
     expect(await endOffsets(kafka.bootstrapServers, topic)).toEqual([2]);
     expect(await look(topic, '--interval', '500ms')).toMatchObject({ code: 0, findings: [], agents: [{ lag: 0 }] });
     await agent.stop();
   });
 
-  test('an instance that does not answer, something else that does, and a topic that is not there', async () => {
+  test('an instance that does not answer, another service at its address, and a missing topic', async () => {
     const server = createServer((_, response) => response.end('{"hello":"world"}')).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const address = server.address();
@@ -237,7 +238,7 @@ withKafka(describe)('kafnus lag', () => {
     expect(seen.findings.map(({ problem }) => problem).join('\n')).toContain('the answer is no status of an agent');
   });
 
-  test('kafnus top prints a look a line, and ends in order', async () => {
+  test('kafnus top prints one sample a line, and ends cleanly', async () => {
     const topic = 'raw_top';
     await createTopics(kafka.bootstrapServers, [{ topic, partitions: 2 }]);
     const agent = start(topic, 'pod-0');
@@ -262,7 +263,7 @@ withKafka(describe)('kafnus lag', () => {
   });
 });
 
-/** A publisher that holds a transaction open until its standard input ends. */
+/** A publisher that keeps a transaction open until its standard input ends. */
 function openTransaction(brokers: string, topic: string): string {
   const client = JSON.stringify(pathToFileURL(join(cli, 'replay', 'cluster.js')).href);
   const source = { topic, partition: 0, key: null, value: null, headers: [], timestamp: 1_780_000_000_000 };

@@ -1,6 +1,7 @@
 /**
- * Notifications as large as a raw topic takes: some of one entity, some of thousands, each of which becomes a record. A process
- * goes through a backlog of them in 512 MiB, less than the limit of the chart, with a heap of a quarter of that.
+ * Notifications of the maximum size: some with one entity, some with thousands, each of which
+ * becomes a record. A process handles a backlog of them in 512 MiB, less than the chart's memory
+ * limit, with a heap of a quarter of that.
  */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import {
@@ -47,7 +48,7 @@ withKafka(describe)('large notifications', () => {
     await kafka.stop();
   });
 
-  test.each(Object.keys(kinds) as (keyof typeof kinds)[])('%s go through once, in bounded memory', async (name) => {
+  test.each(Object.keys(kinds) as (keyof typeof kinds)[])('%s are processed once, in bounded memory', async (name) => {
     const { notifications, entities, text } = kinds[name];
     const run = `${entities}`;
     const topic = `${inputTopic}_${run}`;

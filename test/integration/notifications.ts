@@ -1,6 +1,9 @@
-/** Notifications as Orion sends them, for tests that follow each one through the agents. */
+/** Notifications in Orion's format, with a sequence number for tests. */
 
-/** One entity with ten attributes, about 900 bytes; `sequence` is the value that {@link reading} finds in the output. */
+/**
+ * One entity with ten attributes, about 900 bytes. {@link reading} reads `sequence` from the output
+ * record.
+ */
 export function notification(
   id: string,
   sequence: number,
@@ -37,7 +40,7 @@ export function notification(
   };
 }
 
-/** The `sequence` of an output record's row. */
+/** The `sequence` of an output record. */
 export function reading(value: Buffer | null): number {
   const parsed = JSON.parse(String(value)) as { readonly payload: { readonly sequence: number } };
   return parsed.payload.sequence;

@@ -1,6 +1,6 @@
 /**
- * Records that were made to stop an agent: each must end as an outcome of that record alone, and the good record behind it comes
- * out within seconds, from the same process.
+ * Records that are made to stop an agent. Each must affect its own outcome only: the same process
+ * must emit the good record after it within seconds.
  */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { InputRecord, RecordHeader } from '@kafnus/agent-runtime';
@@ -13,7 +13,7 @@ jest.setTimeout(180_000);
 const agents = ['historic', 'lastdata', 'mutable', 'errors'] as const;
 type AgentName = (typeof agents)[number];
 
-/** How long the good record behind a poisonous one may take, with everything else that the machine does. */
+/** The maximum time for the good record after a poisonous one, in ms, on a busy machine. */
 const promptMs = 15_000;
 const timestamp = Date.now();
 const outputs: Readonly<Record<AgentName, string>> = {
@@ -29,12 +29,12 @@ interface Poison {
   readonly headers?: readonly RecordHeader[];
 }
 
-/** What became of one poisonous record. */
+/** The outcome of one poisonous record. */
 interface Outcome {
-  /** The reason of the reject, where it was one. */
+  /** The reason code, when it was rejected. */
   readonly rejected: string | undefined;
-  readonly letter: InputRecord | undefined;
-  /** The output records, those of the good record left out. */
+  readonly deadLetter: InputRecord | undefined;
+  /** The output records of the poisonous record. */
   readonly written: readonly InputRecord[];
 }
 
@@ -48,7 +48,7 @@ function notification(...data: readonly object[]): string {
   return JSON.stringify({ subscriptionId: 's', data });
 }
 
-/** A dead letter of a sink. */
+/** The headers of a sink's dead letter. */
 const failure: readonly RecordHeader[] = [
   { '__connect.errors.topic': 'city' },
   { '__connect.errors.exception.class.name': 'org.postgresql.util.PSQLException' },
@@ -58,7 +58,7 @@ let kafka: LocalKafka;
 const running = new Map<AgentName, AgentProcess>();
 let marks = 0;
 
-/** Sends the record to the agent with a good one behind it in the same partition, and tells what became of it. */
+/** Publishes the record and a good one after it in the same partition, and returns the outcome. */
 async function survive(agent: AgentName, poison: Poison): Promise<Outcome> {
   const process = running.get(agent);
   if (process === undefined) throw new Error(`${agent} does not run`);
@@ -73,7 +73,7 @@ async function survive(agent: AgentName, poison: Poison): Promise<Outcome> {
           headers: [...failure, { '__connect.errors.exception.message': mark }, { 'fiware-service': 'city' }],
         }
       : { value: notification(entity(mark)), headers: fiware };
-  const [written, letters] = [await size(outputs[agent]), await size(deadLetterTopic(agent))];
+  const [written, deadLetters] = [await size(outputs[agent]), await size(deadLetterTopic(agent))];
   await produceAll(bootstrapServers, [
     { topic, partition: 0, timestamp, key: 'poison', headers: fiware, ...poison },
     { topic, partition: 0, timestamp, key: 'good', ...good },
@@ -87,10 +87,10 @@ async function survive(agent: AgentName, poison: Poison): Promise<Outcome> {
   expect(ledger.read).toBe(ledger.emitted + sum(ledger.skipped) + sum(ledger.rejected));
   const all = (await readAll(bootstrapServers, outputs[agent])).slice(written);
   expect(all.some(({ value }) => String(value).includes(mark))).toBe(true);
-  const [letter, ...more] = (await readAll(bootstrapServers, deadLetterTopic(agent))).slice(letters);
+  const [deadLetter, ...more] = (await readAll(bootstrapServers, deadLetterTopic(agent))).slice(deadLetters);
   expect(more).toEqual([]);
   const rejected = Object.keys(ledger.rejected).find((reason) => ledger.rejected[reason] !== before.rejected[reason]);
-  return { rejected, letter, written: all.filter(({ value }) => !String(value).includes(mark)) };
+  return { rejected, deadLetter, written: all.filter(({ value }) => !String(value).includes(mark)) };
 }
 
 function deadLetterTopic(agent: AgentName): string {
@@ -105,19 +105,25 @@ function sum(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((total, count) => total + count, 0);
 }
 
-/** Names and values, in order. */
+/** Header names and values, in order. */
 function pairs(headers: readonly RecordHeader[]): [string, string][] {
   return headers.flatMap((header) =>
     Object.entries(header).map(([name, value]): [string, string] => [name, Buffer.from(value).toString('hex')]),
   );
 }
 
-/** Key, value, timestamp and headers of the record, and nothing but the context behind them. */
-function expectUnchanged(letter: InputRecord | undefined, { key = 'poison', value, headers = fiware }: Poison): void {
-  expect(letter?.key).toEqual(Buffer.from(key));
-  expect(letter?.value?.equals(Buffer.from(value ?? ''))).toBe(value === null ? undefined : true);
-  expect(letter?.timestamp).toBe(timestamp);
-  const found = pairs(letter?.headers ?? []);
+/**
+ * Expects the key, value, timestamp and headers of the record, followed by Connect's context
+ * headers only.
+ */
+function expectUnchanged(
+  deadLetter: InputRecord | undefined,
+  { key = 'poison', value, headers = fiware }: Poison,
+): void {
+  expect(deadLetter?.key).toEqual(Buffer.from(key));
+  expect(deadLetter?.value?.equals(Buffer.from(value ?? ''))).toBe(value === null ? undefined : true);
+  expect(deadLetter?.timestamp).toBe(timestamp);
+  const found = pairs(deadLetter?.headers ?? []);
   expect(found.slice(0, headers.length)).toEqual(pairs(headers));
   expect(found.slice(headers.length).every(([name]) => name.startsWith('__connect.errors.'))).toBe(true);
 }
@@ -132,7 +138,7 @@ withKafka(describe)('a poisonous record', () => {
     );
     for (const agent of agents) {
       const env = agent === 'errors' ? {} : { KAFNUS_DEAD_LETTER_TOPIC: deadLetterTopic(agent) };
-      // As much heap as the image gives it under the limit of the chart.
+      // The heap size of the image under the chart's memory limit.
       const execArgv = ['--max-old-space-size=512'];
       running.set(agent, new AgentProcess({ agent, brokers: kafka.bootstrapServers, env, execArgv }));
     }
@@ -147,18 +153,18 @@ withKafka(describe)('a poisonous record', () => {
   describe('with a header called __proto__', () => {
     const headers = [...fiware, { ['__proto__']: Buffer.from([0xff, 0, 0x41]) }, { ['__proto__']: '' }, { after: 'x' }];
 
-    test.each(agents.slice(0, 3))('is processed by %s as any other', async (agent) => {
-      const { rejected, letter, written } = await survive(agent, { value: notification(entity('p1')), headers });
+    test.each(agents.slice(0, 3))('is processed by %s like any other', async (agent) => {
+      const { rejected, deadLetter, written } = await survive(agent, { value: notification(entity('p1')), headers });
       expect(rejected).toBeUndefined();
-      expect(letter).toBeUndefined();
+      expect(deadLetter).toBeUndefined();
       expect(written).toHaveLength(1);
     });
 
-    test.each(agents.slice(0, 3))('is refused by %s with that header unchanged', async (agent) => {
+    test.each(agents.slice(0, 3))('is rejected by %s with that header unchanged', async (agent) => {
       const poison = { value: 'no JSON', headers };
-      const { rejected, letter } = await survive(agent, poison);
+      const { rejected, deadLetter } = await survive(agent, poison);
       expect(rejected).toBe('not-json');
-      expectUnchanged(letter, poison);
+      expectUnchanged(deadLetter, poison);
     });
 
     test('is logged by errors', async () => {
@@ -167,7 +173,7 @@ withKafka(describe)('a poisonous record', () => {
     });
   });
 
-  test('no process was started again or has logged an error', async () => {
+  test('no process was restarted or has logged an error', async () => {
     await sleep(100);
     for (const process of running.values()) {
       expect(process.end).toBeUndefined();

@@ -1,6 +1,7 @@
 /**
- * `kafnus replay` on a real Kafka, as its users run it: the command as a process, agents as processes. Each record comes back
- * once and as it was, whoever dies meanwhile; what fails again does not turn in circles; what is no dead letter goes nowhere.
+ * `kafnus replay` on a real Kafka, with the command and the agents as processes. Each record is
+ * sent once and unchanged although processes are killed, a record that fails again does not loop,
+ * and a record that is not a dead letter is not sent.
  */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { deadLetter, type InputRecord } from '@kafnus/agent-runtime';
@@ -47,7 +48,7 @@ function run(args: readonly string[], env: Readonly<Record<string, string>> = {}
   return { kill: (signal) => void child.kill(signal), ended };
 }
 
-/** The headers of a record as [name, text], for comparison. */
+/** The headers of a record as [name, text]. */
 function pairs(headers: InputRecord['headers']): [string, string][] {
   return headers.flatMap((header) =>
     Object.entries(header).map(([name, value]): [string, string] => [name, String(value)]),
@@ -66,7 +67,8 @@ withKafka(describe)('kafnus replay', () => {
     kafka = await startLocalKafka({
       users: { admin: 'admin', limited: 'limited' },
       authorizer: true,
-      // The letters are older than Kafka keeps records by default; it looks 30 s after its start, and then all the time.
+      // The dead letters are older than the default retention, which the broker enforces from 30 s
+      // after its start.
       properties: { 'log.retention.ms': '-1', 'log.retention.check.interval.ms': '500' },
     });
   });
@@ -76,7 +78,7 @@ withKafka(describe)('kafnus replay', () => {
     await kafka.stop();
   });
 
-  /** Everything of a test is under a prefix of its own. */
+  /** Each test has a separate topic prefix. */
   function scene(prefix: string) {
     const brokers = kafka.internalServers;
     const env = { KAFNUS_KAFKA_BROKERS: brokers, KAFNUS_TOPIC_PREFIX: prefix };
@@ -92,7 +94,7 @@ withKafka(describe)('kafnus replay', () => {
       read: (name: string) => readAll(brokers, topic(name)),
       kafnus: (...args: readonly string[]) => run([join(cli, 'main.js'), 'replay', ...args], env).ended,
       start: (...args: readonly string[]) => run([join(cli, 'main.js'), 'replay', ...args], env),
-      /** Runs in a process of its own, which ends itself in the middle. */
+      /** Runs the replay in a process that kills itself. */
       applyUntil: (step: 'written' | 'committed', times: number) =>
         run(['--input-type=module', '--eval', endingReplay({ brokers, prefix, step, times })]).ended,
       agent: (name: string, more: Readonly<Record<string, string>> = {}) => {
@@ -116,7 +118,7 @@ withKafka(describe)('kafnus replay', () => {
     await agent.until(`through ${read} records`, ({ ledger, lag }) => ledger.read >= read && lag === 0);
   }
 
-  test('what was refused comes back as it was, is accepted once the cause is gone, and only once', async () => {
+  test('a rejected record is sent unchanged, is accepted once the cause is removed, and only once', async () => {
     const { topic, create, publish, read, kafnus, agent } = scene('cured.');
     await create('raw_historic');
     const timeless = (id: string, service: string): RecordToWrite => ({
@@ -181,13 +183,13 @@ withKafka(describe)('kafnus replay', () => {
     expect(rows.filter((row) => markOf(row) !== undefined)).toEqual([]);
   });
 
-  test('what is refused again keeps its mark, and is sent once more only when told to', async () => {
+  test('a record that is rejected again keeps its mark, and is sent once more only on request', async () => {
     const { topic, create, publish, read, kafnus, agent } = scene('again.');
     await create('raw_historic');
     const message = '{"headers":{"fiware-service":"Harbour"},"data":[{"id":"n","type":"T"}]}';
     await publish([
       { topic: topic('raw_historic'), key: 'b', value: '{"no json', headers: [{ 'fiware-service': 'harbour' }] },
-      // No header at all: the tenant is in the message, and must be found there after the replay as well.
+      // No header: the tenant is in the message, and must be found there after the replay as well.
       { topic: topic('raw_historic'), key: 'n', value: message },
     ]);
     const historic = agent('historic');
@@ -207,14 +209,14 @@ withKafka(describe)('kafnus replay', () => {
     expect(await kafnus('apply', '--again')).toMatchObject({ code: 0, stdout: expect.stringContaining('2 of 2') });
     await digested(historic, 6);
     expect(await letters()).toEqual(['1', '1', '2', '2', undefined, undefined]);
-    // A change that cures it would let them in; this one takes them again, and no more than these.
+    // Sends these records once more, and no others.
     expect(await kafnus('apply', '--again', '--limit', '1')).toMatchObject({
       stdout: expect.stringContaining('1 of 1'),
     });
     await historic.stop();
   });
 
-  test('killed at any moment, the same command goes on: nothing twice, nothing left out, in order', async () => {
+  test('killed at any moment, the same command continues: no duplicates, no losses, in order', async () => {
     const { topic, create, publish, read, start, kafnus, applyUntil } = scene('killed.');
     await create('raw_historic', 'raw_errors');
     const count = 3000;
@@ -232,12 +234,13 @@ withKafka(describe)('kafnus replay', () => {
     });
     await publish(made.map((record) => letterOf(topic('raw_errors'), record)));
 
-    // Where it hurts most: everything is written and nothing is committed; and committed, before anybody knows.
+    // The critical points: everything is written and not committed; committed, and the process does
+    // not know it.
     expect(await applyUntil('written', 2)).toMatchObject({ signal: 'SIGKILL', stderr: '' });
     expect(await read('raw_historic')).toHaveLength(500);
     expect(await applyUntil('committed', 1)).toMatchObject({ signal: 'SIGKILL', stderr: '' });
     expect(await read('raw_historic')).toHaveLength(1000);
-    // And anywhere.
+    // Random points.
     for (const atLeast of [1300, 1700]) {
       const process = start('apply', '--rate', '500');
       while ((await endOffsets(kafka.internalServers, topic('raw_historic'))).reduce((a, b) => a + b) < atLeast) {
@@ -246,7 +249,7 @@ withKafka(describe)('kafnus replay', () => {
       process.kill('SIGKILL');
       expect(await process.ended).toMatchObject({ signal: 'SIGKILL' });
     }
-    // Ctrl-C ends it in order.
+    // Ctrl-C ends it cleanly.
     const interrupted = start('apply', '--rate', '400');
     const before = (await read('raw_historic')).length;
     while ((await read('raw_historic')).length <= before) await sleep(50);
@@ -272,7 +275,7 @@ withKafka(describe)('kafnus replay', () => {
       expect(came.get(key)?.join('\n') === values.join('\n') ? 'in order' : key).toBe('in order');
   });
 
-  test('two runs of one replay at a time: the second goes on in place of the first', async () => {
+  test('two concurrent runs of one replay: the second takes over from the first', async () => {
     const { topic, create, publish, read, start, kafnus } = scene('two.');
     await create('raw_mutable', 'raw_errors');
     const made = Array.from({ length: 400 }, (_, index): InputRecord => {
@@ -291,11 +294,11 @@ withKafka(describe)('kafnus replay', () => {
     expect(await read('raw_mutable')).toHaveLength(400);
   });
 
-  test('a publisher with crc32 and more partitions than before: a record joins the others of its key', async () => {
+  test('a publisher with crc32 and more partitions than before: a record goes to the partition of its key', async () => {
     const { topic, create, publish, read, kafnus } = scene('grown.');
     await create('raw_lastdata', 'raw_errors');
     const keys = Array.from({ length: 40 }, (_, index) => `subscription-${index}`);
-    // librdkafka's default, which Orion has.
+    // librdkafka's default partitioner, which Orion uses.
     const settings = { partitioner: 'consistent_random' };
     const { value, headers } = notification('e', 1);
     await produceAll(
@@ -306,7 +309,7 @@ withKafka(describe)('kafnus replay', () => {
     await publish(
       keys.map((key) =>
         letterOf(topic('raw_errors'), {
-          // From when it had a single partition.
+          // From the time when the topic had one partition.
           ...{ topic: topic('raw_lastdata'), partition: 0, offset: 7, timestamp: 1_780_000_000_000 },
           ...{ key: Buffer.from(key), value: Buffer.from(value), headers },
         }),
@@ -320,7 +323,7 @@ withKafka(describe)('kafnus replay', () => {
     expect([...partitionsOf.values()].map(({ size }) => size)).toEqual(keys.map(() => 1));
   });
 
-  test('what is no dead letter, or names a topic that is no raw one, goes nowhere unless told where', async () => {
+  test('a record that is not a dead letter, or names a topic that is not a raw one, is not sent without an explicit destination', async () => {
     const { topic, create, publish, read, kafnus } = scene('hostile.');
     await create('raw_historic', 'raw_errors', 'harbour', 'payments');
     const context = (origin: string, partition: string, offset: string): RecordToWrite['headers'] => [
@@ -342,7 +345,7 @@ withKafka(describe)('kafnus replay', () => {
       letter(context(topic('payments'), '0', '0')),
       letter(context('__consumer_offsets', '0', '0')),
       letter(context('../..\u001b[31m', '0', '0')),
-      // Turns in circles: what it came from is where it lies.
+      // A loop: its origin is the dead-letter topic itself.
       letter(context(topic('raw_errors'), '0', '0')),
       letter([{ 'fiware-service': 'harbour' }, ...(context(topic('harbour'), '1', '0') ?? [])]),
     ]);
@@ -375,13 +378,14 @@ withKafka(describe)('kafnus replay', () => {
     expect(await ends()).toBe(before + 1);
   });
 
-  test('what is older than its topic keeps it is not sent: Kafka would delete it', async () => {
+  test('a record older than the retention of its topic is not sent: Kafka would delete it', async () => {
     const { topic, create, publish, read, kafnus } = scene('late.');
     await create('raw_errors');
     const plans = ['raw_historic', 'raw_mutable'].map((name) => ({
       topic: topic(name),
       partitions: 1,
-      // As by default, a segment takes no more time than is kept: the marker of the transaction, which is new, begins another.
+      // As by default, segment.ms is not more than the retention: the new transaction marker starts
+      // another segment.
       config: { 'retention.ms': '60000', 'segment.ms': '60000' },
     }));
     await createTopics(kafka.internalServers, plans);
@@ -419,7 +423,7 @@ withKafka(describe)('kafnus replay', () => {
     });
     expect(await read('raw_historic')).toEqual([]);
 
-    // The command that it names is enough, and the same replay goes on.
+    // The suggested command is enough, and the same replay continues.
     const [, options = ''] = /kafka-configs\.sh --bootstrap-server \S+ (.*)/.exec(refused.stderr) ?? [];
     await kafka.tool('kafka.admin.ConfigCommand', ...options.split(' '));
     expect(await kafnus('apply', ...historic)).toMatchObject({
@@ -427,7 +431,7 @@ withKafka(describe)('kafnus replay', () => {
       stdout: expect.stringContaining('3 of 3 records were sent back'),
     });
 
-    // What is sent all the same is deleted: it was no false alarm.
+    // The warning was right: Kafka deletes records that are sent anyway.
     const late = ['--from', topic('raw_mutable'), '--until', '1h'];
     const insisted = await kafnus('apply', ...late, '--ignore-retention');
     expect(insisted).toMatchObject({ code: 0, stdout: expect.stringContaining('2 of 2 records') });
@@ -455,7 +459,7 @@ withKafka(describe)('kafnus replay', () => {
     });
     await publish([letterOf(topic('raw_errors'), { ...record, topic: topic('raw_historic') })]);
 
-    // One right after the other: the message of each run tells the next one.
+    // Grants the rights one by one: the message of each run names the next missing one.
     const limited = {
       KAFNUS_KAFKA_BROKERS: kafka.bootstrapServers,
       KAFNUS_KAFKA_SECURITY_PROTOCOL: 'sasl_plaintext',
@@ -489,7 +493,7 @@ withKafka(describe)('kafnus replay', () => {
     await allow('--operation', 'Write', '--topic', topic('raw_historic'));
     const sent = await asLimited();
     expect(sent).toMatchObject({ code: 0, stdout: expect.stringContaining('1 of 1') });
-    // A right that is only good to have.
+    // An optional right.
     expect(sent.stdout).toContain('What denied.raw_historic keeps is not known: the user may not (DescribeConfigs).');
   });
 });
@@ -500,7 +504,10 @@ function letterOf(topic: string, record: InputRecord): RecordToWrite {
   return { topic, key, value, headers, timestamp: timestamp ?? -1 };
 }
 
-/** The replay that `kafnus replay apply` runs, which kills its process at the given step of the given transaction. */
+/**
+ * Runs the same replay as `kafnus replay apply`, and kills its process at the given step of the
+ * given transaction.
+ */
 function endingReplay(options: { brokers: string; prefix: string; step: string; times: number }): string {
   const module = (path: string): string => JSON.stringify(pathToFileURL(join(cli, path)).href);
   return `

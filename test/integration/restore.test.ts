@@ -1,4 +1,7 @@
-/** The reader of changelogs on a real Kafka: what it reads by itself, and what it leaves to the client. */
+/**
+ * The changelog reader on a real Kafka: what it reads over its own connection, and when it falls
+ * back to the librdkafka consumer.
+ */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { withKafka } from '@kafnus/agent-testkit';
 import { createTopics, produceAll, startLocalKafka, type LocalKafka } from '@kafnus/local-stack';
@@ -15,11 +18,11 @@ let kafka: LocalKafka;
 interface Restored {
   readonly entries: readonly string[];
   readonly count: number;
-  /** Why it is slow. */
+  /** The reason for the fallback. */
   readonly remarks: readonly string[];
 }
 
-/** @param onEntry gets the number of entries so far */
+/** @param onEntry called with the number of entries read so far */
 async function restored(topic: string, onEntry: (count: number) => void = () => undefined): Promise<Restored> {
   const env = { KAFNUS_KAFKA_BROKERS: kafka.bootstrapServers };
   const outcome = loadConfig<object>({ name: agent, settings: {} }, { argv: [], env });
@@ -45,7 +48,7 @@ async function restored(topic: string, onEntry: (count: number) => void = () => 
   }
 }
 
-/** @returns what is to be restored */
+/** @returns the expected entries */
 async function changelog(topic: string, compression: string): Promise<string[]> {
   await createTopics(kafka.internalServers, [{ topic, partitions: 1, config: { 'cleanup.policy': 'compact' } }]);
   const records = Array.from({ length: entities }, (_, place) => ({
@@ -80,7 +83,7 @@ withKafka(describe)('a changelog', () => {
     expect(entries).toEqual(expected);
   });
 
-  test('where a connection breaks the client reads on: each entry once, in order', async () => {
+  test('after a broken connection it falls back to the librdkafka consumer: each entry once, in order', async () => {
     const expected = await changelog('broken', 'none');
     const { entries, count, remarks } = await restored('broken', (soFar) => {
       if (soFar === entities / 2) expect(kafka.brokers[0]?.proxy?.cut()).toBeGreaterThan(0);

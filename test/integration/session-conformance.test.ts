@@ -56,10 +56,10 @@ withKafka(describe)('the session on a real Kafka', () => {
   }
 
   conformance('a classic group', {});
-  // The coordinator assigns (KIP-848), and tells the members in another way.
+  // With KIP-848 the coordinator assigns the partitions.
   conformance('group.protocol=consumer', { 'group.protocol': 'consumer' });
 
-  test('takes what was measured to fit, up to the last byte', async () => {
+  test('accepts records up to exactly the computed maximum size', async () => {
     await createTopics(servers, [{ topic: 'sizes', partitions: 1 }]);
     const session = open(servers, { inputTopic: 'sizes', groupId: 'sizes', instanceId: 'a', batchSize: 1 }, {});
     await session.start();
@@ -81,9 +81,9 @@ withKafka(describe)('the session on a real Kafka', () => {
     }
   }, 60_000);
 
-  // The leader of a partition that has just been made refuses the first requests, and takes a later one: with more than one
-  // in flight, a fifth of these topics would miss records of a committed transaction.
-  test('loses nothing of what is written to a topic at once after its creation', async () => {
+  // The leader of a new partition rejects the first requests and accepts later ones. With more than
+  // one request in flight, a fifth of these topics would miss records of a committed transaction.
+  test('loses no record that is written to a topic right after its creation', async () => {
     await createTopics(servers, [{ topic: 'tenants', partitions: 1 }]);
     const session = open(
       servers,
@@ -102,7 +102,7 @@ withKafka(describe)('the session on a real Kafka', () => {
         for (const value of values) {
           const partition = Number(value) % 4;
           session.send({ topic, partition, key: null, value, headers: [], timestamp: Date.now() });
-          // A request for each, as far as they are allowed.
+          // One request for each record, as far as the settings allow.
           await sleep(1);
         }
         expect(await session.commit([])).toEqual({ kind: 'committed' });

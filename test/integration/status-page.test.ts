@@ -1,4 +1,6 @@
-/** The status page in a real browser: of an agent that works on a real Kafka, and of one whose texts mean harm. */
+/**
+ * The status page in a real browser: of an agent on a real Kafka, and of one with malicious texts.
+ */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { AgentStatus } from '@kafnus/agent-runtime';
 import { Telemetry } from '@kafnus/agent-runtime';
@@ -20,12 +22,15 @@ import { notification } from './notifications.js';
 
 jest.setTimeout(400_000);
 
-/** STATUS_PAGE_IMAGE=docs/images/status-page.png renews the picture of the docs, for which the charts get three minutes. */
+/**
+ * STATUS_PAGE_IMAGE=docs/images/status-page.png updates the screenshot of the docs, after three
+ * minutes of data.
+ */
 const picture = process.env['STATUS_PAGE_IMAGE'];
 const executablePath = ['/usr/bin/chromium', '/usr/bin/google-chrome'].find((path) => existsSync(path));
 const adminToken = 'a-token-that-nobody-shall-see';
 
-/** Where there is no Chromium the suites are skipped and say why; under CI=true they run and fail. */
+/** Skips the suites with a reason when Chromium is missing; under CI=true they run and fail. */
 function withChromium(run: Describe): Describe {
   if (executablePath !== undefined || process.env['CI'] === 'true') return run;
   const skip: Describe['skip'] = (name, suite) =>
@@ -33,7 +38,10 @@ function withChromium(run: Describe): Describe {
   return Object.assign(skip, { skip: run.skip });
 }
 
-/** Notifications of three tenants, an endless row; one of `each` is odd: no JSON, without entity, or without TimeInstant. */
+/**
+ * An endless sequence of notifications of three tenants. One of `each` is malformed: no JSON, no
+ * entity, or no TimeInstant.
+ */
 function* notifications(each: number): Generator<RecordToWrite, never> {
   for (let sequence = 0; ; sequence += 1) {
     const service = ['harbour', 'parks', 'city'][sequence % 3] ?? 'city';
@@ -53,7 +61,9 @@ async function launch(): Promise<void> {
   browser = await chromium.launch({ executablePath, args });
 }
 
-/** A page and what its browser complains about: errors of scripts, and what the page's policy has stopped. */
+/**
+ * A page with the browser's errors: script errors and violations of the Content-Security-Policy.
+ */
 async function open(url: string): Promise<{ page: Page; complaints: string[]; foreign: string[] }> {
   const page = await browser.newPage({ viewport: { width: 1100, height: 900 } });
   page.setDefaultTimeout(60_000);
@@ -61,7 +71,7 @@ async function open(url: string): Promise<{ page: Page; complaints: string[]; fo
   const foreign: string[] = [];
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('console', (message: ConsoleMessage) => {
-    // The browser's own line about a request that nobody answered.
+    // The browser's message about a failed request.
     if (!message.text().startsWith('Failed to load resource: net::')) complaints.push(message.text());
   });
   page.on('request', (request) => {
@@ -76,7 +86,7 @@ async function shows(page: Page, selector: string, text: RegExp): Promise<void> 
   await page.locator(selector).filter({ hasText: text }).waitFor();
 }
 
-withKafka(withChromium(describe))('the status page of an agent at work', () => {
+withKafka(withChromium(describe))('the status page of a running agent', () => {
   let kafka: LocalKafka;
   let agent: AgentProcess;
   let url: string;
@@ -99,7 +109,7 @@ withKafka(withChromium(describe))('the status page of an agent at work', () => {
     await kafka?.stop();
   });
 
-  test('shows records, rejects and rates, and what is wrong when the broker or the agent is gone', async () => {
+  test('shows records, rejects and rates, and reports a lost broker or agent', async () => {
     const { page, complaints, foreign } = await open(url);
     await page.getByRole('heading', { name: 'historic', exact: true }).waitFor();
     await shows(page, '#state', /^running$/);
@@ -123,7 +133,7 @@ withKafka(withChromium(describe))('the status page of an agent at work', () => {
     await page.getByRole('img', { name: /^Records in, the last \d+ minutes: now .*[1-9]/ }).waitFor();
     await page.getByRole('img', { name: /^Outputs, the last \d+ minutes: now .*[1-9]/ }).waitFor();
     await page.getByRole('img', { name: /^Rejects, the last \d+ minutes: .* highest .*[1-9]/ }).waitFor();
-    // The first sample is a point; the second makes it a line.
+    // A line needs two samples.
     const curves = await page.locator('.curve').count();
     expect(curves).toBeGreaterThan(0);
     await page
@@ -135,21 +145,21 @@ withKafka(withChromium(describe))('the status page of an agent at work', () => {
     flows = false;
     await flow;
 
-    // What the page says in the end is what is in Kafka.
+    // The page must agree with the topics.
     const { ledger } = await agent.until('done', ({ assignment }) => assignment.every(({ lag }) => lag === 0));
     await shows(page, '#sum-read', new RegExp(`^${ledger.read.toLocaleString('en')}$`));
     await shows(page, '#sum-emitted', new RegExp(`^${ledger.emitted.toLocaleString('en')}$`));
-    const letters = (await readAll(kafka.bootstrapServers, 'raw_errors')).map(({ headers }) => {
+    const deadLetters = (await readAll(kafka.bootstrapServers, 'raw_errors')).map(({ headers }) => {
       const header = (name: string): string => String(headers.find((each) => name in each)?.[name]);
       return `raw_historic / ${header('__connect.errors.partition')}@${header('__connect.errors.offset')}`;
     });
-    await shows(page, '#sum-rejected', new RegExp(`^${letters.length}$`));
+    await shows(page, '#sum-rejected', new RegExp(`^${deadLetters.length}$`));
     const rows = await page.locator('#rejects tbody tr').all();
     const places = await Promise.all(
       rows.map(async (row) => (await row.locator('td').allInnerTexts()).slice(-2).join('@')),
     );
-    expect(places).toHaveLength(Math.min(letters.length, 50));
-    expect(letters).toEqual(expect.arrayContaining(places));
+    expect(places).toHaveLength(Math.min(deadLetters.length, 50));
+    expect(deadLetters).toEqual(expect.arrayContaining(places));
 
     await page.getByText('Configuration in force').click();
     await page.getByRole('row', { name: 'adminToken *** environment variable KAFNUS_ADMIN_TOKEN' }).waitFor();
@@ -181,7 +191,7 @@ withKafka(withChromium(describe))('the status page of an agent at work', () => {
   });
 });
 
-/** Texts of the page, as they look now, whose contrast with their background is less than WCAG 2.1 asks for (AA, 4.5). */
+/** Visible texts whose contrast with their background is below WCAG 2.1 AA (4.5). */
 const poorContrast = `(() => {
   const numbers = (color) => color.match(/[\\d.]+/g).map(Number);
   const luminance = ([r, g, b]) => {
@@ -205,14 +215,14 @@ const poorContrast = `(() => {
   });
 })()`;
 
-withChromium(describe)('the status page of an agent whose texts mean harm', () => {
+withChromium(describe)('the status page of an agent with malicious texts', () => {
   beforeAll(launch);
   afterAll(() => browser?.close());
 
   const harm = '</script><script>document.title="harmed"</script><img src=x onerror=alert(1)>"\'';
   const turned = 'abc\u202edcba\u200f\u0000';
 
-  test('shows them as texts, and what cannot be seen by its number', async () => {
+  test('shows them as text, and invisible characters as code points', async () => {
     const status: AgentStatus = {
       agent: harm,
       instance: turned,
@@ -269,14 +279,14 @@ withChromium(describe)('the status page of an agent whose texts mean harm', () =
       expect(await page.locator('#reasons tbody th').allTextContents()).toEqual(['__proto__', harm]);
       await page.locator('summary').click();
       await page.locator('#config tbody td').filter({ hasText: 'onerror' }).first().waitFor();
-      // Every part was drawn once more, by a poll.
+      // A poll has redrawn every part.
       await page.waitForResponse((response) => response.url().endsWith('/status.json'));
       expect(await page.title()).toContain(harm);
       expect(await page.locator('img').count()).toBe(0);
       expect(await page.locator('script').count()).toBe(2);
       expect({ complaints, foreign }).toEqual({ complaints: [], foreign: [] });
 
-      // And if a text were taken for HTML or a script one day, the browser would not have it.
+      // The Content-Security-Policy blocks injected HTML and scripts.
       const inject =
         "const script = document.createElement('script'); script.append('harmed = 1'); document.body.append(script)";
       await page.evaluate(inject);

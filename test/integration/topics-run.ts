@@ -1,4 +1,4 @@
-/** Runs `topics` as people and jobs do, and reads what it printed. */
+/** Runs `topics` as a process and parses its output. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { join } from 'node:path';
 const root = join(import.meta.dirname, '..', '..');
 
 interface Printed {
-  /** Living members by consumer group. */
+  /** Active members by consumer group. */
   readonly members: Readonly<Record<string, number>>;
   readonly topics: readonly { readonly name: string; readonly found: { readonly state: string } }[];
   readonly outputs: readonly { readonly name: string; readonly agent: string }[];
@@ -19,7 +19,7 @@ interface Printed {
   }[];
 }
 
-/** What it printed, and how it ended. Without JSON on standard output the lists are empty. */
+/** The output and the exit code. The lists are empty when standard output is not JSON. */
 export interface TopicsRun extends Printed {
   readonly code: number | null;
   readonly stdout: string;
@@ -30,12 +30,12 @@ export interface TopicsRun extends Printed {
 
 type Env = Readonly<Record<string, string>>;
 
-/** `kafnus topics ... --json`; with `--text` for people. */
+/** Runs `kafnus topics ... --json`; without `--json` when `--text` is given. */
 export function kafnusTopics(env: Env, ...args: string[]): Promise<TopicsRun> {
   return topics(join(root, 'tools', 'cli', 'dist', 'main.js'), env, args);
 }
 
-/** The sub-command of an agent's own program. */
+/** Runs the subcommand `topics` of an agent. */
 export function agentTopics(agent: string, env: Env, ...args: string[]): Promise<TopicsRun> {
   return topics(join(root, 'services', agent, 'dist', 'main.js'), env, args);
 }

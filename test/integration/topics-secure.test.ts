@@ -1,4 +1,7 @@
-/** `topics` on a cluster as production has it: TLS, and each way to log in. Configuration is read and changed on a connection of its own. */
+/**
+ * `topics` on a secured cluster: TLS and each authentication mechanism. Topic configurations are
+ * read and changed over a separate connection.
+ */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { addAcls, startSecureKafka, withKafka, type SecureKafka } from '@kafnus/agent-testkit';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -31,7 +34,7 @@ withKafka(describe)('topics over TLS', () => {
     rmSync(folder, { recursive: true });
   });
 
-  /** The settings of each way to log in. */
+  /** The settings of each authentication mechanism. */
   const ways: Readonly<Record<string, () => Readonly<Record<string, string>>>> = {
     'SCRAM, certificates as text': () => ({
       KAFNUS_KAFKA_BROKERS: secure.servers.scram,
@@ -72,7 +75,8 @@ withKafka(describe)('topics over TLS', () => {
     const created = await agentTopics('historic', env, 'apply');
     expect(created).toMatchObject({ code: 0, stderr: '', findings: [] });
     expect(created.steps).toHaveLength(2);
-    // Retention of dead letters must not be shorter than that of the raw topic, which takes reading and changing.
+    // The retention of the dead-letter topic must not be shorter than that of the raw topic, so the
+    // command reads and changes configurations.
     const raise = 'retention.ms=9000000000';
     const topic = `way${index}_raw_historic`;
     await secure.kafka.tool('kafka.admin.ConfigCommand', '--alter', '--topic', topic, '--add-config', raise);

@@ -1,6 +1,7 @@
 /**
- * `topics plan`, `apply` and `check` on a real cluster of three, as `kafnus` and as the agents' own programs: what is planned
- * is created, the agents run on it, and each kind of damage is found.
+ * `topics plan`, `apply` and `check` on a cluster of three brokers, run by `kafnus` and by the
+ * agents: the planned topics are created, the agents run on them, and each kind of misconfiguration
+ * is found.
  */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { addAcls, withKafka, type Acl } from '@kafnus/agent-testkit';
@@ -36,17 +37,17 @@ withKafka(describe)('topics', () => {
     await kafka?.stop();
   });
 
-  /** As an operator who may do everything. Each test has a prefix of its own, and so topics of its own. */
+  /** Runs as a superuser. Each test has a separate prefix. */
   const kafnus = (prefix: string, ...args: string[]): Promise<TopicsRun> =>
     kafnusTopics({ KAFNUS_KAFKA_BROKERS: kafka.internalServers, KAFNUS_TOPIC_PREFIX: prefix }, ...args);
 
-  /** By another client than the one that is tested. */
+  /** Reads with Kafka's own tool, not with the client under test. */
   const described = (topics: string): Promise<string> =>
     kafka.tool('org.apache.kafka.tools.TopicCommand', '--describe', '--topic', topics);
   const set = (topic: string, setting: string): Promise<string> =>
     kafka.tool('kafka.admin.ConfigCommand', '--alter', '--topic', topic, '--add-config', setting);
 
-  test('planned, created, run on by the agents, and checked', async () => {
+  test('are planned, created, used by the agents, and checked', async () => {
     const env = {
       KAFNUS_KAFKA_BROKERS: kafka.internalServers,
       KAFNUS_TOPIC_PREFIX: 'whole_',
@@ -100,13 +101,13 @@ withKafka(describe)('topics', () => {
     await agent.stop();
   });
 
-  test('for all agents, by several at once and twice: each topic is created once, and nothing else changes', async () => {
+  test('concurrent and repeated apply for all agents: each topic is created once, and nothing else changes', async () => {
     const runs = await Promise.all([1, 2, 3].map(() => kafnus('many_', 'apply', '--partitions', '6')));
     for (const { code, findings, stderr } of runs)
       expect({ code, findings, stderr }).toEqual({ code: 0, findings: [], stderr: '' });
     const created = runs.flatMap(({ steps }) => steps.map(({ topic }) => topic)).sort();
     expect(created).toEqual(
-      // The changelog is named by the group, and not by the prefix.
+      // The changelog is named after the group, without the prefix.
       ['many_raw_errors', 'many_raw_errors_dead', 'many_raw_historic', 'many_raw_lastdata', 'many_raw_mutable'].concat(
         'ngsi-agent-lastdata-newest-changelog',
       ),
@@ -118,7 +119,7 @@ withKafka(describe)('topics', () => {
     expect(found(again)).toEqual(found(runs[0]));
   });
 
-  test('damage is found, only harm is repaired, and only when that is asked for', async () => {
+  test('misconfigurations are found; only harmful ones are changed, and only with --update-config', async () => {
     const env = { KAFNUS_KAFKA_BROKERS: kafka.internalServers, KAFNUS_TOPIC_PREFIX: 'bad_', KAFNUS_GROUP_ID: 'bad' };
     const on = (...args: string[]): Promise<TopicsRun> => kafnusTopics(env, ...args, '--agent', 'lastdata');
     const bad = (topic: string, config: Record<string, string>, partitions = 4): TopicPlan => ({
@@ -132,7 +133,7 @@ withKafka(describe)('topics', () => {
         'max.message.bytes': '2000',
         'message.timestamp.before.max.ms': '1000',
         'retention.ms': '86400000',
-        // Chosen by an operator, and harmless: nothing is said of it, and it stays.
+        // A harmless choice of the operator: it is not reported and not changed.
         'compression.type': 'lz4',
       }),
       bad('bad-newest-changelog', {
@@ -167,11 +168,11 @@ withKafka(describe)('topics', () => {
     expect(await on('check')).toMatchObject({ code: 0, brief: ['note partitions-differ bad_city_lastdata'] });
     const kept = await described('bad_raw_errors');
     expect(kept).toContain('compression.type=lz4');
-    // The raw records are kept for a week again, and refusals are to outlive them.
+    // The raw topic has its retention of a week again, and dead letters are kept longer.
     expect(kept).toContain('retention.ms=2419200000');
   });
 
-  test('partitions are never changed: the finding says what does it', async () => {
+  test('partitions are never changed: the finding names the command for it', async () => {
     const env = {
       KAFNUS_KAFKA_BROKERS: kafka.internalServers,
       KAFNUS_TOPIC_PREFIX: 'grown_',
@@ -195,7 +196,7 @@ withKafka(describe)('topics', () => {
     );
     expect(await endOffsets(kafka.internalServers, 'grown-newest-changelog')).toHaveLength(4);
 
-    // A changelog that is not there yet gets what its input has.
+    // A missing changelog gets the partition count of its input.
     const other = { ...env, KAFNUS_GROUP_ID: 'other' };
     expect(await agentTopics('lastdata', other, 'apply')).toMatchObject({
       code: 0,
@@ -204,11 +205,11 @@ withKafka(describe)('topics', () => {
     expect(await endOffsets(kafka.internalServers, 'other-newest-changelog')).toHaveLength(8);
   });
 
-  test('a broker that is gone, and what has no other copy', async () => {
+  test('a lost broker, and partitions without another replica', async () => {
     const on = (...args: string[]): Promise<TopicsRun> => kafnus('down_', ...args, '--agent', 'historic');
     await createTopics(kafka.internalServers, [
       { topic: 'down_raw_errors', partitions: 4, config: { 'retention.ms': '-1' } },
-      // One partition on each broker.
+      // One partition on each of the brokers.
       { topic: 'down_raw_historic', partitions: 3, replicationFactor: 1, config: { 'min.insync.replicas': '1' } },
     ]);
     const note = 'note partitions-differ down_raw_historic';
@@ -234,7 +235,7 @@ withKafka(describe)('topics', () => {
     }
   });
 
-  test('what the cluster refuses is told for each topic, and the rest is done', async () => {
+  test('rejections are reported for each topic, and the other topics are created', async () => {
     const { code, steps, brief, stdout } = await kafnus('wide_', 'apply', '--agent', 'historic', '--replication', '4');
     expect({ code, brief }).toEqual({
       code: 1,
@@ -247,7 +248,7 @@ withKafka(describe)('topics', () => {
     expect(stdout).toMatch(/replication factor/i);
   });
 
-  test('without rights: each is named, and with each that is granted it gets further', async () => {
+  test('without rights: each missing right is named, and each granted one helps', async () => {
     const env = {
       KAFNUS_KAFKA_BROKERS: kafka.bootstrapServers,
       KAFNUS_KAFKA_SECURITY_PROTOCOL: 'sasl_plaintext',
@@ -299,7 +300,8 @@ withKafka(describe)('topics', () => {
     ]);
 
     await grant('Read', 'Write', 'DescribeConfigs');
-    // Without a right on the cluster the default of replicas is not known, and so min.insync.replicas is the brokers'.
+    // Without DescribeConfigs on the cluster the default replication factor is unknown, so
+    // min.insync.replicas is left to the brokers.
     expect(await agentTopics('lastdata', env, 'check')).toMatchObject({ code: 0, findings: [] });
     await set('alice_raw_lastdata', 'retention.ms=1000');
     const refused = await apply('--update-config');
@@ -320,7 +322,7 @@ withKafka(describe)('topics', () => {
     expect(wrong.stderr).not.toContain('hearts');
   });
 
-  test('for people: a table, the reasons, and what to do', async () => {
+  test('text output: a table, the reasons, and what to do', async () => {
     const env = { KAFNUS_KAFKA_BROKERS: kafka.internalServers, KAFNUS_TOPIC_PREFIX: 'read_' };
     const { code, stdout } = await kafnusTopics(env, 'plan', '--agent', 'historic', '--text');
     expect(code).toBe(0);

@@ -1,4 +1,4 @@
-/** A trace through a real agent: from the notification to its row's record, and to a collector. */
+/** A trace through a real agent: from the notification to the output record, and to a collector. */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { withKafka } from '@kafnus/agent-testkit';
 import { AgentProcess, createTopics, produceAll, readAll, startLocalKafka, type LocalKafka } from '@kafnus/local-stack';
@@ -31,7 +31,7 @@ withKafka(describe)('a traced notification', () => {
     await kafka.stop();
   });
 
-  test('is followed from the raw topic to the output, and the agent tells the collector of it', async () => {
+  test('is traced from the raw topic to the output, and the agent exports its span', async () => {
     await createTopics(kafka.bootstrapServers, [{ topic: 'raw_historic', partitions: 1 }]);
     const { key, value, headers } = notification('Sensor:1', 1);
     const traced = [...headers, { traceparent }];
@@ -46,7 +46,7 @@ withKafka(describe)('a traced notification', () => {
     });
     try {
       await agent.until('the record committed', ({ ledger }) => ledger.read === 1);
-      // The last spans are sent when it stops.
+      // The last spans are sent at shutdown.
       await agent.stop();
     } finally {
       await agent.kill();

@@ -1,4 +1,4 @@
-/** What is made from the code is fresh, and what is written by hand names only what there is. */
+/** Generated files are up to date, and hand-written pages name existing things only. */
 import { describe, expect, test } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -16,14 +16,14 @@ const pages = [
 ];
 
 describe('the pages', () => {
-  test('that are made from the code are as they would be made now', () => {
+  test('that are generated are up to date', () => {
     const { status, stderr } = spawnSync(process.execPath, [join(root, 'scripts/docs/main.mjs'), '--check'], {
       encoding: 'utf8',
     });
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   });
 
-  test.each(pages)('%s names metrics, settings, commands and panels that there are', (page) => {
+  test.each(pages)('%s names existing metrics, settings, commands and panels only', (page) => {
     const text = read(page);
     const metrics = read('docs/metrics.md');
     const records = [...read('deploy/alerts/kafnus.rules.yaml').matchAll(/record: (\S+)/g)].map(([, name]) => name);
@@ -57,7 +57,7 @@ describe('the pages', () => {
 describe.each(dashboards.map((dashboard) => [dashboard.file, dashboard] as const))('%s', (_file, dashboard) => {
   const shown = dashboard.panels.filter(({ type }) => type !== 'row');
 
-  test('asks which Prometheus, and takes no other', () => {
+  test('uses the selected data source only', () => {
     expect(dashboard.templating.list[0]).toMatchObject({ name: 'datasource', type: 'datasource', query: 'prometheus' });
     const used = shown.flatMap(({ datasource, targets = [] }) => [
       datasource,
@@ -66,7 +66,7 @@ describe.each(dashboards.map((dashboard) => [dashboard.file, dashboard] as const
     for (const datasource of used) expect(datasource).toEqual({ type: 'prometheus', uid: '${datasource}' });
   });
 
-  test('says of each panel what it shows, and has no two of the same name or id', () => {
+  test('describes each panel, and has unique names and ids', () => {
     expect(dashboard.panels.map(({ id }) => id)).toEqual(dashboard.panels.map((_, index) => index + 1));
     expect(new Set(shown.map(({ title }) => title)).size).toBe(shown.length);
     for (const { title, description = '', targets = [] } of shown) {
@@ -74,7 +74,7 @@ describe.each(dashboards.map((dashboard) => [dashboard.file, dashboard] as const
       expect({ title, targets: targets.length > 0 }).toEqual({ title, targets: true });
     }
     for (const { place, legend, expr } of queriesOf(dashboard)) {
-      // A series without a name in the legend must be the only one.
+      // A query with an empty legend must return one series.
       expect({ place, named: legend.length > 0 || !/\bby \((?!namespace\))/.test(expr) }).toEqual({
         place,
         named: true,
@@ -82,7 +82,7 @@ describe.each(dashboards.map((dashboard) => [dashboard.file, dashboard] as const
     }
   });
 
-  test('has no panel upon another', () => {
+  test('has no overlapping panels', () => {
     for (const [index, one] of dashboard.panels.entries()) {
       expect(one.gridPos.x + one.gridPos.w).toBeLessThanOrEqual(24);
       for (const other of dashboard.panels.slice(index + 1))

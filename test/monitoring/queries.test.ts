@@ -1,6 +1,6 @@
 /**
- * Dashboards and rules against the truth: the four agents at work on a real Kafka, with records, refusals and trouble, scraped
- * by a real Prometheus that evaluates every query.
+ * Dashboards and rules against running agents: four agents on a real Kafka with records, rejects
+ * and faults are scraped by a real Prometheus, which evaluates every query.
  */
 import { afterAll, beforeAll, expect, describe, jest, test } from '@jest/globals';
 import { metricsReference } from '@kafnus/agent-runtime';
@@ -34,7 +34,7 @@ withKafkaAndPrometheus(describe)('on agents at work', () => {
     return process;
   }
 
-  /** Starts a process again whenever it ends, at the same address, as an orchestrator does. */
+  /** Restarts a process at the same address whenever it ends, as an orchestrator does. */
   async function supervise(process: AgentProcess, agent: string, instance: string): Promise<void> {
     const port = addressOf(process).split(':').at(-1) ?? '';
     for (let running = process; ; running = start(agent, instance, { KAFNUS_HTTP_PORT: port })) {
@@ -50,7 +50,8 @@ withKafkaAndPrometheus(describe)('on agents at work', () => {
       kafka.bootstrapServers,
       raw.map((topic) => ({ topic, partitions: 4 })),
     );
-    // Commits that fail, and two processes with one name: what nobody wants to see is on the dashboards, too.
+    // Failing commits and two processes with one instance id, so that the series of faults exist as
+    // well.
     start('historic', 'historic-0', { FAULT: 'abort-one-in:5' });
     for (const agent of ['lastdata', 'mutable', 'errors']) start(agent, `${agent}-0`);
     const twins = [start('mutable', 'twin'), start('mutable', 'twin')];
@@ -79,7 +80,7 @@ withKafkaAndPrometheus(describe)('on agents at work', () => {
     await kafka?.stop();
   });
 
-  test('every metric of the reference has its series, with its labels and no others', async () => {
+  test('every metric of the reference has series, with exactly its labels', async () => {
     await eventually(async () => {
       for (const { name, type, labels } of metricsReference) {
         const found = await prometheus.series(type === 'histogram' ? `${name}_count` : name);
@@ -108,7 +109,7 @@ withKafkaAndPrometheus(describe)('on agents at work', () => {
     },
   );
 
-  test('the choices of every dashboard have values', async () => {
+  test('the variables of every dashboard have values', async () => {
     const lists = dashboards.flatMap(({ file, templating }) =>
       templating.list.filter(({ type }) => type === 'query').map(({ name, query }) => ({ file, name, query })),
     );
@@ -120,7 +121,7 @@ withKafkaAndPrometheus(describe)('on agents at work', () => {
     }
   });
 
-  test('every rule is evaluated, and names metrics and labels that are there', async () => {
+  test('every rule is evaluated, and names existing metrics and labels', async () => {
     await eventually(async () => {
       const rules = await prometheus.rules();
       expect(rules.length).toBeGreaterThan(15);
@@ -145,12 +146,12 @@ withKafkaAndPrometheus(describe)('on agents at work', () => {
     });
   });
 
-  test('what goes wrong here on purpose is told by its alerts', async () => {
+  test('injected faults raise their alerts', async () => {
     const ours = ['Unkeyed historic', 'Rejects lastdata', 'TransactionsAborting historic'];
     await told([...ours, 'Fenced mutable', 'Restarting mutable']);
   });
 
-  test('an agent that is gone, and a Kafka that is gone, are told', async () => {
+  test('an absent agent and an absent Kafka raise their alerts', async () => {
     flow.on = false;
     await flow.done;
     await processes.find((process) => process.log.includes('"agent":"errors"'))?.kill();
@@ -158,7 +159,10 @@ withKafkaAndPrometheus(describe)('on agents at work', () => {
     await told(['AgentAbsent errors', 'InstanceDown pod-3', 'NotReady historic', 'NotReady lastdata']);
   });
 
-  /** Waits until these alerts of an agent, else of an instance, are there. Those that wait out their `for` are pending. */
+  /**
+   * Waits until these alerts of an agent or instance are active. Alerts within their `for` duration
+   * are pending.
+   */
   async function told(alerts: readonly string[]): Promise<void> {
     await eventually(async () => {
       const firing = await prometheus.query('ALERTS');
@@ -167,7 +171,7 @@ withKafkaAndPrometheus(describe)('on agents at work', () => {
     }, 90_000);
   }
 
-  /** What a panel shows: with everything chosen, and for the agents one after the other. */
+  /** The results of a panel: with all values of the variables selected, and for each agent. */
   async function shown(expr: string): Promise<readonly Sample[]> {
     const values = { namespace: '.*', instance: '.*', tenant: 'city', __rate_interval: '15s' };
     const answers = await Promise.all(
@@ -177,10 +181,10 @@ withKafkaAndPrometheus(describe)('on agents at work', () => {
   }
 });
 
-/** Where it listens, by its own words. */
+/** The address in the agent's log. */
 function addressOf(process: AgentProcess): string {
   return /"http":"([^"]+)"/.exec(process.log)?.[1] ?? '';
 }
 
-/** Labels that the scrape adds. */
+/** The labels that the scrape adds. */
 const fromOutside = new Set(['__name__', 'job', 'instance', 'namespace']);

@@ -1,4 +1,4 @@
-/** The alerts by themselves: their unit tests, what they tell, and the runbooks that they point to. */
+/** The alerts: their unit tests, their annotations, and their runbooks. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,17 +29,17 @@ withPrometheus(describe)('the rules', () => {
     await prometheus?.stop();
   });
 
-  test('are what Prometheus takes', () => {
+  test('are valid for Prometheus', () => {
     const { status, output } = promtool('check', 'rules', '--lint=all', '--lint-fatal', rulesFile);
     expect({ status, output }).toEqual({ status: 0, output: expect.stringContaining('SUCCESS') });
   });
 
-  test.each(testFiles)('do what %s says', (file) => {
+  test.each(testFiles)('pass %s', (file) => {
     const { status, output } = promtool('test', 'rules', join(ruleTests, file));
     expect({ status, output }).toEqual({ status: 0, output: expect.stringContaining('SUCCESS') });
   });
 
-  test('have a case each in which they fire, for each severity, and one in which they do not', () => {
+  test('have a test case in which they fire, for each severity, and one in which they do not', () => {
     const cases = testFiles.flatMap((file) =>
       readFileSync(join(ruleTests, file), 'utf8').split(/(?=- \{? ?eval_time:)/),
     );
@@ -51,7 +51,7 @@ withPrometheus(describe)('the rules', () => {
     }
   });
 
-  test('say what is the matter in sentences, with a severity and a runbook of the same name', () => {
+  test('have annotations in sentences, a severity, and a runbook of the same name', () => {
     expect(alerts.length).toBeGreaterThan(15);
     for (const { name, labels, annotations } of alerts) {
       expect({ name, severity: labels?.['severity'] }).toEqual({
@@ -70,7 +70,7 @@ withPrometheus(describe)('the rules', () => {
     }
   });
 
-  test('are all that there are runbooks for, and the index and the table of thresholds name each', () => {
+  test('match the runbooks, the index of runbooks and the table of thresholds', () => {
     const runbooks = readdirSync(join(root, 'docs/runbooks')).filter((file) => file !== 'README.md');
     expect(new Set(runbooks)).toEqual(new Set(alerts.map(({ name }) => runbookOf(name))));
     const index = readFileSync(join(root, 'docs/runbooks/README.md'), 'utf8');

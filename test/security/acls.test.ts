@@ -1,4 +1,7 @@
-/** The rights that `kafnus acls` prints are enough, and each of them is needed: without it somebody is told what is missing. */
+/**
+ * The ACLs that `kafnus acls` prints are sufficient, and each is needed: without it, the agent
+ * reports the missing right.
+ */
 import { expect, test } from '@jest/globals';
 import { addAcls, type Acl } from '@kafnus/agent-testkit';
 import { AgentProcess, committedOffsets, createTopics, produceAll, type RecordToWrite } from '@kafnus/local-stack';
@@ -7,7 +10,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { expectLogged, readLetters } from '../faults/harness/error-log.js';
+import { expectLogged, readDeadLetters } from '../faults/harness/error-log.js';
 import { expectExactlyOnce, header, readStable } from '../faults/harness/expectations.js';
 import { eventually } from '../faults/harness/eventually.js';
 import { withFleet } from '../faults/harness/fleet.js';
@@ -21,7 +24,7 @@ interface Grant {
   readonly operations: readonly Acl['operation'][];
 }
 
-/** What `kafnus acls` says that an agent needs, right by right. */
+/** The ACLs of an agent as printed by `kafnus acls`. */
 async function rightsOf(agent: AgentName, principal: string, env: Env): Promise<Acl[]> {
   const { code, stdout, stderr } = await kafnus(['acls', '--agent', agent, '--principal', principal, '--json'], env);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -33,13 +36,16 @@ async function rightsOf(agent: AgentName, principal: string, env: Env): Promise<
   );
 }
 
-/** Runs the printed script with a shell, and each of its commands with Kafka's own tool. @returns how many there were */
+/**
+ * Runs the printed script with a shell, and each command with Kafka's own tool. @returns the number
+ * of commands
+ */
 async function runScript({ kafka }: Secured, script: string): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'kafnus-acls-'));
   try {
     const told = join(folder, 'commands');
     const tool = join(folder, 'kafka-acls.sh');
-    // One line for each word, and an empty one behind each command.
+    // One line for each argument, and an empty line after each command.
     writeFileSync(tool, `#!/bin/sh\nprintf '%s\\n' "$@" '' >> '${told}'\n`);
     chmodSync(tool, 0o755);
     writeFileSync(join(folder, 'acls.sh'), script);
@@ -53,7 +59,7 @@ async function runScript({ kafka }: Secured, script: string): Promise<number> {
 }
 
 describeSecured('the rights of kafnus acls', (secured) => {
-  test.concurrent('are enough for all four agents, each logged in in its own way', async () => {
+  test.concurrent('are sufficient for all four agents, each with another authentication mechanism', async () => {
     const { kafka, logins } = secured();
     const name = `city${process.pid}`;
     const agents = [
@@ -90,10 +96,10 @@ describeSecured('the rights of kafnus acls', (secured) => {
             for (const [index, workload] of [historic, lastdata, mutable].entries()) {
               await expectExactlyOnceOf(secured(), workload, members[index]);
             }
-            const letters = await readLetters(errors, kafka);
-            expect(letters.length).toBeGreaterThan(100);
-            await eventually(() => expectLogged(errors, letters, kafka, [logger]));
-            // A session lasts as long as its token: this one has been renewed at least once.
+            const deadLetters = await readDeadLetters(errors, kafka);
+            expect(deadLetters.length).toBeGreaterThan(100);
+            await eventually(() => expectLogged(errors, deadLetters, kafka, [logger]));
+            // A session lasts as long as its token, so this one was re-authenticated at least once.
             await eventually(async () => {
               expect(secured().tokens.issued.get(client)).toBeGreaterThan(6);
               await third.produce(10);
@@ -109,7 +115,7 @@ describeSecured('the rights of kafnus acls', (secured) => {
   });
 });
 
-/** One record for each of two tenants, and one that must be dead-lettered. */
+/** One record for each of two tenants, and one that is dead-lettered. */
 function smallInput(agent: AgentName, topic: string): RecordToWrite[] {
   const headers = (service: string): Record<string, string>[] => [
     { 'fiware-service': service },
@@ -127,13 +133,13 @@ function smallInput(agent: AgentName, topic: string): RecordToWrite[] {
   }));
 }
 
-/** What an agent does that lacks one right. */
+/** The reaction of an agent to a missing right. */
 type Consequence =
-  /** It ends, and its last words name what is missing. */
+  /** The process ends, and its last log line names the missing right. */
   | { readonly kind: 'ends'; readonly says: string }
-  /** It is not ready, says what is missing, and goes on by itself once it has the right. */
+  /** The agent is not ready, names the missing right, and resumes by itself when it is granted. */
   | { readonly kind: 'waits'; readonly says: string }
-  /** The tenant's record is dead-lettered, and nobody else's. */
+  /** The record of this tenant is dead-lettered, and no other. */
   | { readonly kind: 'dead-letters'; readonly service: string };
 
 function consequenceOf({ resource, name, operation }: Acl, workload: Workload): Consequence {
@@ -151,12 +157,12 @@ function consequenceOf({ resource, name, operation }: Acl, workload: Workload): 
   }
   const service = workload.tenants.find((tenant) => workload.outputTopic(tenant) === name);
   if (service !== undefined) return { kind: 'dead-letters', service };
-  // The dead-letter topic itself, or the prefix that it shares with the output topics.
+  // The dead-letter topic, or the prefix that it shares with the output topics.
   expect(deadLetterTopic.startsWith(name)).toBe(true);
   return { kind: 'waits', says: missing.replace(name, deadLetterTopic) };
 }
 
-/** Starts an agent with all rights but one, and looks at what becomes of it and of its records. */
+/** Starts an agent with all rights but one, and checks its reaction and its records. */
 async function runWithout({ kafka, logins }: Secured, agent: AgentName, settings: Env, missing: number): Promise<void> {
   const workload = new Workload({ agent, partitions: 1 });
   const { inputTopic, deadLetterTopic, changelogTopic, group } = workload;
@@ -167,7 +173,7 @@ async function runWithout({ kafka, logins }: Secured, agent: AgentName, settings
   await addAcls(kafka.internalServers, rights);
   await createTopics(kafka.internalServers, [{ topic: inputTopic, partitions: 1 }]);
   if (lacking.name === changelogTopic && lacking.operation === 'Read') {
-    // Without state there is nothing to read.
+    // An agent without state reads no changelog.
     await createTopics(kafka.internalServers, [{ topic: changelogTopic, partitions: 1 }]);
     await produceAll(kafka.internalServers, [
       { topic: changelogTopic, key: '["city","/lab","Device","d9"]', value: '1' },
@@ -198,12 +204,14 @@ async function runWithout({ kafka, logins }: Secured, agent: AgentName, settings
       await addAcls(kafka.internalServers, [lacking]);
     }
     await finished();
-    // What was refused stays refused; what nobody refused is a row. Nothing is both, or neither.
-    const letters = (await readStable(kafka, deadLetterTopic)).map((letter) => header(letter, 'fiware-service'));
-    expect(letters).toContain('../x');
+    // Each record is either an output or a dead letter.
+    const deadLetters = (await readStable(kafka, deadLetterTopic)).map((deadLetter) =>
+      header(deadLetter, 'fiware-service'),
+    );
+    expect(deadLetters).toContain('../x');
     for (const tenant of workload.tenants) {
       const topic = workload.outputTopic(tenant);
-      const refused = letters.filter((service) => service === tenant).length;
+      const refused = deadLetters.filter((service) => service === tenant).length;
       if (lacking.resource !== 'topic' || lacking.name === inputTopic) expect(refused).toBe(0);
       if (consequence.kind === 'dead-letters') expect(refused).toBe(tenant === consequence.service ? 1 : 0);
       const rows = refused > 0 ? 0 : (await readStable(kafka, topic)).length;
@@ -224,7 +232,7 @@ async function runWithout({ kafka, logins }: Secured, agent: AgentName, settings
   }
 }
 
-/** Dead letters of the three agents share a topic: each workload knows its own. */
+/** The agents share a dead-letter topic: counts the records of this workload. */
 async function expectExactlyOnceOf(
   { kafka }: Secured,
   workload: Workload,
@@ -233,9 +241,9 @@ async function expectExactlyOnceOf(
   await expectExactlyOnce(workload, kafka, member ? { alive: [member], complete: true } : {});
 }
 
-describeSecured('one right less', (secured) => {
+describeSecured('a missing right', (secured) => {
   test.concurrent.each<readonly [AgentName, Env, number]>([
-    // With tenants listed, each topic is a right of its own; with a prefix, one is for all of them.
+    // With listed tenants there is one ACL for each topic; with a prefix, one ACL covers all.
     ['historic', { KAFNUS_TENANTS: 'city,harbour' }, 9],
     ['lastdata', {}, 8],
     ['mutable', {}, 5],

@@ -1,4 +1,7 @@
-/** Looking at groups takes Describe on them: who has it is told by each way to log in, and who has not is told that. */
+/**
+ * Describing groups needs the right Describe: with it, it works with each authentication mechanism;
+ * without it, the missing right is reported.
+ */
 import { expect, test } from '@jest/globals';
 import { addAcls, type Acl } from '@kafnus/agent-testkit';
 import { AgentProcess, createTopics } from '@kafnus/local-stack';
@@ -9,7 +12,10 @@ import { promisify } from 'node:util';
 import { Workload } from '../faults/harness/workload.js';
 import { client, describeSecured, kafnus, user, type CommandEnd, type Env } from './harness/secured.js';
 
-/** What a login by Kerberos would be told, told to another one. In a process of its own, which a mistake in it would end. */
+/**
+ * Takes the code path of Kerberos with another mechanism. It runs in a separate process, because a
+ * defect would end the process.
+ */
 async function groupsByClient(groups: readonly string[], login: Env): Promise<unknown> {
   const compiled = join(import.meta.dirname, '..', '..', 'tools', 'cli', 'dist', 'kafka');
   const url = (file: string): string => JSON.stringify(pathToFileURL(join(compiled, file)).href);
@@ -26,7 +32,7 @@ async function groupsByClient(groups: readonly string[], login: Env): Promise<un
 }
 
 describeSecured('groups', (secured) => {
-  /** Read on the topics of this name, and these rights on its groups. */
+  /** Grants Read on the topics with this prefix, and these rights on its groups. */
   async function allow(principal: string, name: string, groups: readonly Acl['operation'][]): Promise<void> {
     const right = (resource: Acl['resource'], operation: Acl['operation']): Acl => {
       return { principal, resource, name, pattern: 'prefixed', operation };
@@ -35,13 +41,13 @@ describeSecured('groups', (secured) => {
     await addAcls(secured().kafka.internalServers, [right('topic', 'Read'), ...rights]);
   }
 
-  /** `kafnus` with these arguments, about the agent of the workload. */
+  /** Runs `kafnus` with these arguments for the agent of the workload. */
   function about(workload: Workload, login: Env, ...args: readonly string[]): Promise<CommandEnd> {
     const { group, inputTopic } = workload;
     return kafnus([...args, '--group', group, '--input-topic', inputTopic], { ...workload.env, ...login });
   }
 
-  test.concurrent('are seen by who may, however he logs in', async () => {
+  test.concurrent('are visible with the right, with every authentication mechanism', async () => {
     const { kafka, logins } = secured();
     const workload = new Workload({ agent: 'lastdata', partitions: 2 });
     await createTopics(kafka.internalServers, [{ topic: workload.inputTopic, partitions: 2 }]);
@@ -50,7 +56,7 @@ describeSecured('groups', (secured) => {
       await agent.ready();
       const users = [
         [`User:CN=${workload.name}`, logins.mtls(workload.name), 'Describe'],
-        // As of the agents themselves.
+        // The same principal as the agents.
         [`User:${user}`, logins.scram(), 'Read'],
         [`User:${client}`, logins.oauth(), 'Read'],
       ] as const;
@@ -70,7 +76,7 @@ describeSecured('groups', (secured) => {
     }
   });
 
-  test.concurrent('are not seen by who may not, and nothing ends for that', async () => {
+  test.concurrent('are invisible without the right, and no process ends because of it', async () => {
     const { kafka, logins } = secured();
     const workload = new Workload({ agent: 'lastdata', partitions: 2 });
     const topics = [workload.inputTopic, workload.changelogTopic].map((topic) => ({ topic, partitions: 2 }));
@@ -99,7 +105,7 @@ describeSecured('groups', (secured) => {
     expect(check.stdout).toContain(workload.inputTopic);
   });
 
-  test.concurrent('are told by the Kafka client as well, where it alone can log in', async () => {
+  test.concurrent('are described through the Kafka client where only it can authenticate', async () => {
     const { kafka, logins } = secured();
     const protocols = ['classic', 'consumer'] as const;
     const workloads = protocols.map(() => new Workload({ agent: 'historic', partitions: 2 }));

@@ -1,4 +1,4 @@
-/** Logins that fail say why and wait; what is rotated is read at the next start. */
+/** Failed logins are reported and retried; rotated secrets are read at the next start. */
 import { expect, test } from '@jest/globals';
 import { certificateAuthority } from '@kafnus/agent-testkit';
 import { AgentProcess, createTopics, produceAll, readAll } from '@kafnus/local-stack';
@@ -11,7 +11,7 @@ import { allowAll, client, describeSecured, kafnus, secrets, user, type Env, typ
 
 const stranger = certificateAuthority('a stranger');
 
-/** An agent with a workload of its own, and the rights for it. */
+/** An agent with a separate workload and its ACLs. */
 async function scene(
   secured: Secured,
   principal: string,
@@ -24,7 +24,7 @@ async function scene(
   return { workload, start };
 }
 
-/** It lives, is not ready, and has said this. */
+/** Expects that the agent is live, not ready, and has logged this. */
 async function waitsBecause(agent: AgentProcess, reason: RegExp, timeoutMs = 30_000): Promise<void> {
   await eventually(async () => {
     expect(agent.log).toMatch(reason);
@@ -33,7 +33,7 @@ async function waitsBecause(agent: AgentProcess, reason: RegExp, timeoutMs = 30_
   expect(agent.end).toBeUndefined();
 }
 
-/** The agent passes on what is written now. */
+/** Expects that the agent processes new records. */
 async function works({ kafka }: Secured, workload: Workload): Promise<void> {
   const before = await rows(kafka.internalServers, workload);
   await produceAll(kafka.internalServers, workload.take(20));
@@ -136,7 +136,7 @@ describeSecured('a login that fails', (secured) => {
     },
   );
 
-  test.concurrent('is told by the commands of kafnus, and without the secret', async () => {
+  test.concurrent('is reported by the commands of kafnus, without the secret', async () => {
     const { logins } = secured();
     const { workload } = await scene(secured(), `User:${user}`);
     const send = ['send', '--topic', workload.inputTopic, '--entities', '5'];
@@ -153,16 +153,16 @@ describeSecured('a login that fails', (secured) => {
 });
 
 describeSecured('an identity provider', (secured) => {
-  test('that is away, or hands out tokens that brokers refuse: agents wait, and go on by themselves', async () => {
+  test('that is down, or issues tokens that brokers reject: agents wait, and resume by themselves', async () => {
     const { logins, tokens } = secured();
     const { workload, start } = await scene(secured(), `User:${client}`);
     const agent = start(logins.oauth());
     try {
       await agent.ready();
       await works(secured(), workload);
-      // The session ends with the token; then nothing goes any more, and the agent says so.
+      // The session ends with the token. The agent then cannot work, and reports it.
       tokens.answer = 'unavailable';
-      // The client asks five times, five seconds apart, before it says so.
+      // The client tries five times, five seconds apart, before it reports the failure.
       await waitsBecause(agent, /no access token: Failed to retrieve OIDC token/, 90_000);
       tokens.answer = 'token';
       await eventually(async () => expect((await agent.get('/ready')).status).toBe(200), 90_000);
@@ -187,7 +187,7 @@ describeSecured('rotation', (secured) => {
     return join(folder, name);
   };
 
-  test('a new certificate is read at the next start; the files are not looked at in between', async () => {
+  test('a new certificate is read at the next start, and not before', async () => {
     const { logins, authority } = secured();
     const { workload, start } = await scene(secured(), 'User:CN=first');
     await allowAll(secured(), 'User:CN=second', workload.name);
@@ -204,7 +204,7 @@ describeSecured('rotation', (secured) => {
     const agent = start(env);
     try {
       await agent.ready();
-      // Every client that it needs is made now.
+      // The agent has created all its clients now.
       await works(secured(), workload);
       for (const name of ['ca.crt', 'tls.crt', 'tls.key']) write(name, 'no longer there');
       await works(secured(), workload);
@@ -224,7 +224,7 @@ describeSecured('rotation', (secured) => {
     }
   });
 
-  test('a new password of the brokers: who is logged in goes on, who starts with the old one waits, and the file has the new one', async () => {
+  test('a new password: connected agents continue, an agent that starts with the old one waits, and one with the new file connects', async () => {
     const { logins } = secured();
     const { workload, start } = await scene(secured(), `User:${user}`);
     const secretFolder = mkdtempSync(join(tmpdir(), 'kafnus-rotation-'));

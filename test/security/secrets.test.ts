@@ -1,4 +1,4 @@
-/** What must not get out, and what must not get in: secrets in what an agent says, and names that tenants choose. */
+/** No secrets in the output of an agent, and no harm from names that tenants choose. */
 import { expect, test } from '@jest/globals';
 import { AgentProcess, createTopics, produceAll, type LocalKafka } from '@kafnus/local-stack';
 import { readFileSync } from 'node:fs';
@@ -26,7 +26,7 @@ describeSecured('secrets', (secured) => {
         ...login,
         KAFNUS_ADMIN_TOKEN: adminToken,
         KAFNUS_LOG_LEVEL: 'trace',
-        // All that librdkafka can say; and secrets where people put them as well.
+        // All debug contexts of librdkafka, and secrets in the settings where users may put them.
         KAFNUS_KAFKA_CONSUMER: JSON.stringify({ debug: 'all', 'ssl.keystore.password': 'MARKED-keystore' }),
         KAFNUS_KAFKA_PRODUCER: JSON.stringify({ debug: 'all', 'ssl.keystore.password': 'MARKED-keystore' }),
       };
@@ -79,7 +79,7 @@ async function topicNames(kafka: LocalKafka): Promise<string[]> {
   return (await kafka.tool('org.apache.kafka.tools.TopicCommand', '--list')).split('\n').filter((line) => line !== '');
 }
 
-describeSecured('what tenants write', (secured) => {
+describeSecured('names that tenants choose', (secured) => {
   const hostile = [
     '../x',
     'x'.repeat(300),
@@ -96,7 +96,7 @@ describeSecured('what tenants write', (secured) => {
     '${jndi:ldap://x}',
   ];
 
-  test('becomes no topic, however it is spelled: all of it is dead-lettered', async () => {
+  test('never become an illegal topic: their records are dead-lettered', async () => {
     const { kafka, logins } = secured();
     const workload = new Workload({ agent: 'historic', partitions: 1 });
     await allowAll(secured(), 'User:CN=guard', workload.name);
@@ -112,10 +112,10 @@ describeSecured('what tenants write', (secured) => {
       topic: workload.inputTopic,
       key: 'd',
       value,
-      // As bytes: the client cuts a text at its first NUL.
+      // As bytes: the client cuts a string at its first NUL.
       headers: [{ 'fiware-service': Buffer.from(service) }, { 'fiware-servicepath': Buffer.from(path) }],
     });
-    // A service path names a table, never a topic.
+    // A service path is part of a table name, never of a topic name.
     const paths = ['/../..', `/${'x'.repeat(300)}`, '/ñ\u0000'];
     await produceAll(kafka.internalServers, [
       ...hostile.map((service) => record(service)),
@@ -129,13 +129,13 @@ describeSecured('what tenants write', (secured) => {
     try {
       const { ledger } = await agent.until('done', ({ ledger }) => ledger.read === hostile.length + paths.length);
       expect(Object.keys(ledger.tenants).sort()).toEqual(['_invalid', 'city']);
-      const letters = await readStable(kafka, workload.deadLetterTopic);
-      expect(letters.map((letter) => header(letter, 'fiware-service')).filter((service) => service !== 'city')).toEqual(
-        hostile,
-      );
+      const deadLetters = await readStable(kafka, workload.deadLetterTopic);
+      expect(
+        deadLetters.map((deadLetter) => header(deadLetter, 'fiware-service')).filter((service) => service !== 'city'),
+      ).toEqual(hostile);
       const own = (await topicNames(kafka)).filter((name) => name.startsWith(workload.name));
       expect(own.sort()).toEqual([workload.deadLetterTopic, workload.inputTopic, workload.outputTopic('city')].sort());
-      // What a tenant writes stays inside of the line that quotes it.
+      // A tenant's text cannot break out of its log line.
       for (const line of agent.log.trimEnd().split('\n')) expect(() => JSON.parse(line)).not.toThrow();
       await agent.stop();
     } finally {

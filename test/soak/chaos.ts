@@ -1,35 +1,41 @@
-/** What strikes, and when: two hands, one for processes and one for the cluster, that know nothing of each other. */
+/** Injects random faults in two independent loops: one for processes, one for the cluster. */
 import type { LocalBroker, LocalKafka } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inSync } from '../faults/harness/cluster.js';
 import { endedCleanly } from '../faults/harness/fleet.js';
 import { seeded } from '../faults/harness/random.js';
-import type { Crew, Guest } from './crew.js';
+import type { AgentGroup, Member } from './agents.js';
 
-/** A process that is told to stop does it within this, in ms: its own limit in these tests, and a busy machine. */
+/**
+ * Maximum time from SIGTERM to the end of a process, in ms: its shutdown timeout in these tests,
+ * plus a margin for a busy machine.
+ */
 const stopMs = 20_000;
-/** How long a cluster that is well again may still keep a process from ending with 0, in ms. */
+/** For this long after a cluster fault, in ms, a process may still fail to end with exit code 0. */
 const aftermathMs = 15_000;
-/** A producer that is fenced twice within a minute takes itself for a double: what sleeps too long must not do it twice. */
+/**
+ * Minimum time between two suspensions of a process, in ms: an agent that is fenced twice within a
+ * minute exits.
+ */
 const betweenFreezesMs = 75_000;
 
 export class Chaos {
-  /** How often each fault struck. */
+  /** The number of injections of each fault. */
   readonly counts = new Map<string, number>();
   readonly problems: string[] = [];
-  /** What is going on with the cluster; '' when all is well. */
+  /** The current cluster fault; '' when there is none. */
   trouble = '';
   last = '';
   readonly #kafka: LocalKafka;
-  readonly #crews: readonly Crew[];
+  readonly #groups: readonly AgentGroup[];
   readonly #random: () => number;
   readonly #pending = new Set<Promise<void>>();
   #over = false;
   #wellSince = 0;
 
-  constructor(kafka: LocalKafka, crews: readonly Crew[], seed: number) {
+  constructor(kafka: LocalKafka, groups: readonly AgentGroup[], seed: number) {
     this.#kafka = kafka;
-    this.#crews = crews;
+    this.#groups = groups;
     this.#random = seeded(seed);
   }
 
@@ -38,8 +44,8 @@ export class Chaos {
   }
 
   /**
-   * Strikes until it is told to {@link stop}; ends when everything is repaired.
-   * @param outageMs how long the whole cluster is away, once
+   * Injects faults until {@link stop}; resolves when all faults are repaired.
+   * @param outageMs duration of the single outage of the whole cluster
    */
   async run(runMs: number, outageMs: number): Promise<void> {
     await Promise.all([this.#guard(this.#processes()), this.#guard(this.#cluster(runMs, outageMs))]);
@@ -71,7 +77,7 @@ export class Chaos {
       await this.#rest(1500, 5000);
       const strike = this.#pick(faults);
       if (strike === undefined || this.#over) continue;
-      // Not awaited: while one is frozen others are killed.
+      // Not awaited: processes are killed while another one is suspended.
       const struck = this.#guard(strike());
       this.#pending.add(struck);
       void struck.then(() => this.#pending.delete(struck));
@@ -79,63 +85,67 @@ export class Chaos {
   }
 
   async #kill(): Promise<void> {
-    await this.#withGuest(async ({ process }, crew, name) => {
-      this.#tell('kill -9', `${crew.agent} ${name}`);
+    await this.#withMember(async ({ process }, group, name) => {
+      this.#record('kill -9', `${group.agent} ${name}`);
       const end = await process.kill('SIGKILL');
-      if (end.signal !== 'SIGKILL') this.problems.push(`${crew.agent} ${name} was killed and ended with ${text(end)}`);
+      if (end.signal !== 'SIGKILL') this.problems.push(`${group.agent} ${name} was killed and ended with ${text(end)}`);
       return 'gone';
     });
   }
 
   async #terminate(): Promise<void> {
-    await this.#withGuest(async ({ process }, crew, name) => {
-      this.#tell('SIGTERM', `${crew.agent} ${name}`);
-      const asked = Date.now();
+    await this.#withMember(async ({ process }, group, name) => {
+      this.#record('SIGTERM', `${group.agent} ${name}`);
+      const sentAt = Date.now();
       const calm = this.#calm();
       const end = await process.kill('SIGTERM');
-      const took = Date.now() - asked;
-      // One that has not come so far as to listen to signals ends by them; one whose cluster is away gives up after its limit.
+      const took = Date.now() - sentAt;
+      // A process that has not installed its signal handlers yet is ended by the signal. A process
+      // whose cluster is unreachable gives up after its shutdown timeout, with exit code 1.
       const early = end.signal === 'SIGTERM' && process.log === '';
       const excused = end.code === 1 && !(calm && this.#calm());
       if ((!endedCleanly(process) && !early && !excused) || took > stopMs)
         this.problems.push(
-          `${crew.agent} ${name} was told to stop and ended with ${text(end)} after ${took} ms, see ${process.logFile}:\n${process.log.slice(-2000)}`,
+          `${group.agent} ${name} got SIGTERM and ended with ${text(end)} after ${took} ms, see ${process.logFile}:\n${process.log.slice(-2000)}`,
         );
       return 'gone';
     });
   }
 
   async #freeze(): Promise<void> {
-    await this.#withGuest(async (guest, crew, name) => {
-      if (Date.now() - guest.frozen < betweenFreezesMs) return 'back';
+    await this.#withMember(async (member, group, name) => {
+      if (Date.now() - member.frozen < betweenFreezesMs) return 'back';
       const ms = this.#between(1000, 14_000);
-      this.#tell('SIGSTOP', `${crew.agent} ${name} for ${seconds(ms)}`);
-      guest.frozen = Date.now();
-      guest.process.pause();
+      this.#record('SIGSTOP', `${group.agent} ${name} for ${seconds(ms)}`);
+      member.frozen = Date.now();
+      member.process.pause();
       await this.#rest(ms, ms);
-      guest.process.resume();
+      member.process.resume();
       return 'back';
     });
   }
 
-  async #withGuest(work: (guest: Guest, crew: Crew, name: string) => Promise<'gone' | 'back'>): Promise<void> {
-    const crew = this.#pick(this.#crews);
-    const guest = crew?.take((from) => this.#pick(from));
-    if (crew === undefined || guest === undefined) return;
-    const outcome = await work(guest, crew, guest.name);
-    if (outcome === 'back') return crew.back(guest);
-    // Half of them are back at once, under the same name; the others when somebody joins.
-    crew.free(guest);
-    if (this.#random() < 0.5 && !this.#over) crew.join();
+  async #withMember(
+    work: (member: Member, group: AgentGroup, name: string) => Promise<'gone' | 'back'>,
+  ): Promise<void> {
+    const group = this.#pick(this.#groups);
+    const member = group?.take((from) => this.#pick(from));
+    if (group === undefined || member === undefined) return;
+    const outcome = await work(member, group, member.name);
+    if (outcome === 'back') return group.back(member);
+    // Half of the processes restart at once under the same name, the others at the next join.
+    group.free(member);
+    if (this.#random() < 0.5 && !this.#over) group.join();
   }
 
   async #join(): Promise<void> {
-    const crew = this.#pick(this.#crews);
-    if (crew?.join()) this.#tell('join', crew.agent);
+    const group = this.#pick(this.#groups);
+    if (group?.join()) this.#record('join', group.agent);
   }
 
   async #cluster(runMs: number, outageMs: number): Promise<void> {
-    // Early: the backlog that it leaves makes heaps grow once, and memory is judged by the later two thirds.
+    // Early: the backlog that it leaves makes heaps grow once, and memory is compared over the
+    // later two thirds.
     const outage = Date.now() + runMs * 0.1;
     let due = true;
     while (!this.#over) {
@@ -208,7 +218,7 @@ export class Chaos {
       }
       const bytes = this.#bytes();
       await this.#rest(ms, ms);
-      if (this.#bytes() !== bytes) this.problems.push('bytes went to a cluster that was away');
+      if (this.#bytes() !== bytes) this.problems.push('data was sent to an unreachable cluster');
       for (const { proxy } of this.#kafka.brokers) await proxy?.resume();
     });
   }
@@ -218,7 +228,7 @@ export class Chaos {
   }
 
   async #troubled(fault: string, what: string, work: () => Promise<void>): Promise<void> {
-    this.#tell(fault, what);
+    this.#record(fault, what);
     this.trouble = this.last;
     await work();
     this.trouble = '';
@@ -229,7 +239,7 @@ export class Chaos {
     return this.trouble === '' && Date.now() - this.#wellSince > aftermathMs;
   }
 
-  #tell(fault: string, what: string): void {
+  #record(fault: string, what: string): void {
     this.counts.set(fault, (this.counts.get(fault) ?? 0) + 1);
     this.last = `${fault} (${what})`;
   }

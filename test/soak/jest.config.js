@@ -1,4 +1,4 @@
-/** The soak test, run as the fault tests are, but never together with them. */
+/** Runs the soak test with the configuration of the fault tests, in a separate run. */
 import { fileURLToPath } from 'node:url';
 import root from '../../jest.config.js';
 

@@ -1,26 +1,26 @@
-/** `make soak`: reads the command line, and runs soak.test.ts in Jest, which knows the sources and has the checks. */
+/** `make soak`: parses the command line and runs soak.test.ts in Jest. */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-const help = `Runs the four agents under load on a real cluster of three brokers, and breaks everything at random: agents that are
-killed, stopped, frozen, started; brokers that are killed and restarted; networks that stall, cut and refuse; early on,
-the whole cluster is away for a fifth of the time, at most three minutes. One record in ten is malformed. One process of each
-agent is left alone by all but cluster and network: its memory is watched.
+const help = `Runs the four agents under load on a real cluster of three brokers, and injects random faults: agents are
+killed, stopped, suspended, started; brokers are killed and restarted; connections stall, break and are refused; early on,
+the whole cluster is unreachable for a fifth of the time, at most three minutes. One record in ten is malformed. One process of each
+agent runs all the time: its memory is measured.
 
   make soak                   10 minutes
   make soak MINUTES=60        an hour
-  make soak ARGS="--seed 7"   the same choices again
+  make soak ARGS="--seed 7"   the same random choices
 
-  --minutes N   how long records flow and faults strike (default 10)
+  --minutes N   duration of load and faults (default 10)
   --rate N      notifications a second, for each of historic, lastdata and mutable (default 120)
-  --seed N      of load and faults (default: another one each time; it is printed)
+  --seed N      of load and faults (default: random; it is printed)
   --json        results as JSON on standard output, progress on standard error
   --help        this text
 
-At the end nothing may be lost, doubled, out of order or unaccounted for, and memory must be flat: the median of the last
+At the end no record may be lost, duplicated, out of order or unaccounted for, and memory must be flat: the median of the last
 third at most a tenth (and 8 MB) above that of the second. Of a run of less than 5 minutes, which is still warming up,
-memory is shown and not judged. Exit code 0: all held; 1: not.
+memory is shown and not compared. Exit code 0: all checks passed; 1: a check failed.
 It needs Linux or macOS, a JDK >= 17 and Maven. An hour takes 1 GB of disk and memory each.
 `;
 
@@ -65,10 +65,10 @@ if (options === undefined) {
   const flags = ['--experimental-vm-modules', '--no-warnings', jest, '--config', config, '--runInBand'];
   const child = spawn(process.execPath, flags, {
     stdio: 'inherit',
-    // Each blocking call of a Kafka client holds a thread of Node's pool.
+    // Each blocking call of a Kafka client occupies a thread of libuv's pool.
     env: { ...process.env, UV_THREADPOOL_SIZE: '32', ...options },
   });
-  // The terminal interrupts both; whoever stops only this one stops that one as well.
+  // Ctrl-C reaches both processes. A SIGTERM to this process is forwarded.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => child.kill('SIGTERM'));
   child.once('exit', (code) => process.exit(code ?? 1));

@@ -12,7 +12,7 @@ export class MemoryCurve {
     return this.samples.at(-1) ?? 0;
   }
 
-  /** Medians: a garbage collector makes single samples rise and fall. */
+  /** A median, because garbage collection makes single samples vary. */
   get secondThird(): number {
     return median(this.samples.slice(this.#third, 2 * this.#third));
   }
@@ -21,7 +21,7 @@ export class MemoryCurve {
     return median(this.samples.slice(2 * this.#third));
   }
 
-  /** No growth but what a garbage collector leaves lying about. */
+  /** Allows for the variation that garbage collection causes. */
   get flat(): boolean {
     return this.lastThird <= this.secondThird * 1.1 + 8;
   }
@@ -30,7 +30,7 @@ export class MemoryCurve {
     return Math.floor(this.samples.length / 3);
   }
 
-  /** A line of so many bars, from 0 to the peak. */
+  /** A chart of `width` bars, from 0 to the peak. */
   chart(width: number): string {
     const peak = Math.max(...this.samples, 1);
     const columns = Math.min(width, this.samples.length);

@@ -1,7 +1,7 @@
-/** What main.mjs has read from the command line. */
+/** The options that main.mjs has parsed. */
 export interface SoakOptions {
   readonly runMs: number;
-  /** Notifications a second, for each agent that Orion feeds. */
+  /** Notifications a second, for each of historic, lastdata and mutable. */
   readonly rate: number;
   readonly seed: number;
   readonly json: boolean;

@@ -1,7 +1,7 @@
-/** What the soak test says, to people and to machines. */
+/** The output of the soak test, as text and as JSON. */
 import type { Workload } from '../faults/harness/workload.js';
 import type { Chaos } from './chaos.js';
-import type { Crew } from './crew.js';
+import type { AgentGroup } from './agents.js';
 import type { SoakOptions } from './options.js';
 
 const chartWidth = 60;
@@ -9,15 +9,15 @@ const chartWidth = 60;
 export interface Progress {
   readonly ms: number;
   readonly sources: readonly Workload[];
-  /** Records that the groups have committed. */
+  /** The number of records that the groups have committed. */
   readonly committed: number;
   readonly chaos: Chaos;
-  readonly crews: readonly Crew[];
+  readonly groups: readonly AgentGroup[];
 }
 
-export function progressLine({ ms, sources, committed, chaos, crews }: Progress): string {
+export function progressLine({ ms, sources, committed, chaos, groups }: Progress): string {
   const written = sources.reduce((all, { size }) => all + size, 0);
-  const memory = crews.map(({ agent, memory }) => `${agent} ${Math.round(memory.last)}`).join(' ');
+  const memory = groups.map(({ agent, memory }) => `${agent} ${Math.round(memory.last)}`).join(' ');
   const faults = `faults ${chaos.total}, ${chaos.trouble === '' ? 'last' : 'now'}: ${chaos.trouble || chaos.last || 'none'}`;
   return `${clock(ms)}  in ${written}  done ${committed}  MB ${memory}  ${faults}`;
 }
@@ -27,7 +27,7 @@ function clock(ms: number): string {
   return `${String(Math.floor(seconds / 60)).padStart(3)}:${String(seconds % 60).padStart(2, '0')}`;
 }
 
-/** The ledger of the whole run: what was written, and how it ended according to the topics. */
+/** The ledger of the run: published records by their outcome. */
 export function summary({
   workloads,
   chaos,
@@ -42,7 +42,7 @@ export function summary({
     }
   }
   lines.push('', `faults: ${[...chaos.counts].map(([fault, count]) => `${fault} ${count}`).join(', ')}`);
-  lines.push('exactly once: every output, dead letter and log record is there once, and in order');
+  lines.push('exactly once: every output, dead letter and log record exists once, in order');
   return lines.join('\n');
 }
 
@@ -50,29 +50,29 @@ function columns(agent: string, tenant: string, ...counts: readonly (string | nu
   return `  ${agent.padEnd(10)}${tenant.padEnd(10)}${counts.map((count) => String(count).padStart(10)).join('')}`;
 }
 
-/** A curve for each agent's process that lived all the time. */
-export function memoryReport(crews: readonly Crew[], judged: boolean): string {
-  const lines = crews.map(({ agent, memory }) => {
+/** A memory chart for the process of each agent that ran all the time. */
+export function memoryReport(groups: readonly AgentGroup[], conclusive: boolean): string {
+  const lines = groups.map(({ agent, memory }) => {
     const { secondThird, lastThird, flat } = memory;
-    const verdict = judged ? (flat ? 'flat' : 'GROWS') : 'not judged: too short a run';
-    return `  ${agent.padEnd(10)}${memory.chart(chartWidth)}  ${secondThird} -> ${lastThird} MB  ${verdict}`;
+    const outcome = conclusive ? (flat ? 'flat' : 'GROWS') : 'too short a run to tell';
+    return `  ${agent.padEnd(10)}${memory.chart(chartWidth)}  ${secondThird} -> ${lastThird} MB  ${outcome}`;
   });
-  return ['', 'resident memory of the processes that lived all the time (second third -> last third):', ...lines].join(
+  return ['', 'resident memory of the processes that ran all the time (second third -> last third):', ...lines].join(
     '\n',
   );
 }
 
-/** The same for machines: counts, and megabytes at each line of progress. */
+/** The results as JSON: counts, and megabytes at each progress line. */
 export function resultsOf({
   options,
   workloads,
   chaos,
-  crews,
+  groups,
 }: {
   readonly options: SoakOptions;
   readonly workloads: readonly Workload[];
   readonly chaos: Chaos;
-  readonly crews: readonly Crew[];
+  readonly groups: readonly AgentGroup[];
 }): object {
   return {
     minutes: options.runMs / 60_000,
@@ -81,7 +81,7 @@ export function resultsOf({
     faults: Object.fromEntries(chaos.counts),
     ledger: Object.fromEntries(workloads.map(({ agent, tallies }) => [agent, Object.fromEntries(tallies)])),
     memoryMb: Object.fromEntries(
-      crews.map(({ agent, memory }) => [
+      groups.map(({ agent, memory }) => [
         agent,
         { secondThird: memory.secondThird, lastThird: memory.lastThird, flat: memory.flat, samples: memory.samples },
       ]),

@@ -1,4 +1,4 @@
-/** For Jest: tells of what failed and nothing else. The soak test tells of its progress itself. */
+/** A Jest reporter that prints failures only. The soak test prints its own progress. */
 export default class Reporter {
   onTestResult(_test, { failureMessage }) {
     if (failureMessage) process.stderr.write(`${failureMessage}\n`);

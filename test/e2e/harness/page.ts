@@ -1,4 +1,7 @@
-/** A page of the documentation, typed as it stands there: its command blocks, in a shell that lives on between them. */
+/**
+ * Runs the command blocks of a documentation page in one shell, and compares their output with the
+ * page.
+ */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -7,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** The ports that the pages name, and the options of `kafnus stack` that change them. */
+/** The ports that the pages use, and the options of `kafnus stack` that change them. */
 const documented = [
   { port: 9092, option: '--kafka-port' },
   { port: 5433, option: '--postgis-port' },
@@ -18,22 +21,25 @@ const documented = [
   { port: 9084 },
 ] as const;
 
-// Not those that a user's own stack has.
+// Differs from the default ports, so that the test can run beside a developer's own stack.
 const first = 15_000 + (process.pid % 1000) * 10;
 
-/** The port of this test for one that the pages name. */
+/** Maps a port of the pages to the port of this test. */
 export function ownPort(port: (typeof documented)[number]['port']): number {
   return first + documented.findIndex((one) => one.port === port);
 }
 
-/** A block of commands, and what the page shows as their output: "" where it shows none. */
+/** A block of commands and the output that the page shows; "" when it shows none. */
 export interface Step {
   readonly commands: string;
   readonly output: string;
 }
 
-/** Of somebody who types: a `make` that runs the tests hands its own variables down, and to a `make` in a block too. */
-function typistsEnv(): NodeJS.ProcessEnv {
+/**
+ * A user's environment. The variables of the `make` that runs the tests are removed, because a
+ * `make` in a block would inherit them.
+ */
+function operatorEnv(): NodeJS.ProcessEnv {
   const {
     MAKEFLAGS: _flags,
     MFLAGS: _old,
@@ -45,7 +51,7 @@ function typistsEnv(): NodeJS.ProcessEnv {
   return env;
 }
 
-/** The blocks of a page, taken one after the other. */
+/** The blocks of a page, consumed in order. */
 export class Page {
   readonly #steps: readonly Step[];
   #taken = 0;
@@ -62,7 +68,10 @@ export class Page {
     this.#steps = steps;
   }
 
-  /** @param mark something that its commands hold @throws Error when the page goes on otherwise */
+  /**
+   * @param mark a text that the commands must contain @throws Error when the next block is a
+   * different one
+   */
   next(mark: string): Step {
     const step = this.#steps[this.#taken];
     if (!step?.commands.includes(mark))
@@ -71,7 +80,7 @@ export class Page {
     return step;
   }
 
-  /** Blocks that were not taken. */
+  /** The blocks that were not consumed. */
   get rest(): readonly Step[] {
     return this.#steps.slice(this.#taken);
   }
@@ -85,8 +94,8 @@ function withOwnPorts(commands: string): string {
 }
 
 /**
- * Lines of the page that the output does not have, or not as often: a table may show one of its rows first. Numbers, times and
- * names of replays differ from run to run.
+ * Returns the lines of the page that the output lacks, or has less often. Rows of a table may be in
+ * a different order. Numbers, times and replay names differ from run to run.
  */
 export function missingLines({ output }: Step, said: string): string[] {
   const shape = (line: string): string =>
@@ -105,30 +114,33 @@ export function missingLines({ output }: Step, said: string): string[] {
   });
 }
 
-/** The operator's terminal: what one block exports and defines is there for the next. */
+/** The operator's terminal: exports and functions of one block are available to the next. */
 export class Terminal {
   readonly #shell: ChildProcess;
-  #said = '';
+  #output = '';
 
   constructor() {
-    this.#shell = spawn('sh', [], { cwd: root, stdio: ['pipe', 'pipe', 'inherit'], env: typistsEnv() });
-    this.#shell.stdout?.on('data', (chunk: Buffer) => (this.#said += chunk.toString()));
+    this.#shell = spawn('sh', [], { cwd: root, stdio: ['pipe', 'pipe', 'inherit'], env: operatorEnv() });
+    this.#shell.stdout?.on('data', (chunk: Buffer) => (this.#output += chunk.toString()));
   }
 
-  /** @returns what the block printed, and the exit code of its last command */
+  /** @returns the output of the block, and the exit code of its last command */
   async type({ commands }: Step): Promise<{ readonly said: string; readonly code: number }> {
-    const from = this.#said.length;
-    // The end of the shell's own input must not be read by a command.
+    const from = this.#output.length;
+    // A command must not read the rest of the shell's standard input.
     this.#shell.stdin?.write(`{\n${withOwnPorts(commands)}} </dev/null 2>&1\necho "<ended with $?>"\n`);
     for (;;) {
-      const [, said = '', code] = /^(.*)<ended with (\d+)>\n/s.exec(this.#said.slice(from)) ?? [];
+      const [, said = '', code] = /^(.*)<ended with (\d+)>\n/s.exec(this.#output.slice(from)) ?? [];
       if (code !== undefined) return { said, code: Number(code) };
-      if (this.#shell.exitCode !== null) throw new Error(`the shell has ended:\n${this.#said}`);
+      if (this.#shell.exitCode !== null) throw new Error(`the shell has ended:\n${this.#output}`);
       await sleep(20);
     }
   }
 
-  /** Types it again until the page's output comes: rows take some seconds. @returns what it printed then */
+  /**
+   * Repeats the block until it prints the page's output: rows take some seconds. @returns the last
+   * output
+   */
   async typeUntilShown(step: Step): Promise<string> {
     for (const since = Date.now(); ; await sleep(500)) {
       const { said } = await this.type(step);
@@ -143,32 +155,32 @@ export class Terminal {
   }
 }
 
-/** A block that runs until Ctrl-C, in a terminal of its own. */
+/** A block that runs in a second terminal until Ctrl-C. */
 export class RunningBlock {
   readonly #child: ChildProcess;
   readonly #ended: Promise<unknown[]>;
-  #said = '';
+  #output = '';
 
-  /** @param before a block that was typed in the same terminal; what it exports is still there */
+  /** @param before a block that runs first in the same terminal, for its exports */
   constructor({ commands }: Step, before?: Step) {
     const exports = (before?.commands ?? '').split('\n').filter((line) => line.startsWith('export '));
-    // An interactive shell survives Ctrl-C, and its command decides how it ends.
+    // As in an interactive shell, SIGINT ends the command and not the shell.
     const script = ['trap : INT', withOwnPorts(exports.join('\n')), commandOf(commands)].join('\n');
-    // A group of its own gets the signals, as that of a terminal does.
+    // Signals go to the whole process group, as from a terminal.
     this.#child = spawn('sh', ['-c', script], {
       cwd: root,
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: typistsEnv(),
+      env: operatorEnv(),
       detached: true,
     });
     this.#ended = once(this.#child, 'close');
     for (const stream of [this.#child.stdout, this.#child.stderr])
-      stream?.on('data', (chunk: Buffer) => (this.#said += chunk.toString()));
+      stream?.on('data', (chunk: Buffer) => (this.#output += chunk.toString()));
   }
 
-  /** Waits until it has said something. */
+  /** Waits until the output matches. */
   async says(text: string): Promise<void> {
-    await this.#until(text, () => Promise.resolve(this.#said.includes(text)));
+    await this.#until(text, () => Promise.resolve(this.#output.includes(text)));
   }
 
   /** Waits until the agent behind this port is ready. */
@@ -184,14 +196,14 @@ export class RunningBlock {
   async #until(what: string, isThere: () => Promise<boolean>): Promise<void> {
     for (const since = Date.now(); !(await isThere()); await sleep(100)) {
       if (Date.now() - since > 120_000 || this.#child.exitCode !== null)
-        throw new Error(`waited for ${what}, but:\n${this.#said}`);
+        throw new Error(`waited for ${what}, but:\n${this.#output}`);
     }
   }
 
-  /** Waits until it ends by itself. @returns what it has said, and the exit code */
+  /** Waits until it ends by itself. @returns the output and the exit code */
   async end(): Promise<{ readonly said: string; readonly code: unknown }> {
     const [code] = await this.#ended;
-    return { said: this.#said, code };
+    return { said: this.#output, code };
   }
 
   /** Ctrl-C. @returns the exit code */
@@ -210,13 +222,16 @@ export class RunningBlock {
   }
 }
 
-/** With the ports of this test; `make` without what it builds and installs first, which has been done. */
+/**
+ * Replaces the ports by those of this test, and `make` targets by their commands without the build
+ * and setup, which are done already.
+ */
 function commandOf(commands: string): string {
   if (!commands.startsWith('make ')) return withOwnPorts(commands);
   const recipe = execFileSync('sh', ['-c', `${commands.trim()} --dry-run`], {
     cwd: root,
     encoding: 'utf8',
-    env: typistsEnv(),
+    env: operatorEnv(),
   });
   const command = recipe.trimEnd().split('\n').at(-1) ?? '';
   if (!commands.startsWith('make stack')) return command;

@@ -1,4 +1,4 @@
-/** Rows as they should be, compared column by column: geometries by ST_Equals, instants as such, JSON by value. */
+/** Compares rows column by column: geometries by ST_Equals, instants by time, JSON by value. */
 import { expect } from '@jest/globals';
 import type { LocalPostgis } from '@kafnus/local-stack';
 
@@ -14,7 +14,7 @@ interface Json {
   readonly kind: 'json';
   readonly value: unknown;
 }
-/** Anything: it is compared elsewhere, or nobody can know it. */
+/** Any value: the column is compared elsewhere, or its value is unpredictable. */
 interface Any {
   readonly kind: 'any';
 }
@@ -22,7 +22,7 @@ interface Any {
 type Cell = string | number | boolean | null | Geometry | Instant | Json | Any;
 export type Row = Readonly<Record<string, Cell>>;
 
-/** With SRID 4326; with a Z where the text has one. */
+/** A geometry with SRID 4326, and with a Z when the text has one. */
 export const geometry = (wkt: string): Geometry => ({ kind: 'geometry', wkt });
 export const instant = (iso: string): Instant => ({ kind: 'instant', iso });
 export const json = (value: unknown): Json => ({ kind: 'json', value });
@@ -34,8 +34,8 @@ export function tableName(schema: string, table: string): string {
 }
 
 /**
- * The table holds these rows and no others.
- * @param key columns that tell the rows apart, as texts
+ * Expects that the table holds exactly these rows.
+ * @param key columns that identify a row, compared as texts
  */
 export async function expectRows(
   postgis: LocalPostgis,
@@ -58,7 +58,7 @@ export async function expectRows(
         ? await geometryOf(postgis, found[column], cell.wkt)
         : value(found[column], cell);
     }
-    // Columns that nobody expects must be there for other rows' sake only.
+    // A column that this row does not name must be null in it: it belongs to other rows.
     const unexpected = Object.entries(found).filter(([column, cell]) => cell !== null && !Object.hasOwn(row, column));
     expect({ row: keyOf(row, key), ...compared, unexpected }).toEqual({
       row: keyOf(row, key),
@@ -78,7 +78,7 @@ function text(cell: unknown): string {
   return String(cell);
 }
 
-/** What a cell is compared by. */
+/** The comparable value of a cell. */
 function plain(cell: Cell): unknown {
   if (isKind(cell, 'geometry')) return cell.wkt;
   if (isKind(cell, 'instant')) return new Date(cell.iso).toISOString();
@@ -91,7 +91,10 @@ function value(found: unknown, wanted: Cell): unknown {
   return found;
 }
 
-/** The expected text when the geometry in the table equals it, else what is there. */
+/**
+ * Returns the expected text when the geometry in the table equals it, otherwise the actual
+ * geometry.
+ */
 async function geometryOf(postgis: LocalPostgis, found: unknown, wkt: string): Promise<unknown> {
   const [answer] = await postgis.query<{ equal: boolean; text: string }>(
     `select ST_Equals(found, wanted) and ST_SRID(found) = 4326 and ST_NDims(found) = ST_NDims(wanted)

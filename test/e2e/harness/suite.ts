@@ -1,24 +1,24 @@
 import { afterAll, beforeAll, describe, jest } from '@jest/globals';
 import { withPostgis } from '@kafnus/agent-testkit';
-import { Way } from './way.js';
+import { Pipeline } from './pipeline.js';
 
-/** Tests on one way, which they share; each has tenants of its own. */
-export function describeWay(name: string, suite: (way: () => Way) => void): void {
+/** Tests that share one pipeline. Each test uses different tenants. */
+export function describePipeline(name: string, suite: (pipeline: () => Pipeline) => void): void {
   jest.setTimeout(240_000);
   withPostgis(describe)(name, () => {
-    let way: Way | undefined;
+    let pipeline: Pipeline | undefined;
 
     beforeAll(async () => {
-      way = await Way.start();
+      pipeline = await Pipeline.start();
     });
 
     afterAll(async () => {
-      await way?.stop();
+      await pipeline?.stop();
     });
 
     suite(() => {
-      if (way === undefined) throw new Error('it was not started');
-      return way;
+      if (pipeline === undefined) throw new Error('it was not started');
+      return pipeline;
     });
   });
 }

@@ -1,4 +1,4 @@
-/** docs/missing-rows.md, as a new operator works through it: every block is typed, and must show what the page shows. */
+/** Runs docs/missing-rows.md as a new operator does: each block must print what the page shows. */
 import { afterAll, describe, expect, jest, test } from '@jest/globals';
 import { withPostgis } from '@kafnus/agent-testkit';
 import { missingLines, ownPort, Page, RunningBlock, Terminal, type Step } from '../harness/page.js';
@@ -20,7 +20,7 @@ withPostgis(describe)('docs/missing-rows.md', () => {
     running.push(block);
     return block;
   };
-  /** Types the next block, which must succeed and show what the page shows. */
+  /** Runs the next block, which must succeed and print what the page shows. */
   const type = async (mark: string): Promise<string> => {
     const step = page.next(mark);
     const { said, code } = await terminal.type(step);

@@ -1,4 +1,4 @@
-/** docs/tutorial.md, typed as it stands there: every block must show what the page shows. */
+/** Runs docs/tutorial.md: each block must print what the page shows. */
 import { afterAll, describe, expect, jest, test } from '@jest/globals';
 import { withPostgis } from '@kafnus/agent-testkit';
 import { missingLines, ownPort, Page, RunningBlock, Terminal, type Step } from '../harness/page.js';

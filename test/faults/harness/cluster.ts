@@ -1,8 +1,11 @@
-/** A cluster of several brokers as its operator sees it. */
+/** Waits for the state of a cluster of several brokers. */
 import { underReplicated, type LocalKafka } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Waits as an operator waits between two restarts: until every replica is in sync again. @throws Error after a minute */
+/**
+ * Waits until every replica is in sync, as an operator does between two restarts. @throws Error
+ * after a minute
+ */
 export async function inSync(kafka: LocalKafka): Promise<void> {
   for (const deadline = Date.now() + 60_000; ; await sleep(100)) {
     const behind = await underReplicated(kafka.internalServers);

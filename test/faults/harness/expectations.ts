@@ -1,4 +1,4 @@
-/** The end of every fault test: what the promise of the suite says of a workload that went through. */
+/** The checks at the end of every fault test: the delivery guarantee, for one workload. */
 import { expect } from '@jest/globals';
 import { checkExactlyOnce, expectNoViolations, type DeliveryReport, type SeenRecord } from '@kafnus/agent-testkit';
 import {
@@ -13,13 +13,19 @@ import type { AgentStatus, InputRecord } from '@kafnus/agent-runtime';
 import { outputId, type Tally, type Workload } from './workload.js';
 
 export interface Expectations {
-  /** Agents that are alive: their ledgers must add up, and agree with their metrics. */
+  /** Running agents: their ledgers must add up, and agree with their metrics. */
   readonly alive?: readonly AgentProcess[];
-  /** The living ones have read everything, and no outcome was unknown: their ledgers are the account of the whole. */
+  /**
+   * True when the running agents have read everything and no outcome was unknown: their ledgers
+   * must then equal the workload's tallies.
+   */
   readonly complete?: boolean;
 }
 
-/** The outputs once and in order, the dead letters once and unchanged, the offsets at the end, the ledger right. */
+/**
+ * Expects each output once and in order, each dead letter once and unchanged, committed offsets at
+ * the end, and correct ledgers.
+ */
 export async function expectExactlyOnce(
   workload: Workload,
   kafka: LocalKafka,
@@ -37,8 +43,9 @@ export async function expectExactlyOnce(
 }
 
 /**
- * Nothing lost and nothing that was not sent; what comes again is counted, and its first appearances are in order.
- * @returns how many records came again
+ * Expects that no output is missing or unexpected. Duplicates are counted, and the first
+ * occurrences must be in order.
+ * @returns the number of duplicates
  */
 export async function expectAtLeastOnce(
   workload: Workload,
@@ -49,9 +56,9 @@ export async function expectAtLeastOnce(
   const report = checkExactlyOnce(workload.expected, await readOutputs(workload, kafka));
   const violations = report.violations.filter(({ kind }) => kind !== 'duplicated');
   expectNoViolations({ ...report, violations }, workload.name);
-  const letters = await expectDeadLetters(workload, kafka, 'at least once');
+  const deadLetters = await expectDeadLetters(workload, kafka, 'at least once');
   await expectLedgers(workload, alive, false);
-  return again(report) + letters;
+  return again(report) + deadLetters;
 }
 
 function again({ violations }: DeliveryReport): number {
@@ -65,14 +72,14 @@ async function expectOffsets(workload: Workload, kafka: LocalKafka): Promise<voi
   expect(ends.map((_, partition) => committed.get(partition) ?? 0)).toEqual(ends);
 }
 
-/** An output, as far as the checks look at it. */
+/** The checked fields of an output record. */
 interface Output extends SeenRecord {
   readonly entity: string;
   /** null is a tombstone. */
   readonly sequence: number | null;
 }
 
-/** Topic by topic: of a long run, not all records fit into memory at once. */
+/** One topic at a time: the records of a long run do not fit into memory together. */
 async function readOutputs(workload: Workload, kafka: LocalKafka): Promise<Output[]> {
   const outputs: Output[] = [];
   for (const tenant of workload.tenants.filter((name) => !workload.forbidden.has(name))) {
@@ -89,49 +96,51 @@ function outputOf(record: InputRecord): Output {
   return { id, topic, partition, offset, entity, sequence };
 }
 
-/** Reads topics to their end, as a read_committed reader will see them: once no transaction is open any more. */
+/** Waits until no transaction is open, and reads topics to their end with read_committed. */
 export async function readStable({ internalServers }: LocalKafka, ...topics: string[]): Promise<InputRecord[]> {
   for (const topic of topics) await awaitStable(internalServers, topic);
   return readAll(internalServers, topics, { timeoutMs: 120_000 });
 }
 
-/** @returns how many came again */
+/** @returns the number of duplicates */
 async function expectDeadLetters(
   workload: Workload,
   kafka: LocalKafka,
   times: 'once' | 'at least once',
 ): Promise<number> {
   const all = await readStable(kafka, workload.deadLetterTopic);
-  const letters = all.filter((letter) => workload.owns(header(letter, 'fiware-correlator')));
+  const deadLetters = all.filter((deadLetter) => workload.owns(header(deadLetter, 'fiware-correlator')));
   const found = new Map<string, InputRecord>();
-  for (const letter of letters) found.set(header(letter, 'fiware-correlator'), letter);
-  const missing = [...workload.letters.keys()].filter((correlator) => !found.has(correlator));
-  expect({ missing, surplus: [...found.keys()].filter((correlator) => !workload.letters.has(correlator)) }).toEqual({
-    missing: [],
-    surplus: [],
-  });
-  for (const [correlator, original] of workload.letters) {
-    const letter = found.get(correlator);
+  for (const deadLetter of deadLetters) found.set(header(deadLetter, 'fiware-correlator'), deadLetter);
+  const missing = [...workload.deadLetters.keys()].filter((correlator) => !found.has(correlator));
+  expect({ missing, surplus: [...found.keys()].filter((correlator) => !workload.deadLetters.has(correlator)) }).toEqual(
+    {
+      missing: [],
+      surplus: [],
+    },
+  );
+  for (const [correlator, original] of workload.deadLetters) {
+    const deadLetter = found.get(correlator);
     const shown = {
-      key: letter?.key?.toString(),
-      value: letter?.value?.toString('latin1'),
-      headers: letter?.headers.slice(0, original.headers.length).map(asText),
+      key: deadLetter?.key?.toString(),
+      value: deadLetter?.value?.toString('latin1'),
+      headers: deadLetter?.headers.slice(0, original.headers.length).map(asText),
     };
     const { key, value, headers } = original;
     const wanted = { key, value: value === null ? undefined : Buffer.from(value).toString('latin1'), headers };
     expect(shown).toEqual(wanted);
   }
-  if (times === 'once') expect(letters).toHaveLength(workload.letters.size);
-  return letters.length - workload.letters.size;
+  if (times === 'once') expect(deadLetters).toHaveLength(workload.deadLetters.size);
+  return deadLetters.length - workload.deadLetters.size;
 }
 
-/** What the changelog says after compaction: the state that the next owner would restore. */
+/** The newest value of each key in the changelog: the state that the next owner would restore. */
 async function readState(workload: Workload, kafka: LocalKafka): Promise<Map<string, number>> {
   const entries = await readStable(kafka, workload.changelogTopic);
   return new Map(entries.map(({ key, value }) => [String(key), Number(value)]));
 }
 
-/** The ledger of each living process adds up, and its metrics say the same. */
+/** Expects that the ledger of each running process adds up and equals its metrics. */
 export async function expectLedgers(
   workload: Workload,
   alive: readonly AgentProcess[],
@@ -164,7 +173,7 @@ function tallyOf({ read, emitted, skipped, rejected }: Totals): Tally {
   return { read, emitted, skipped: sum(skipped), rejected: sum(rejected) };
 }
 
-/** The same counts as Prometheus would see them. */
+/** The same counts, read from the metrics. */
 async function talliesOf(agent: AgentProcess): Promise<Map<string, Tally>> {
   const tallies = new Map<string, Tally>();
   const { body } = await agent.get('/metrics');
@@ -180,7 +189,9 @@ async function talliesOf(agent: AgentProcess): Promise<Map<string, Tally>> {
   return tallies;
 }
 
-/** The value of a metric, summed over its labels, or over those that hold `label`; 0 when there is none. */
+/**
+ * The sum of a metric over its series, or over those that contain `label`; 0 when there is none.
+ */
 export async function metric(agent: AgentProcess, name: string, label = ''): Promise<number> {
   const { body } = await agent.get('/metrics');
   const lines = body.split('\n').filter((line) => line.startsWith(name) && /[ {]/.test(line.charAt(name.length)));

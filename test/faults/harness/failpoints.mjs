@@ -1,22 +1,23 @@
 /**
- * Failpoints for an agent that knows nothing of them: a preload (`node --import failpoints.mjs main.js`) that wraps the calls
- * of the Kafka client. FAULT names them, separated by commas, as `name:number` with the meaning of the number below; each
- * that fires writes `failpoint <name>` to standard error, so that a test can prove it.
+ * Failpoints for an unmodified agent: a preload (`node --import failpoints.mjs main.js`) that wraps
+ * the calls of the Kafka client. FAULT lists them, separated by commas, as `name:number`; the list
+ * below gives the meaning of the number. A failpoint that fires writes `failpoint <name>` to
+ * standard error, which tests check.
  *
- *     kill-after-produce:n       kill -9 behind the n-th record that is put into the producer's queue
- *     kill-after-offsets:n       the n-th sendOffsetsToTransaction was answered; commitTransaction is not called yet
- *     kill-in-commit:n           the n-th commitTransaction was called and is not answered
- *     kill-after-commit:n        the n-th commitTransaction was answered by the broker; the agent does not know it yet
- *     kill-before-commit:n       at-least-once: the n-th batch is acknowledged; its offsets are about to be committed
- *     lose-commits:n             at-least-once: of each commit of offsets the first n attempts are lost, as a rebalance loses them
- *     kill-in-restore:n          n records of changelogs are in the store
- *     stop-after-produce:n       SIGSTOP behind the n-th record: a zombie with an open transaction
- *     stop-after-offsets:n       the same with its offsets in the transaction, for want of a commit only
- *     stop-in-offsets:n          the same with the n-th sendOffsetsToTransaction, and the flush beside it, under way
- *     abort-one-in:n             one commitTransaction in n, at random (FAULT_SEED), fails so that the transaction must be aborted
- *     slow-step:n                one step takes n ms: the main thread is blocked behind the 100th record
- *     hang-in-offsets:n          the n-th sendOffsetsToTransaction never comes back, and holds a thread of libuv's pool
- *     hang-in-init:n             the same with the n-th initTransactions; the first is that of the start
+ *     kill-after-produce:n   kill -9 after the n-th record is put into the producer's queue
+ *     kill-after-offsets:n   the n-th sendOffsetsToTransaction was answered, nothing is committed
+ *     kill-in-commit:n       the n-th commitTransaction was called and is not answered
+ *     kill-after-commit:n    the n-th commitTransaction was answered, unseen by the agent
+ *     kill-before-commit:n   at-least-once: the n-th batch is acknowledged, not committed
+ *     lose-commits:n         at-least-once: each offset commit loses its first n attempts
+ *     kill-in-restore:n      n records of changelogs are in the store
+ *     stop-after-produce:n   SIGSTOP after the n-th record: a zombie with an open transaction
+ *     stop-after-offsets:n   the same after the offsets were added to the transaction
+ *     stop-in-offsets:n      the same during the n-th sendOffsetsToTransaction and its flush
+ *     abort-one-in:n         one commit in n, at random (FAULT_SEED), requires an abort
+ *     slow-step:n            the main thread is blocked for n ms after the 100th record
+ *     hang-in-offsets:n      the n-th sendOffsetsToTransaction never returns, and holds a thread
+ *     hang-in-init:n         the same with the n-th initTransactions; the first is at startup
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, open, writeSync } from 'node:fs';
@@ -30,16 +31,19 @@ const { RdKafka } = createRequire(runtime)('@confluentinc/kafka-javascript');
 const producer = RdKafka.Producer.prototype;
 const consumer = RdKafka.KafkaConsumer.prototype;
 
-/** Where `slow-step` strikes. */
-const SLOW_AT = 100;
-/** How long a commit is under way when `kill-in-commit` strikes: the request has left, the answer may be there or not. */
-const MID_COMMIT_MS = 2;
+/** The record at which `slow-step` fires. */
+const slowAt = 100;
+/**
+ * Milliseconds between the call of commitTransaction and `kill-in-commit`: the request was sent,
+ * and the response may or may not have arrived.
+ */
+const midCommitMs = 2;
 
 function fired(name) {
   writeSync(2, `failpoint ${name}\n`);
 }
 
-/** Nothing else happens in this thread meanwhile. */
+/** Blocks this thread. */
 function block(milliseconds) {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 }
@@ -47,7 +51,7 @@ function block(milliseconds) {
 function die(name) {
   fired(name);
   process.kill(process.pid, 'SIGKILL');
-  // The signal arrives in its own time.
+  // The signal arrives asynchronously.
   block(Infinity);
 }
 
@@ -65,7 +69,9 @@ function around(prototype, method, wrap) {
   };
 }
 
-/** Runs `then` when the callback of a call, its last argument, is called without an error; the callback itself comes after. */
+/**
+ * Wraps the callback of a call (its last argument): `then` runs before it when there was no error.
+ */
 function answered(args, then) {
   const done = args.at(-1);
   return [
@@ -99,7 +105,7 @@ function hang(name, n, method) {
   around(producer, method, (original, args) => {
     if (!due()) return original(...args);
     fired(name);
-    // A pipe that nobody writes to: to open it takes for ever.
+    // Opening a pipe without a writer blocks forever.
     const pipe = join(mkdtempSync(join(tmpdir(), 'kafnus-hang-')), 'pipe');
     execFileSync('mkfifo', [pipe]);
     open(pipe, 'r', () => undefined);
@@ -125,8 +131,8 @@ const failpoints = {
     const due = nth(n);
     around(producer, 'commitTransaction', (original, args) => {
       if (!due()) return original(...args);
-      setTimeout(() => die(name), MID_COMMIT_MS);
-      // Not answered: the callback would let the agent go on.
+      setTimeout(() => die(name), midCommitMs);
+      // The callback is dropped, because it would let the agent continue.
       return original(...args.slice(0, -1), () => undefined);
     });
   },
@@ -146,7 +152,7 @@ const failpoints = {
       attempts.set(commit, (attempts.get(commit) ?? 0) + 1);
       if (attempts.get(commit) > n) return original(...args);
       if (attempts.size === 1) fired(name);
-      // What the client says of a request that it has queued.
+      // The client reports success as soon as the request is queued.
       setImmediate(done, null);
     });
   },
@@ -178,7 +184,7 @@ const failpoints = {
     around(producer, 'sendOffsetsToTransaction', (original, args) => {
       original(...args);
       if (!due()) return;
-      // The flush beside it comes back when the process has gone on, and others have given up.
+      // The concurrent flush fails after the process has resumed and its timeouts have expired.
       unacknowledged = true;
       setTimeout(() => (unacknowledged = false), 1000);
       freeze(name);
@@ -205,7 +211,7 @@ const failpoints = {
     });
   },
   'slow-step'(name, milliseconds) {
-    const due = nth(SLOW_AT);
+    const due = nth(slowAt);
     around(producer, 'produce', (original, args) => {
       if (due()) {
         fired(name);

@@ -1,4 +1,7 @@
-/** The agents of one test: real processes of one group, that all end with it. */
+/**
+ * The agent processes of one test: members of one consumer group, all stopped at the end of the
+ * test.
+ */
 import { AgentProcess, committedOffsets, createTopics, produceAll, type LocalKafka } from '@kafnus/local-stack';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,29 +15,32 @@ export interface MemberOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Until a group misses a dead member, in ms. */
+/** Milliseconds until the group expels a dead member. */
 const sessionTimeoutMs = 6000;
 
-/** librdkafka properties of the consumer, as KAFNUS_KAFKA_CONSUMER takes them. */
+/** The setting KAFNUS_KAFKA_CONSUMER with these librdkafka properties. */
 export function consumer(properties: Readonly<Record<string, string | number>>): Record<string, string> {
   return { KAFNUS_KAFKA_CONSUMER: JSON.stringify(properties) };
 }
 
-/** For tests in which many members die: their successors need not wait so long. */
-export const impatient = consumer({ 'session.timeout.ms': 2000, 'heartbeat.interval.ms': 500 });
+/** Short session timeouts, for tests that kill many members: partitions are reassigned sooner. */
+export const shortSession = consumer({ 'session.timeout.ms': 2000, 'heartbeat.interval.ms': 500 });
 
 const defaults = {
   ...consumer({ 'session.timeout.ms': sessionTimeoutMs, 'heartbeat.interval.ms': 1000 }),
-  // A goodbye to the group is answered when the rebalance under way ends, and that waits for members that come and go on a busy
-  // machine. How soon a process stops is asserted where it is the point: with {@link prompt}.
+  // LeaveGroup is answered when the current rebalance ends, which takes long on a busy machine with
+  // many changing members. Tests of the time that a shutdown takes use {@link promptShutdown}.
   KAFNUS_SHUTDOWN_TIMEOUT_MS: '15000',
 };
 
-/** Stops as it does in production: within 5 s, in whatever state. */
-export const prompt = { KAFNUS_SHUTDOWN_TIMEOUT_MS: '4500' };
+/** The shutdown timeout of production: a process stops within 5 s in any state. */
+export const promptShutdown = { KAFNUS_SHUTDOWN_TIMEOUT_MS: '4500' };
 
-/** FAULTS_DEBUG=fetch,cgrp: what librdkafka does goes to the logs of the agents, in the temporary folder. */
-function talkative(env: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+/**
+ * With FAULTS_DEBUG=fetch,cgrp, librdkafka's debug contexts are written to the agents' log files in
+ * the temporary folder.
+ */
+function withDebugLogs(env: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const debug = process.env['FAULTS_DEBUG'];
   if (debug === undefined) return env;
   const properties = JSON.parse(env['KAFNUS_KAFKA_CONSUMER'] ?? '{}') as Record<string, string | number>;
@@ -54,7 +60,7 @@ export class Fleet {
     this.#env = env;
   }
 
-  /** Creates the input topic. @param env for all members */
+  /** Creates the input topic. @param env variables of all members */
   static async of(kafka: LocalKafka, workload: Workload, env: Readonly<Record<string, string>> = {}): Promise<Fleet> {
     await createTopics(kafka.internalServers, [{ topic: workload.inputTopic, partitions: workload.partitions }]);
     return new Fleet(kafka, workload, env);
@@ -66,26 +72,32 @@ export class Fleet {
     const member = new AgentProcess({
       agent: this.workload.agent,
       brokers: this.kafka.bootstrapServers,
-      env: { ...talkative(all), ...(fault === undefined ? {} : { FAULT: fault }) },
+      env: { ...withDebugLogs(all), ...(fault === undefined ? {} : { FAULT: fault }) },
       execArgv: fault === undefined ? [] : ['--import', failpoints],
     });
     this.#members.push(member);
     return member;
   }
 
-  /** Writes so many records of the workload. */
+  /** Publishes the next `records` records of the workload. */
   async produce(records: number, among?: readonly number[]): Promise<void> {
     await produceAll(this.kafka.internalServers, this.workload.take(records, among));
   }
 
-  /** Writes records all the time, about so many a second, until it is stopped; a batch each `everyMs` milliseconds. */
+  /**
+   * Publishes about `perSecond` records a second until it is stopped, a batch every `everyMs`
+   * milliseconds.
+   */
   flow(perSecond: number, everyMs = 200): Flow {
     const flow = new Flow(this, perSecond, everyMs);
     this.#flows.push(flow);
     return flow;
   }
 
-  /** Resolves when the group has committed all of the input. @throws Error after `timeoutMs`, or when no member is alive */
+  /**
+   * Waits until the group has committed all of the input. @throws Error after `timeoutMs`, or when
+   * no member is running
+   */
   async finished(timeoutMs = 90_000): Promise<void> {
     const { internalServers } = this.kafka;
     const { group, inputTopic, ends } = this.workload;
@@ -95,7 +107,7 @@ export class Fleet {
       try {
         committed = await committedOffsets(internalServers, group, inputTopic);
       } catch {
-        // Not stable while a transaction is open, and not there while a broker is away.
+        // Offsets are unstable while a transaction is open, and unavailable while a broker is down.
       }
       if (ends.every((end, partition) => (committed.get(partition) ?? 0) === end)) return;
       const problem =
@@ -106,37 +118,43 @@ export class Fleet {
             : undefined;
       if (problem !== undefined) {
         const offsets = ends.map((end, partition) => `${committed.get(partition) ?? 0}/${end}`).join(' ');
-        throw new Error(`${this.workload.name}: ${problem}; committed ${offsets}\n${await this.#words()}`);
+        throw new Error(`${this.workload.name}: ${problem}; committed ${offsets}\n${await this.#diagnostics()}`);
       }
       await sleep(200);
     }
   }
 
-  /** What the members say of themselves, and the last lines of their logs. */
-  async #words(): Promise<string> {
-    const words = this.#members.map(async (member) => {
+  /** `/health` of the members and the last lines of their logs. */
+  async #diagnostics(): Promise<string> {
+    const diagnostics = this.#members.map(async (member) => {
       const health = await member.get('/health').then(
         ({ body }) => body,
         (error: unknown) => String(error),
       );
       return `${member.logFile} ${JSON.stringify(member.end)}\n${health}\n${member.log.slice(-2000)}`;
     });
-    return (await Promise.all(words)).join('\n\n');
+    return (await Promise.all(diagnostics)).join('\n\n');
   }
 
-  /** Stops the members that are alive as an orchestrator does. @throws Error when one does not end cleanly */
+  /**
+   * Stops the running members with SIGTERM, as an orchestrator does. @throws Error when one does
+   * not end cleanly
+   */
   async stop(): Promise<void> {
     await Promise.all(this.#members.map(stopCleanly));
   }
 
-  /** Ends everything that still runs, at once. */
+  /** Kills all processes that still run. */
   async end(): Promise<void> {
     await Promise.allSettled(this.#flows.map((flow) => flow.stop()));
     await Promise.all(this.#members.map((member) => member.kill()));
   }
 }
 
-/** Runs a test with a fleet. Members that are alive at its end have to stop cleanly; whatever happens, none is left behind. */
+/**
+ * Runs a test with a fleet. Members that run at its end must stop cleanly, and all are killed when
+ * the test fails.
+ */
 export async function withFleet(
   kafka: LocalKafka,
   workload: Workload,
@@ -153,20 +171,21 @@ export async function withFleet(
 }
 
 /**
- * Whether a process that was told to stop did it in order: with 0. One in which a call of the client has never come back (librdkafka
- * issue 5456) has a thread that cannot be ended: it finishes its work all the same, and kills itself.
+ * Whether a process ended cleanly after SIGTERM: with exit code 0. A process with a client call
+ * that never returned (librdkafka issue 5456) has a thread that cannot be stopped: it finishes its
+ * work and sends itself SIGKILL.
  */
 export function endedCleanly({ end, log }: AgentProcess): boolean {
   return end?.code === 0 || (end?.signal === 'SIGKILL' && log.includes('did not come back'));
 }
 
-/** Stops a process, if it runs, as an orchestrator does. @throws Error when it does not end cleanly */
+/** Stops a running process with SIGTERM. @throws Error when it does not end cleanly */
 export async function stopCleanly(member: AgentProcess): Promise<void> {
   if (member.end !== undefined) return;
   const end = await member.kill('SIGTERM');
   if (!endedCleanly(member))
     throw new Error(
-      `told to stop, it ended with ${JSON.stringify(end)}, see ${member.logFile}:\n${member.log.slice(-3000)}`,
+      `after SIGTERM it ended with ${JSON.stringify(end)}, see ${member.logFile}:\n${member.log.slice(-3000)}`,
     );
 }
 
@@ -177,11 +196,12 @@ export class Flow {
 
   constructor(fleet: Fleet, perSecond: number, everyMs: number) {
     this.#done = this.#run(fleet, perSecond, everyMs);
-    // Told by stop(): a test that fails earlier must not end with an unhandled rejection.
+    // stop() reports the error. Without this handler, a test that fails earlier would end with an
+    // unhandled rejection.
     this.#done.catch(() => undefined);
   }
 
-  /** Resolves when the last record is acknowledged. @throws Error when one was not */
+  /** Waits until the last record is acknowledged. @throws Error when a record was not */
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#done;

@@ -3,12 +3,13 @@ import { withKafka } from '@kafnus/agent-testkit';
 import { startLocalKafka, type LocalKafka, type LocalKafkaOptions } from '@kafnus/local-stack';
 
 /**
- * Three nodes, three replicas of everything, two of them in sync: what a production cluster is, small enough for two cores.
- * FAULTS_BROKERS=1 makes it one node, for working on a test that breaks no broker.
+ * A production-like cluster that fits on two cores: three brokers, replication factor 3,
+ * min.insync.replicas 2. FAULTS_BROKERS=1 starts one broker, for work on tests without broker
+ * faults.
  */
 export const production: LocalKafkaOptions = { brokers: process.env['FAULTS_BROKERS'] === '1' ? 1 : 3, heap: '256m' };
 
-/** Tests on one cluster, which they share; each has topics and a group of its own. */
+/** Tests that share one cluster. Each test has separate topics and a separate group. */
 export function describeFaults(
   name: string,
   options: LocalKafkaOptions,

@@ -1,15 +1,19 @@
 /**
- * What goes in, and what has to come out: notifications of some hundred entities of two tenants, one in ten malformed. What is
- * expected is computed here, record by record, without any code of the agents.
+ * Generates the input and the expected output of an agent: notifications of some hundred entities
+ * of two tenants, one in ten malformed. The expectation is computed for each record without code of
+ * the agents.
  */
 import type { ExpectedRecord } from '@kafnus/agent-testkit';
 import type { RecordToWrite } from '@kafnus/local-stack';
 import { seeded } from './random.js';
 
-/** `errors` has no records of its own: it reads the dead letters of the workloads with the same name. */
+/**
+ * A workload of `errors` generates no records: its input is the dead letters of the workloads with
+ * the same name.
+ */
 export type AgentName = 'historic' | 'lastdata' | 'mutable' | 'errors';
 
-/** How many records of a tenant end in which way (SPEC 6). */
+/** The number of a tenant's records by outcome (SPEC 6). */
 export interface Tally {
   read: number;
   emitted: number;
@@ -23,8 +27,9 @@ export type Original = Pick<RecordToWrite, 'key' | 'value'> & { readonly headers
 export interface WorkloadOptions {
   readonly agent: AgentName;
   /**
-   * Topic prefix, and part of the group: tests on one cluster do not meet. Default: another one for each workload. Workloads of
-   * different agents may share it, and with it the tenants and the dead-letter topic, as in production.
+   * Topic prefix, and prefix of the group: it separates tests that share a cluster. Default: a
+   * unique name. Workloads of different agents may share a name, and then share tenants and
+   * dead-letter topic, as in production.
    */
   readonly name?: string;
   readonly partitions?: number;
@@ -32,27 +37,29 @@ export interface WorkloadOptions {
   readonly seed?: number;
 }
 
-/** What one notification is to be. */
+/** The plan of one notification. */
 interface Draft {
   readonly tenant: string;
   readonly entity: string;
   readonly sequence: number;
   readonly headers: Record<string, string>[];
-  /** Of a sound record: TimeInstant now. */
+  /** The current TimeInstant, used by a well-formed record. */
   readonly now: number;
 }
 
-/** How a record ends, and the value that makes it so. `rows`: the entities that have an output. */
-interface Verdict {
+/**
+ * The outcome of a record, and the value that causes it. `rows`: the entities that have an output.
+ */
+interface Outcome {
   readonly value: string | Buffer | null;
   readonly end: 'emitted' | 'skipped' | 'rejected';
   readonly rows?: readonly { readonly entity: string; readonly deleted?: boolean }[];
   readonly deadLettered?: boolean;
-  /** Where it is not the draft's. */
+  /** Set when it differs from the draft's tenant. */
   readonly tenant?: string;
 }
 
-const START = Date.UTC(2026, 0, 1);
+const start = Date.UTC(2026, 0, 1);
 const type = 'Device';
 const servicepath = '/lab';
 const suffixes = { historic: '', lastdata: '_lastdata', mutable: '_mutable', errors: '_error_log' } as const;
@@ -63,18 +70,21 @@ export class Workload {
   readonly name: string;
   readonly tenants: readonly string[];
   partitions: number;
-  /** Tenants whose topic refuses everything: their rows are dead letters instead. */
+  /** Tenants whose output topic cannot be written: their records are dead-lettered. */
   readonly forbidden = new Set<string>();
-  /** Every output, in the order of each entity. */
+  /** Every expected output, in order for each entity. */
   readonly expected: ExpectedRecord[] = [];
-  /** Every dead letter, by correlator. */
-  readonly letters = new Map<string, Original>();
-  /** How many records went into each input partition: where its committed offset must end. */
+  /** Every expected dead letter, by correlator. */
+  readonly deadLetters = new Map<string, Original>();
+  /** The number of records in each input partition, which is the final committed offset. */
   readonly ends: number[];
   readonly tallies = new Map<string, Tally>();
-  /** lastdata: the newest version of each entity that was emitted, by state key, in microseconds since the epoch. */
+  /**
+   * lastdata: the newest emitted version of each entity, by state key, in microseconds since the
+   * epoch.
+   */
   readonly newest = new Map<string, number>();
-  /** What a reader of the latest record of each key keeps: the sequence by entity. */
+  /** The sequence of the latest output of each entity, as a table would hold it. */
   readonly table = new Map<string, number>();
   readonly #entities: number;
   readonly #random: () => number;
@@ -110,40 +120,44 @@ export class Workload {
     return `${this.name}_${tenant}${suffixes[this.agent]}`;
   }
 
-  /** Whether a record with this correlator is one of ours: a dead-letter topic may hold those of other workloads as well. */
+  /**
+   * Whether a record with this correlator belongs to this workload: workloads may share a
+   * dead-letter topic.
+   */
   owns(correlator: string): boolean {
     return correlator.startsWith(this.agent);
   }
 
-  /** The variables that an agent needs to work on it. */
+  /** The settings with which an agent processes this workload. */
   get env(): Record<string, string> {
     return { KAFNUS_TOPIC_PREFIX: `${this.name}_`, KAFNUS_GROUP_ID: this.group };
   }
 
-  /** How many records were made so far. */
+  /** The number of generated records. */
   get size(): number {
     return this.#sequence;
   }
 
-  /** The input has more partitions from now on; its entities stay where they are. */
+  /** Adds partitions to the input. Existing entities keep their partitions. */
   grow(partitions: number): void {
     for (; this.partitions < partitions; this.partitions += 1) this.ends.push(0);
   }
 
-  /** A topic was deleted with all that was in it. */
+  /** Removes the expected outputs of a tenant whose topic was deleted. */
   forget(tenant: string): void {
     const kept = this.expected.filter(({ entity }) => !entity.startsWith(`${tenant}/`));
     this.expected.splice(0, this.expected.length, ...kept);
   }
 
-  /** The next records, for these partitions only if some are given. */
+  /** The next records, for these partitions only when `among` is given. */
   take(records: number, among?: readonly number[]): RecordToWrite[] {
     return Array.from({ length: records }, () => this.#next(among));
   }
 
   #next(among: readonly number[] | undefined): RecordToWrite {
     const sequence = this.#sequence++;
-    // An entity stays in its partition, as if the key had chosen it: the end of each partition is known beforehand.
+    // An entity stays in one partition, as with a keyed partitioner. The partition is set
+    // explicitly, so that the end of each partition is known.
     const partition = among ? (this.#pick(among) ?? 0) : Math.floor(this.#random() * this.partitions);
     const entity = `device${partition}x${Math.floor(this.#random() * this.#entities)}`;
     const tenant = this.tenants[entity.charCodeAt(entity.length - 1) % this.tenants.length] ?? '';
@@ -153,48 +167,49 @@ export class Workload {
       { 'fiware-servicepath': servicepath },
       { 'fiware-correlator': correlator },
     ];
-    const verdict = this.#written(
+    const outcome = this.#written(
       tenant,
-      this.#decide({ tenant, entity, sequence, headers, now: START + sequence * 1000 }),
+      this.#decide({ tenant, entity, sequence, headers, now: start + sequence * 1000 }),
     );
     const key = entity;
     this.ends[partition] = (this.ends[partition] ?? 0) + 1;
-    this.#count(verdict.tenant ?? tenant, verdict.end);
-    for (const row of verdict.rows ?? []) {
+    this.#count(outcome.tenant ?? tenant, outcome.end);
+    for (const row of outcome.rows ?? []) {
       this.expected.push({ id: outputId(correlator, row.entity), entity: `${tenant}/${row.entity}`, sequence });
       if (row.deleted) this.table.delete(row.entity);
       else this.table.set(row.entity, sequence);
     }
-    if (verdict.deadLettered) this.letters.set(correlator, { key, value: verdict.value, headers });
-    return { topic: this.inputTopic, partition, key, value: verdict.value, headers, timestamp: Date.now() };
+    if (outcome.deadLettered) this.deadLetters.set(correlator, { key, value: outcome.value, headers });
+    return { topic: this.inputTopic, partition, key, value: outcome.value, headers, timestamp: Date.now() };
   }
 
-  #written(tenant: string, verdict: Verdict): Verdict {
-    if (verdict.end !== 'emitted' || !this.forbidden.has(tenant)) return verdict;
-    return { value: verdict.value, end: 'rejected', deadLettered: true };
+  #written(tenant: string, outcome: Outcome): Outcome {
+    if (outcome.end !== 'emitted' || !this.forbidden.has(tenant)) return outcome;
+    return { value: outcome.value, end: 'rejected', deadLettered: true };
   }
 
-  #decide(draft: Draft): Verdict {
+  #decide(draft: Draft): Outcome {
     const dice = this.#random() * 100;
     if (dice < 10) return this.#malformed(draft);
     if (dice < 12) return { value: JSON.stringify({ data: [] }), end: 'skipped' };
     if (dice < 15) return this.#deletion(draft);
     if (dice < 20) return this.#twins(draft);
-    // Late, equal and timeless versions: lastdata tells them apart, to the others each is a version.
+    // Late, equal and undated versions: only lastdata distinguishes them, the other agents emit
+    // all.
     if (dice < 30) return this.#version(draft, draft.now - 1000 * Math.floor(1 + this.#random() * 4000));
     if (dice < 35) return this.#version(draft, (this.#known(draft) ?? draft.now * 1000) / 1000);
     if (dice < 38 && this.agent === 'lastdata') return this.#timeless(draft);
     return this.#version(draft, draft.now);
   }
 
-  #version(draft: Draft, instant: number): Verdict {
+  #version(draft: Draft, instant: number): Outcome {
     const value = notification(row(draft, draft.entity, instant));
     if (!this.#moves(draft, draft.entity, instant)) return { value, end: 'skipped' };
     return { value, end: 'emitted', rows: [draft] };
   }
 
   /** Two entities in one notification. */
-  #twins(draft: Draft): Verdict {
+  #twins(draft: Draft): Outcome {
     const twin = `${draft.entity}b`;
     this.#moves(draft, draft.entity, draft.now);
     this.#moves(draft, twin, draft.now);
@@ -202,13 +217,13 @@ export class Workload {
     return { value, end: 'emitted', rows: [draft, { entity: twin }] };
   }
 
-  /** Without TimeInstant: emitted always, and the state is not moved. */
-  #timeless(draft: Draft): Verdict {
+  /** Without TimeInstant: always emitted, and the state is unchanged. */
+  #timeless(draft: Draft): Outcome {
     return { value: notification(row(draft, draft.entity)), end: 'emitted', rows: [draft] };
   }
 
-  #deletion(draft: Draft): Verdict {
-    // One in three is late itself, and must not remove what is newer.
+  #deletion(draft: Draft): Outcome {
+    // One deletion in three is late and must not delete a newer version.
     const instant = draft.sequence % 3 === 0 ? draft.now - 1000 * Math.floor(this.#random() * 4000) : draft.now;
     const entity = { ...row(draft, draft.entity, instant), alterationType: { type: 'Text', value: 'entityDelete' } };
     const value = notification(entity);
@@ -216,11 +231,11 @@ export class Workload {
     return { value, end: 'emitted', rows: [{ entity: draft.entity, deleted: true }] };
   }
 
-  #malformed(draft: Draft): Verdict {
+  #malformed(draft: Draft): Outcome {
     const sound = row(draft, draft.entity, draft.now);
     const whole = notification(sound);
-    const reject = (value: string | Buffer | null): Verdict => ({ value, end: 'rejected', deadLettered: true });
-    const report = (...entities: object[]): Verdict => {
+    const reject = (value: string | Buffer | null): Outcome => ({ value, end: 'rejected', deadLettered: true });
+    const report = (...entities: object[]): Outcome => {
       this.#moves(draft, draft.entity, draft.now);
       return { value: notification(...entities), end: 'emitted', rows: [draft], deadLettered: true };
     };
@@ -237,16 +252,19 @@ export class Workload {
         return reject(notification({ ...sound, id: { not: 'text' } }));
       case 5:
         draft.headers[0] = { 'fiware-service': 'No such name!' };
-        return { ...reject(whole), tenant: INVALID_TENANT };
+        return { ...reject(whole), tenant: invalidTenant };
       case 6:
-        // Its sibling goes out.
+        // The other entity of the notification is emitted.
         return report(sound, { type, sequence: { type: 'Number', value: draft.sequence } });
       default:
         return report({ ...sound, seen: { type: 'DateTime', value: 'yesterday' } });
     }
   }
 
-  /** Whether lastdata emits this version; notes it if so. The others emit all. */
+  /**
+   * Whether the agent emits this version. lastdata emits it unless it is older than the newest one,
+   * and records it then; the other agents emit all.
+   */
   #moves(draft: Draft, entity: string, instant: number): boolean {
     const key = stateKey(draft.tenant, entity);
     const version = instant * 1000;
@@ -259,7 +277,7 @@ export class Workload {
     return this.newest.get(stateKey(tenant, entity));
   }
 
-  #count(tenant: string, end: Verdict['end']): void {
+  #count(tenant: string, end: Outcome['end']): void {
     const tally = this.tallies.get(tenant) ?? { read: 0, emitted: 0, skipped: 0, rejected: 0 };
     tally.read += 1;
     tally[end] += 1;
@@ -271,10 +289,10 @@ export class Workload {
   }
 }
 
-/** The tenant of records that name no legal service. */
-export const INVALID_TENANT = '_invalid';
+/** The tenant label of records without a valid service. */
+export const invalidTenant = '_invalid';
 
-/** Tells an output record from all others: by the headers, for a tombstone has nothing else. */
+/** The unique id of an output record, made from its headers: a tombstone has no value. */
 export function outputId(correlator: string, entity: string): string {
   return `${correlator}/${entity}`;
 }
@@ -306,7 +324,7 @@ const zones = [
   [0, ''],
 ] as const;
 
-/** The same instant in the words of many clocks: as texts they sort in another order. */
+/** The same instant in several time zones, so that the texts do not sort by time. */
 function spelled(instant: number, sequence: number): string {
   const [minutes, text] = zones[sequence % zones.length] ?? zones[0];
   return new Date(instant + minutes * 60_000).toISOString().replace('Z', text);

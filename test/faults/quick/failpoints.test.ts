@@ -1,7 +1,10 @@
-/** kill -9 at the points where a crash hurts most: whatever was open dies, whatever was committed stays, and nothing comes twice. */
+/**
+ * kill -9 at the critical points of a transaction: open transactions are aborted, committed ones
+ * stay, and nothing is duplicated.
+ */
 import { expect, test } from '@jest/globals';
 import { expectExactlyOnce } from '../harness/expectations.js';
-import { impatient, withFleet } from '../harness/fleet.js';
+import { shortSession, withFleet } from '../harness/fleet.js';
 import { describeFaults } from '../harness/suite.js';
 import { Workload, type AgentName } from '../harness/workload.js';
 
@@ -11,16 +14,17 @@ const restoring = ['lastdata', 'kill-in-restore:200'] as const;
 
 describeFaults('kill -9', { brokers: 1 }, (kafka) => {
   test.concurrent.each<readonly [AgentName, string]>([...cases, restoring])('of %s: %s', async (agent, fault) => {
-    await withFleet(kafka(), new Workload({ agent }), { ...impatient, KAFNUS_BATCH_SIZE: '200' }, async (fleet) => {
+    await withFleet(kafka(), new Workload({ agent }), { ...shortSession, KAFNUS_BATCH_SIZE: '200' }, async (fleet) => {
       await fleet.produce(3000);
       if (fault === restoring[1]) {
-        // Something to restore.
+        // Creates a changelog to restore.
         const first = fleet.start('pod-0');
         await fleet.finished();
         await first.kill();
         await fleet.produce(500);
       }
-      // However many transactions the agent makes of a backlog, there are always more to come.
+      // Continuous input: the agent may process a backlog in fewer transactions than the failpoint
+      // needs.
       const flow = fleet.flow(300);
       const victim = fleet.start('pod-0', { fault });
       expect(await victim.ended).toEqual({ code: null, signal: 'SIGKILL' });

@@ -1,4 +1,4 @@
-/** The dashboards of deploy/dashboards, as Grafana would use them. */
+/** The dashboards of deploy/dashboards. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -37,11 +37,11 @@ export const dashboards: readonly Dashboard[] = readdirSync(folder)
   .filter((file) => file.endsWith('.json'))
   .map((file) => ({ ...(JSON.parse(readFileSync(folder + file, 'utf8')) as Dashboard), file }));
 
-/** A query of a panel, for messages of failed tests. */
+/** A query of a panel; `place` is for the messages of failed tests. */
 export interface PanelQuery {
   readonly place: string;
   readonly expr: string;
-  /** Labels that the legend shows. */
+  /** The labels in the legend. */
   readonly legend: readonly string[];
 }
 
@@ -55,7 +55,7 @@ export function queriesOf({ file, panels }: Dashboard): readonly PanelQuery[] {
   );
 }
 
-/** Puts the values of Grafana's variables in. @throws Error for one that has no value */
+/** Substitutes Grafana's variables. @throws Error for a variable without a value */
 export function interpolated(expr: string, values: Readonly<Record<string, string>>): string {
   return expr.replace(/\$(\w+)/g, (_, name: string) => {
     const value = values[name];

@@ -1,4 +1,4 @@
-/** A real Prometheus, and promtool: the binaries of Debian's package, as `make setup-prometheus` unpacks it. */
+/** Runs Prometheus and promtool from Debian's package, as unpacked by `make setup-prometheus`. */
 import { spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,10 +13,13 @@ const startDeadlineMs = 30_000;
 
 /** The rules of deploy/alerts. */
 export const rulesFile = join(root, 'deploy/alerts/kafnus.rules.yaml');
-/** Their unit tests, which promtool runs. */
+/** The unit tests of the rules, for promtool. */
 export const ruleTests = join(root, 'deploy/alerts/tests');
 
-/** A program of Prometheus: of the system, else what was unpacked into .cache. @returns undefined when there is none */
+/**
+ * The path of a program: on the PATH, otherwise unpacked in .cache. @returns undefined when it is
+ * missing
+ */
 function program(name: 'prometheus' | 'promtool'): string | undefined {
   const unpacked = join(root, '.cache/prometheus/usr/bin', name);
   return [name, unpacked].find((path) => spawnSync(path, ['--version']).status === 0);
@@ -28,31 +31,34 @@ function needed(name: 'prometheus' | 'promtool'): string {
   return path;
 }
 
-/** A `describe` that is skipped, and says why, on a machine without Prometheus; under CI=true it runs and fails. */
+/**
+ * A `describe` that is skipped with a reason when Prometheus is missing; under CI=true it runs and
+ * fails.
+ */
 export function withPrometheus(describe: Describe): (name: string, suite: () => void) => void {
   if (process.env['CI'] === 'true' || program('prometheus') !== undefined) return describe;
   return (name, suite) => describe.skip(`${name} [skipped: no Prometheus, make setup-prometheus]`, suite);
 }
 
-/** The same for suites that need a real Kafka, too. */
+/** The same for suites that also need a real Kafka. */
 export function withKafkaAndPrometheus(describe: Describe): (name: string, suite: () => void) => void {
   const inner = withPrometheus(describe);
   return inner === describe ? withKafka(describe) : inner;
 }
 
-/** Runs promtool. @returns its exit code and all that it wrote */
+/** Runs promtool. @returns its exit code and its output */
 export function promtool(...args: string[]): { readonly status: number | null; readonly output: string } {
   const { status, stdout, stderr } = spawnSync(needed('promtool'), args, { encoding: 'utf8' });
   return { status, output: stdout + stderr };
 }
 
-/** One series of an answer: its labels, and its value as Prometheus writes it (`NaN` is one). */
+/** One series of a query result: its labels, and its value as text (which may be `NaN`). */
 export interface Sample {
   readonly metric: Readonly<Record<string, string>>;
   readonly value: readonly [time: number, value: string];
 }
 
-/** A rule as Prometheus has read it. */
+/** A rule as loaded by Prometheus. */
 export interface Rule {
   readonly name: string;
   readonly query: string;
@@ -63,14 +69,17 @@ export interface Rule {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** What is scraped: an address, and the labels that service discovery would give. */
+/** A scrape target: its address, and the labels of service discovery. */
 export interface Target {
   readonly address: string;
   readonly labels: Readonly<Record<string, string>>;
 }
 
 export interface Prometheus {
-  /** The result of an instant query, now. @throws Error with Prometheus' own words when it refuses the query */
+  /**
+   * The result of an instant query. @throws Error with the message of Prometheus when the query is
+   * invalid
+   */
   query(expr: string): Promise<readonly Sample[]>;
   /** The labels of every series with samples in the last five minutes. @param match a selector */
   series(match: string): Promise<readonly Readonly<Record<string, string>>[]>;
@@ -78,7 +87,10 @@ export interface Prometheus {
   stop(): Promise<void>;
 }
 
-/** A shell gives its background jobs no standard input: hence descriptor 3. It closes when this process dies, however. */
+/**
+ * Descriptor 3 closes when this process ends, however it ends. Standard input cannot be used: a
+ * shell gives its background jobs none.
+ */
 const EXIT_WITH_PARENT = `
 exec 3<&0
 "$@" </dev/null 3<&- &
@@ -87,7 +99,10 @@ server=$!
 wait $server
 `;
 
-/** Starts one with our rules, that scrapes the targets and evaluates every second. Its data is deleted at the end. */
+/**
+ * Starts Prometheus with the rules of deploy/alerts. It scrapes and evaluates every second. Its
+ * data is deleted at the end.
+ */
 export async function startPrometheus(targets: readonly Target[]): Promise<Prometheus> {
   const folder = mkdtempSync(join(tmpdir(), 'kafnus-prometheus-'));
   const config = join(folder, 'prometheus.yml');
@@ -162,7 +177,7 @@ export async function startPrometheus(targets: readonly Target[]): Promise<Prome
   };
 }
 
-/** It listens some time before it has read its rules. */
+/** Prometheus listens before it has loaded its rules. */
 async function isReady(base: string): Promise<boolean> {
   const response = await fetch(`http://${base}/-/ready`, { signal: AbortSignal.timeout(5000) }).catch(() => undefined);
   return response?.ok === true;

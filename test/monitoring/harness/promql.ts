@@ -1,6 +1,9 @@
-/** What a query names. Prometheus itself says whether the query is one; here only names are picked out of it. */
+/** The names in a PromQL query. Prometheus validates the query itself. */
 
-/** The selectors of our metrics and recording rules, with their matchers: `kafnus_consumer_lag{agent="x"}`. */
+/**
+ * The selectors of the project's metrics and recording rules, with matchers:
+ * `kafnus_consumer_lag{agent="x"}`.
+ */
 export function selectorsOf(expr: string): readonly string[] {
   return [...new Set(expr.match(/\b(?:\w+:)?kafnus_\w+(?::\w+)?(?:\{[^}]*\})?/g) ?? [])];
 }

@@ -1,10 +1,13 @@
-/** Notifications of every fate: emitted, skipped for each reason, refused in whole and in part, without key. */
+/**
+ * Notifications with every outcome: emitted, skipped for each reason, rejected in whole and in
+ * part, without key.
+ */
 import type { RecordToWrite } from '@kafnus/local-stack';
 import { notification } from '../../integration/notifications.js';
 
 const topics = ['raw_historic', 'raw_lastdata', 'raw_mutable'];
 
-/** Batches without end: two tenants, all topics. */
+/** An endless sequence of batches: two tenants, all topics. */
 export function* traffic(): Generator<readonly RecordToWrite[]> {
   for (let sequence = 0; ; sequence += 1)
     yield ['city', 'harbour'].flatMap((service) => topics.flatMap((topic) => batch(topic, service, sequence)));
@@ -34,7 +37,7 @@ function batch(topic: string, service: string, sequence: number): readonly Recor
     of(entity({ since: { type: 'DateTime', value: 'yesterday', metadata: {} } })),
     of(entity(deleted)),
     of(entity({}), entity(deleted)),
-    // For lastdata: older than what it has emitted, alone and in company.
+    // For lastdata: older than the emitted version, alone and with another entity.
     of(entity({ TimeInstant: at(sequence - 3600) })),
     of(entity({}), entity({ TimeInstant: at(sequence - 3600) })),
   ];

@@ -1,4 +1,7 @@
-/** A cluster as production has it, with the four agents' ways to log in; tests of one file share it. */
+/**
+ * A secured cluster with the authentication mechanisms of the four agents. The tests of one file
+ * share it.
+ */
 import { afterAll, beforeAll, describe, jest } from '@jest/globals';
 import { addAcls, startSecureKafka, withKafka, type SecureKafka } from '@kafnus/agent-testkit';
 import { execFile } from 'node:child_process';
@@ -9,20 +12,20 @@ const cli = join(import.meta.dirname, '..', '..', '..', 'tools', 'cli', 'dist', 
 
 export type Env = Readonly<Record<string, string>>;
 
-/** Marked, to be found wherever they must not be. */
+/** Recognizable secrets, so that leaks are found. */
 export const secrets = {
   password: 'PASSWORD-7f3a91',
   client: 'CLIENTSECRET-c40d2e',
 } as const;
 
-/** The user, and the OAuth client, of {@link Logins}. */
+/** The user and the OAuth client of {@link Logins}. */
 export const user = 'scram-user';
 export const client = 'oauth-client';
 
-/** The variables with which an agent logs in. */
+/** The settings with which an agent authenticates. */
 interface Logins {
   scram(password?: string): Env;
-  /** With a certificate of its own, as `User:CN=<name>`. */
+  /** With a client certificate, as `User:CN=<name>`. */
   mtls(name: string): Env;
   oauth(secret?: string): Env;
 }
@@ -90,7 +93,7 @@ function loginsTo({ authority, servers, tokens, scope }: SecureKafka): Logins {
   };
 }
 
-/** Everything with a prefix, to a principal: for tests that are not about rights. */
+/** Grants a principal all rights on a prefix, for tests that are not about rights. */
 export async function allowAll({ kafka }: SecureKafka, principal: string, prefix: string): Promise<void> {
   await addAcls(
     kafka.internalServers,
@@ -110,7 +113,7 @@ export interface CommandEnd {
   readonly stderr: string;
 }
 
-/** Runs `kafnus` as people do, with these variables and no others. */
+/** Runs `kafnus` with these variables and no others. */
 export async function kafnus(args: readonly string[], env: Env): Promise<CommandEnd> {
   try {
     const { stdout, stderr } = await promisify(execFile)(process.execPath, [cli, ...args], {
@@ -118,7 +121,7 @@ export async function kafnus(args: readonly string[], env: Env): Promise<Command
     });
     return { code: 0, stdout, stderr };
   } catch (error) {
-    // Not `instanceof Error`: Jest runs tests with classes of their own.
+    // `instanceof Error` does not work here: Jest runs tests with separate globals.
     if (typeof error !== 'object' || error === null || !('code' in error && 'stdout' in error && 'stderr' in error))
       throw error;
     return { code: Number(error.code), stdout: String(error.stdout), stderr: String(error.stderr) };

@@ -1,4 +1,6 @@
-/** The whole way on real parts: Kafka, the four agents, Kafka Connect with the stock sink, PostGIS. */
+/**
+ * A pipeline of real programs: Kafka, the four agents, Kafka Connect with the stock sink, PostGIS.
+ */
 import {
   AgentProcess,
   committedOffsets,
@@ -23,13 +25,13 @@ import { promisify } from 'node:util';
 
 const kafnus = fileURLToPath(new URL('../../../tools/cli/dist/main.js', import.meta.url));
 
-/** What the sink makes of the templates in `deploy/connect`, for the topics of one tenant. */
+/** A connector made from a template of `deploy/connect`, for one topic. */
 export interface Sink {
   readonly name: string;
   readonly topic: string;
 }
 
-export class Way {
+export class Pipeline {
   readonly kafka: LocalKafka;
   readonly postgis: LocalPostgis;
   readonly worker: ConnectWorker;
@@ -42,7 +44,7 @@ export class Way {
     this.worker = worker;
   }
 
-  static async start(): Promise<Way> {
+  static async start(): Promise<Pipeline> {
     const started: { stop(): Promise<void> }[] = [];
     try {
       const kafka = await startLocalKafka();
@@ -51,12 +53,12 @@ export class Way {
       started.push(postgis);
       const worker = await startConnectWorker({ brokers: kafka.bootstrapServers, env: postgisVariables(postgis) });
       started.push(worker);
-      const way = new Way(kafka, postgis, worker);
-      started.push(way);
-      await way.#startAgents();
-      return way;
+      const pipeline = new Pipeline(kafka, postgis, worker);
+      started.push(pipeline);
+      await pipeline.#startAgents();
+      return pipeline;
     } catch (error) {
-      // Whatever runs would be in the way of all tests to come.
+      // Programs that are left running would break later tests.
       for (const part of started.reverse()) await part.stop();
       throw error;
     }
@@ -85,7 +87,7 @@ export class Way {
     return agent;
   }
 
-  /** Starts it, or its successor after a kill. */
+  /** Starts an agent, also again after a kill. */
   startAgent(agent: AgentName): AgentProcess {
     const process = new AgentProcess({
       agent,
@@ -93,7 +95,7 @@ export class Way {
       env: {
         KAFNUS_SINK: 'debezium',
         KAFNUS_INSTANCE_ID: `${agent}-0`,
-        // So that a successor need not wait for its predecessor's session to end.
+        // Shortens the time until the group expels a killed process.
         KAFNUS_KAFKA_CONSUMER: '{"session.timeout.ms":2000,"heartbeat.interval.ms":500}',
       },
     });
@@ -105,12 +107,12 @@ export class Way {
     await produceAll(this.kafka.bootstrapServers, records);
   }
 
-  /** Resolves when the agent has committed all of its input. */
-  async digested(agent: AgentName, timeoutMs = 60_000): Promise<void> {
+  /** Waits until the agent has committed all of its input. */
+  async awaitConsumed(agent: AgentName, timeoutMs = 60_000): Promise<void> {
     await this.#caughtUp(`ngsi-agent-${agent}`, `raw_${agent}`, timeoutMs);
   }
 
-  /** The command line, as an operator runs it. @returns what it printed */
+  /** Runs `kafnus` as an operator does. @returns its standard output */
   async kafnus(...args: readonly string[]): Promise<string> {
     const env = {
       ...process.env,
@@ -120,12 +122,14 @@ export class Way {
     return (await promisify(execFile)(process.execPath, [kafnus, ...args], { env })).stdout;
   }
 
-  /** Makes the tables that what flows on the topics needs. */
+  /** Creates the tables for the records in the output topics. */
   async applyTables(topics: readonly string[]): Promise<void> {
     await this.kafnus('tables', 'apply', ...topics.flatMap((topic) => ['--topic', topic]));
   }
 
-  /** Has the sink write one topic, by a template of `deploy/connect`. */
+  /**
+   * Creates a connector for one topic from a template of `deploy/connect`, and waits until it runs.
+   */
   async sink(template: string, topic: string, overrides: Readonly<Record<string, string>> = {}): Promise<Sink> {
     const { 'topics.regex': _all, ...config } = connectorTemplate(template, overrides);
     const sink = { name: `${template.replace('.json', '')}-${topic}`, topic };
@@ -136,28 +140,29 @@ export class Way {
   }
 
   /**
-   * What an operator has done every minute: failed tasks are started again, until the sink has written everything. A task may
-   * fail a while after its cause, or once more.
+   * Restarts failed tasks, as an operator's script does every minute, until the sink has written
+   * everything. A task may fail some time after its cause, or fail again.
    */
-  async repaired(sink: Sink, timeoutMs = 60_000): Promise<void> {
+  async restartUntilWritten(sink: Sink, timeoutMs = 60_000): Promise<void> {
     for (const deadline = Date.now() + timeoutMs; ;) {
       await this.worker.restartFailed(sink.name);
       try {
-        return await this.written(sink, 5000);
+        return await this.awaitWritten(sink, 5000);
       } catch (error) {
         if (Date.now() > deadline) throw error;
       }
     }
   }
 
-  /** Resolves when the sink has written all that is committed on its topic. */
-  async written(sink: Sink, timeoutMs = 60_000): Promise<void> {
+  /** Waits until the sink has written all committed records of its topic. */
+  async awaitWritten(sink: Sink, timeoutMs = 60_000): Promise<void> {
     await this.#caughtUp(`connect-${sink.name}`, sink.topic, timeoutMs);
   }
 
   async #caughtUp(group: string, topic: string, timeoutMs: number): Promise<void> {
     const { bootstrapServers } = this.kafka;
-    // Behind the last record: transaction markers take offsets too, and no reader commits behind them.
+    // The offset after the last record, not the end offset: transaction markers take offsets too,
+    // and a reader may commit an offset before them.
     const ends = new Map<number, number>();
     for (const { partition, offset } of await readAll(bootstrapServers, [topic])) ends.set(partition, offset + 1);
     const since = Date.now();
@@ -172,7 +177,7 @@ export class Way {
     }
   }
 
-  /** Which sinks have failed, and why. */
+  /** The failed connectors and the causes in their traces. */
   async #failures(): Promise<string> {
     const failures = this.#sinks.map(async ({ name }) => {
       const traces = (await this.worker.status(name)).tasks.map(({ trace }) => trace ?? '').join('\n');
@@ -185,18 +190,18 @@ export class Way {
 export const subscriptionId = '57458eb60962ef754e7c0998';
 
 export interface NotificationOptions {
-  /** Default: the entity id, as `kafnus send` has it. Orion takes the subscription's. */
+  /** Default: the entity id, as in `kafnus send`. Orion uses the subscription id. */
   readonly key?: string;
   readonly service?: string;
   readonly servicepath?: string;
   readonly datamodel?: string;
-  /** Of the record, milliseconds: what recvtime is made of. */
+  /** Timestamp of the record in milliseconds; recvtime is made from it. */
   readonly timestamp?: number;
 }
 
 export type Entity = { readonly id: string; readonly type?: string } & Readonly<Record<string, unknown>>;
 
-/** A record of a raw topic with the headers that Orion gives it: one notification of one entity. */
+/** A record of a raw topic with Orion's headers: one notification of one entity. */
 export function notification(
   topic: string,
   entity: Entity,

@@ -1,10 +1,13 @@
-/** What cannot become a row comes back as a readable line in the tenant's error table, and nothing turns in circles. */
+/**
+ * A record that cannot become a row ends as a readable line in the tenant's error table, and no
+ * record loops.
+ */
 import { expect, test } from '@jest/globals';
 import { readAll, type RecordToWrite } from '@kafnus/local-stack';
 import { readFileSync } from 'node:fs';
 import { any, expectRows, instant, tableName } from './harness/rows.js';
-import { describeWay } from './harness/suite.js';
-import { attribute, notification, type Entity, type Way } from './harness/way.js';
+import { describePipeline } from './harness/suite.js';
+import { attribute, notification, type Entity, type Pipeline } from './harness/pipeline.js';
 
 const at = (time: string): object => attribute('DateTime', time);
 
@@ -22,18 +25,20 @@ interface ErrorRow {
   readonly query: string | null;
 }
 
-async function errorsOf(way: Way, db: string): Promise<ErrorRow[]> {
-  return way.postgis.query<ErrorRow>(`select * from ${tableName(db, `${db}_error_log`)} order by timestamp, error`);
+async function errorsOf(pipeline: Pipeline, db: string): Promise<ErrorRow[]> {
+  return pipeline.postgis.query<ErrorRow>(
+    `select * from ${tableName(db, `${db}_error_log`)} order by timestamp, error`,
+  );
 }
 
 /** The error log of a tenant, from its topic to its table. */
-async function logErrors(way: Way, db: string): Promise<void> {
-  await way.applyTables([`${db}_error_log`]);
-  await way.written(await way.sink('debezium-error-log.json', `${db}_error_log`));
+async function logErrors(pipeline: Pipeline, db: string): Promise<void> {
+  await pipeline.applyTables([`${db}_error_log`]);
+  await pipeline.awaitWritten(await pipeline.sink('debezium-error-log.json', `${db}_error_log`));
 }
 
-describeWay('the way back', (way) => {
-  test('what the agents refuse, and what they cannot convert of a row that goes on', async () => {
+describePipeline('the error log', (pipeline) => {
+  test('rejected records, and attributes that cannot be converted in an emitted row', async () => {
     const service = 'refusals';
     const malformed: RecordToWrite = {
       topic: 'raw_historic',
@@ -47,7 +52,7 @@ describeWay('the way back', (way) => {
       place: attribute('geo:point', '140.1, 3'),
       name: attribute('Text', 'Half'),
     });
-    await way().publish([
+    await pipeline().publish([
       malformed,
       notification('raw_historic', half, { service, timestamp: Date.UTC(2026, 4, 1, 10, 0, 2) }),
       notification('raw_lastdata', park('dateless', { TimeInstant: at('soon') }), {
@@ -55,13 +60,13 @@ describeWay('the way back', (way) => {
         timestamp: Date.UTC(2026, 4, 1, 10, 0, 3),
       }),
     ]);
-    for (const agent of ['historic', 'lastdata', 'errors'] as const) await way().digested(agent);
-    await way().applyTables([service]);
-    await way().written(await way().sink('debezium-historic.json', service));
-    await logErrors(way(), service);
+    for (const agent of ['historic', 'lastdata', 'errors'] as const) await pipeline().awaitConsumed(agent);
+    await pipeline().applyTables([service]);
+    await pipeline().awaitWritten(await pipeline().sink('debezium-historic.json', service));
+    await logErrors(pipeline(), service);
 
     await expectRows(
-      way().postgis,
+      pipeline().postgis,
       [service, 'parks_park'],
       ['entityid'],
       [
@@ -78,7 +83,7 @@ describeWay('the way back', (way) => {
         },
       ],
     );
-    const errors = await errorsOf(way(), service);
+    const errors = await errorsOf(pipeline(), service);
     expect(errors.map(({ timestamp }) => timestamp.toISOString())).toEqual([
       '2026-05-01T10:00:01.000Z',
       '2026-05-01T10:00:02.000Z',
@@ -90,23 +95,23 @@ describeWay('the way back', (way) => {
     expect(errors[2]?.error).toMatch(/soon/);
   });
 
-  test('what the stock sink cannot convert, and what has no table to go to', async () => {
+  test('records that the stock sink cannot convert, or that have no table', async () => {
     const service = 'foreign';
-    await way().publish([notification('raw_historic', park('fine'), { service })]);
-    await way().digested('historic');
-    await way().applyTables([service]);
-    const sink = await way().sink('debezium-historic.json', service);
-    await way().written(sink);
+    await pipeline().publish([notification('raw_historic', park('fine'), { service })]);
+    await pipeline().awaitConsumed('historic');
+    await pipeline().applyTables([service]);
+    const sink = await pipeline().sink('debezium-historic.json', service);
+    await pipeline().awaitWritten(sink);
     const headers = [
       { 'fiware-service': service },
       { 'fiware-servicepath': '/parks' },
       { target_table: `${service}.parks_park` },
     ];
-    const [fine] = await readAll(way().kafka.bootstrapServers, [service]);
+    const [fine] = await readAll(pipeline().kafka.bootstrapServers, [service]);
     const partition = fine?.partition ?? 0;
-    await way().publish([
+    await pipeline().publish([
       { topic: service, partition, key: 'x', value: '{not json', headers, timestamp: Date.UTC(2026, 4, 1, 11, 0, 1) },
-      // A record of somebody else: no header says where it belongs.
+      // A record of another producer, without the header that names the table.
       {
         topic: service,
         partition,
@@ -114,22 +119,22 @@ describeWay('the way back', (way) => {
         value: String(fine?.value),
         timestamp: Date.UTC(2026, 4, 1, 11, 0, 2),
       },
-      // Last: the sink commits no offset behind its last good record.
+      // A good record at the end, because the sink commits no offset after its last good record.
       { topic: service, partition, key: String(fine?.key), value: String(fine?.value), headers },
     ]);
-    await way().written(sink);
-    await way().digested('errors');
-    await logErrors(way(), service);
-    const errors = await errorsOf(way(), service);
+    await pipeline().awaitWritten(sink);
+    await pipeline().awaitConsumed('errors');
+    await logErrors(pipeline(), service);
+    const errors = await errorsOf(pipeline(), service);
     expect(errors.map(({ error }) => error)).toEqual([
       expect.stringMatching(/serialization error/),
       expect.stringMatching(/target_table/),
     ]);
-    // The sink goes on.
-    expect((await way().worker.status(sink.name)).tasks.map(({ state }) => state)).toEqual(['RUNNING']);
+    // The connector is still running.
+    expect((await pipeline().worker.status(sink.name)).tasks.map(({ state }) => state)).toEqual(['RUNNING']);
   });
 
-  test('what sinks that report SQL errors say of a row', async () => {
+  test('SQL errors that other sinks report', async () => {
     const file = new URL('../../libs/ngsi-core/test/golden/connect-dead-letters.json', import.meta.url);
     const letters = JSON.parse(readFileSync(file, 'utf8')) as readonly {
       readonly headers: readonly string[];
@@ -143,10 +148,10 @@ describeWay('the way back', (way) => {
       }));
       return { topic: 'raw_errors', key, value: payload, headers: pairs, timestamp: ts };
     });
-    await way().publish(records);
-    await way().digested('errors');
-    await logErrors(way(), 'tenant0');
-    const errors = await errorsOf(way(), 'tenant0');
+    await pipeline().publish(records);
+    await pipeline().awaitConsumed('errors');
+    await logErrors(pipeline(), 'tenant0');
+    const errors = await errorsOf(pipeline(), 'tenant0');
     expect(errors).toHaveLength(records.length);
     const sql = errors.filter(({ error }) => error.startsWith('ERROR: '));
     expect(sql.map(({ error }) => error).sort()).toEqual([
@@ -158,28 +163,29 @@ describeWay('the way back', (way) => {
       ),
       expect.stringMatching(/^ERROR: relation "tenant0.parks_nosuchtable" does not exist/),
     ]);
-    // What was to be written can be read, and written by hand once the cause is gone.
+    // The column holds the statement, so that an operator can run it once the cause is removed.
     for (const { query } of sql) expect(query).toMatch(/^INSERT INTO "?tenant0"?\."?parks_/i);
   });
 
   test('a record of the error log that cannot be written ends in raw_errors_dead, and nowhere else', async () => {
     const service = 'circles';
-    await way().publish([
+    await pipeline().publish([
       { topic: 'raw_historic', key: 'c', value: 'no json', headers: [{ 'fiware-service': service }] },
     ]);
-    await way().digested('historic');
-    await way().digested('errors');
-    await way().applyTables([`${service}_error_log`]);
-    const sink = await way().sink('debezium-error-log.json', `${service}_error_log`);
-    await way().written(sink);
-    const { bootstrapServers } = way().kafka;
+    await pipeline().awaitConsumed('historic');
+    await pipeline().awaitConsumed('errors');
+    await pipeline().applyTables([`${service}_error_log`]);
+    const sink = await pipeline().sink('debezium-error-log.json', `${service}_error_log`);
+    await pipeline().awaitWritten(sink);
+    const { bootstrapServers } = pipeline().kafka;
     const count = async (topic: string): Promise<number> => (await readAll(bootstrapServers, [topic])).length;
     const [failures, dead] = [await count('raw_errors'), await count('raw_errors_dead')];
-    // Not in the partition of the good one: the sink commits no offset behind its last good record.
+    // In another partition than the good record, because the sink commits no offset after its last
+    // good record.
     const [good] = await readAll(bootstrapServers, [sink.topic]);
     const partition = good?.partition === 0 ? 1 : 0;
 
-    await way().publish([
+    await pipeline().publish([
       {
         topic: `${service}_error_log`,
         partition,
@@ -188,38 +194,38 @@ describeWay('the way back', (way) => {
         headers: [{ target_table: `${service}.${service}_error_log` }],
       },
     ]);
-    await way().written(sink);
-    await way().digested('errors');
+    await pipeline().awaitWritten(sink);
+    await pipeline().awaitConsumed('errors');
     expect(await count('raw_errors')).toBe(failures);
     expect(await count('raw_errors_dead')).toBe(dead + 1);
-    expect(await errorsOf(way(), service)).toHaveLength(1);
+    expect(await errorsOf(pipeline(), service)).toHaveLength(1);
   });
 
-  test('a tenant without tables stops its own sink, says so, and stops nobody else', async () => {
-    await way().publish([
+  test('a tenant without tables stops its own connector only, and the failure is reported', async () => {
+    await pipeline().publish([
       notification('raw_historic', park('lost'), { service: 'unprepared' }),
       notification('raw_historic', park('p1'), { service: 'prepared' }),
     ]);
-    await way().digested('historic');
-    await way().applyTables(['prepared']);
-    const check = way().kafnus('tables', 'check', '--topic', 'unprepared');
+    await pipeline().awaitConsumed('historic');
+    await pipeline().applyTables(['prepared']);
+    const check = pipeline().kafnus('tables', 'check', '--topic', 'unprepared');
     await expect(check).rejects.toMatchObject({ code: 1, stdout: expect.stringContaining('unprepared') as unknown });
 
-    const stopped = await way().sink('debezium-historic.json', 'unprepared');
-    await expect(way().written(stopped, 10_000)).rejects.toThrow('FAILED');
-    const sink = await way().sink('debezium-historic.json', 'prepared');
-    await way().publish([notification('raw_historic', park('p2'), { service: 'prepared' })]);
-    await way().digested('historic');
-    await way().written(sink);
-    const rows = await way().postgis.query<{ entityid: string }>(
+    const stopped = await pipeline().sink('debezium-historic.json', 'unprepared');
+    await expect(pipeline().awaitWritten(stopped, 10_000)).rejects.toThrow('FAILED');
+    const sink = await pipeline().sink('debezium-historic.json', 'prepared');
+    await pipeline().publish([notification('raw_historic', park('p2'), { service: 'prepared' })]);
+    await pipeline().awaitConsumed('historic');
+    await pipeline().awaitWritten(sink);
+    const rows = await pipeline().postgis.query<{ entityid: string }>(
       `select entityid from ${tableName('prepared', 'parks_park')} order by entityid`,
     );
     expect(rows.map(({ entityid }) => entityid)).toEqual(['p1', 'p2']);
 
-    // The operator's repair: tables, and a restart. Nothing was lost.
-    await way().applyTables(['unprepared']);
-    await way().repaired(stopped);
-    const repaired = await way().postgis.query(`select from ${tableName('unprepared', 'parks_park')}`);
+    // The operator creates the tables and restarts the task: no row is lost.
+    await pipeline().applyTables(['unprepared']);
+    await pipeline().restartUntilWritten(stopped);
+    const repaired = await pipeline().postgis.query(`select from ${tableName('unprepared', 'parks_park')}`);
     expect(repaired).toHaveLength(1);
   });
 });
