@@ -20,6 +20,9 @@ const late = quick('kafka-session.test.ts');
 const underFault = (fault) =>
   loop(`under a fault ${fault}, at every single call, commits between polls: nothing shows`);
 
+const core = (file) => (name) => ({ project: 'ngsi-core', file: `libs/ngsi-core/test/${file}`, name });
+const linear = core('linear-time.test.ts');
+
 const real = (name) => ({
   project: 'quick',
   file: 'test/integration/session-conformance.test.ts',
@@ -38,6 +41,7 @@ export const controls = new Map(
     late('records come in order, batch by batch'),
     problems('Problems what many partitions wait for is said once, and the rest is counted'),
     session('a changelog that is empty is restored at once'),
+    linear('text of a megabyte is read within a second shown'),
   ].map(({ file, name }) => [file, name]),
 );
 
@@ -149,6 +153,13 @@ export const mutations = [
         'an agent that throws refuses that record, unchanged and with the exception named, and goes on with the next',
       ),
     ],
+  },
+  {
+    name: 'coordinates-backtrack',
+    breaks: 'a geo:point of some kilobytes keeps the agent busy for ever',
+    file: 'libs/ngsi-core/src/geometry.ts',
+    edits: [{ find: String.raw`(?:\d+(?:\.\d*)?|\.\d+)`, replace: String.raw`(?:\d+\.?\d*|\.\d+)` }],
+    tests: [linear('text of a megabyte is read within a second geo:point')],
   },
   {
     name: 'headers-as-delivered',

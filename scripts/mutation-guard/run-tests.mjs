@@ -96,7 +96,7 @@ function escaped(text) {
 /** The head of a failure, without colours and stack. */
 function firstLines(message) {
   return stripVTControlCharacters(message)
-    .split(/\n\s+at /)[0]
+    .split(/\n[ \t]+at /)[0]
     .trim()
     .slice(0, 1000);
 }

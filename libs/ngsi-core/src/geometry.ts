@@ -52,7 +52,7 @@ function isObject(value: unknown): value is Json {
 
 // ---- geo:point, geo:line, geo:box, geo:polygon: "latitude, longitude" (NGSIv2, "Geospatial properties of entities")
 
-const NUMBER = String.raw`([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)`;
+const NUMBER = String.raw`([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)`;
 const LAT_LON = new RegExp(String.raw`^\s*${NUMBER}\s*,\s*${NUMBER}\s*$`);
 
 function writeSimple(writer: WkbWriter, type: Exclude<GeoType, 'geo:json'>, value: unknown): Problem {

@@ -54,7 +54,11 @@ const KEY =
 const SEPARATOR = /[-_.]?(?:key|value|id)?\\*["']?\s*(=>|[:=])\s*/iy;
 /** `ALTER ROLE ... PASSWORD 'x'` */
 const SQL_SEPARATOR = /\s+(?=[eE]?')/y;
-const OPENING_QUOTE = /\\*(?:''|["'])/y;
+/**
+ * With the backslashes before it, which the closing quote has as well: each level of escaping doubles them. More than 64 are no
+ * quote of anybody, and looking for so long a closing quote at each place would take the square of its length.
+ */
+const OPENING_QUOTE = /\\{0,64}(?:''|["'])/y;
 /** A quote belongs to a bare value only between letters; a backslash before a quote is the quote's. */
 const BARE_VALUE = /(?:(?:basic|bearer|digest|negotiate)\s+)?(?:[^\s&"'<>\\]|\\(?!["'])|(?<=\w)["'](?=\w))+/iy;
 

@@ -105,7 +105,7 @@ const formats: Readonly<Record<string, Format>> = {
   },
   Number: {
     allowed: 'a number',
-    fromText: (text) => Number(match(/^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i, text.trim())),
+    fromText: (text) => Number(match(/^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i, text.trim())),
   },
   int: { allowed: 'a whole number', fromText: wholeNumber },
   nat: { allowed: 'a whole number, 0 or more', fromText: wholeNumber },

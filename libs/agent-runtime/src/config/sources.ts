@@ -136,7 +136,10 @@ function isServiceLink(name: string, env: Environment): boolean {
 
 /** The content without the newline that editors and `echo` leave at the end. */
 function readSecret(path: string, what: string, problems: string[]): string | undefined {
-  const text = readText(path, what, problems)?.replace(/[\r\n]+$/, '');
+  const read = readText(path, what, problems);
+  let end = read?.length ?? 0;
+  while (read !== undefined && (read[end - 1] === '\n' || read[end - 1] === '\r')) end -= 1;
+  const text = read?.slice(0, end);
   if (text === '') problems.push(`${what}, ${path}, is empty`);
   return text === '' ? undefined : text;
 }

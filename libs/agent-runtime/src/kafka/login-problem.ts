@@ -43,7 +43,7 @@ export function loginProblem(
   if (/certificate verify failed/.test(message)) {
     return `the certificate of ${broker} cannot be trusted: it is not signed by KAFNUS_KAFKA_SSL_CA, has expired, or is for another host name`;
   }
-  const alert = /\balert ([a-z ]+?)(?:: SSL alert number \d+|\s*\()/.exec(message)?.[1];
+  const alert = /\balert ([a-z]+(?: [a-z]+){0,9})(?:: SSL alert number \d| ?\()/.exec(message)?.[1];
   if (alert !== undefined) {
     return `${broker} refuses our certificate (${alert}): see KAFNUS_KAFKA_SSL_CERTIFICATE and _KEY, and the authority that the brokers trust`;
   }

@@ -21,7 +21,7 @@ export function definitionOf({ name, summary }: Pick<Definition, 'name' | 'summa
   const words = [...usage.matchAll(/kafnus (\S+) ([a-z][a-z-]*(?:\|[a-z][a-z-]*)*)(?=\s|$)/g)];
   const actions = words.filter(([, command]) => command === name).flatMap(([, , action = '']) => action.split('|'));
   // A text goes on below itself, further in than an option begins.
-  const line = /^ {2}(--[a-z][a-z-]*)(?:[ =]([A-Z][A-Z,-]*))?((?: {2,}.*)?(?:\n {6,}\S.*)*)$/gm;
+  const line = /^ {2}(--[a-z][a-z-]*)(?:[ =]([A-Z][A-Z,-]*))?((?: {2}.*)?(?:\n {6,}\S.*)*)$/gm;
   const options = [...help.matchAll(line)].map(([, option = '', value, text = '']): OptionDefinition => {
     return { name: option, takesValue: value !== undefined, text: text.trim().replace(/\s+/g, ' ') };
   });

@@ -7,7 +7,8 @@ import { geometryKind } from './geometry-kind.js';
 
 /** Types into which PostgreSQL reads text, with what is none of them. */
 const READINGS = {
-  number: (text: string) => /^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$|^\s*(nan|[+-]?inf(inity)?)\s*$/i.test(text),
+  number: (text: string) =>
+    /^\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*$|^\s*(nan|[+-]?inf(inity)?)\s*$/i.test(text),
   integer: (text: string) => /^\s*[+-]?\d+\s*$/.test(text),
   instant: (text: string) => parseInstant(text.trim()) !== undefined,
   boolean: (text: string) => /^\s*(t(rue)?|f(alse)?|y(es)?|no?|on|off|0|1)\s*$/i.test(text),

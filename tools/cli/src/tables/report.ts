@@ -28,7 +28,8 @@ export function findingsOf({ command, plan }: Pick<Report, 'command' | 'plan'>):
 
 function missing(change: Change): Finding[] {
   const advice = 'kafnus tables apply makes it; a sink that has stopped must be restarted then';
-  const sql = changeSql(change).replace(/\s*\n\s*/g, ' ');
+  const lines = changeSql(change).split('\n');
+  const sql = lines.map((line) => line.trim()).join(' ');
   switch (change.kind) {
     case 'extension':
       return [

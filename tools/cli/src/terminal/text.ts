@@ -56,5 +56,5 @@ export function wrapped(text: string, width: number): string[] {
 
 /** 1234567 -> 1,234,567 */
 export function grouped(count: number): string {
-  return count.toString().replace(/\B(?=(\d{3})+$)/g, ',');
+  return count.toLocaleString('en-US');
 }
