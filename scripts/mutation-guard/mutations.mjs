@@ -28,7 +28,8 @@ const real = (name) => ({
   file: 'test/integration/session-conformance.test.ts',
   name: `the session on a real Kafka ${name}`,
 });
-const session = (name) => real(`session conformance: a classic group ${name}`);
+const session = (name) => real(`session conformance: a classic group, exactly-once ${name}`);
+const atLeastOnce = (name) => real(`session conformance: a classic group, at-least-once ${name}`);
 
 /**
  * For each file a test that passes whatever is mutated: when it fails too, the run itself has failed (no broker, no memory), and
@@ -47,6 +48,29 @@ export const controls = new Map(
 
 /** @type {readonly Mutation[]} */
 export const mutations = [
+  // --- without transactions ------------------------------------------------------------------------------------------
+  {
+    name: 'purges-ignored',
+    breaks: 'at-least-once: offsets are committed of records that a fatal error purged from the queue of the producer',
+    file: source('kafka/kafka-session.ts'),
+    edits: [{ find: 'if (this.#exactlyOnce && isPurge(error)) return;', replace: 'if (isPurge(error)) return;' }],
+    tests: [
+      atLeastOnce(
+        'records sent of which one was queued when a fatal error ended the producer fail every commit until reset(), and then they are sent again',
+      ),
+    ],
+  },
+  {
+    name: 'fatal-producer-ignored',
+    breaks: 'at-least-once: offsets are committed of records that a producer with a fatal error has not taken',
+    file: source('kafka/kafka-session.ts'),
+    edits: [{ find: 'else if (!this.#exactlyOnce) this.#failures.failed(topic, error);', replace: '' }],
+    tests: [
+      atLeastOnce(
+        'records sent of which one is sent after a fatal error has ended the producer fail every commit until reset(), and then they are sent again',
+      ),
+    ],
+  },
   // --- after an abort ------------------------------------------------------------------------------------------------
   {
     name: 'no-rewind',

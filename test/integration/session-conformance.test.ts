@@ -1,7 +1,20 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { KafkaSession, loadConfig, type RuntimeConfig } from '@kafnus/agent-runtime';
-import { describeSessionConformance, withKafka, type HarnessSession } from '@kafnus/agent-testkit';
-import { createTopics, produceAll, readAll, startLocalKafka, type LocalKafka } from '@kafnus/local-stack';
+import {
+  describeSessionConformance,
+  withKafka,
+  type Delivery,
+  type HarnessSession,
+  type SessionHarness,
+} from '@kafnus/agent-testkit';
+import {
+  createTopics,
+  produceAll,
+  readAll,
+  refuseProducerIds,
+  startLocalKafka,
+  type LocalKafka,
+} from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { defaultMaxBytes, recordBytes } from '../../libs/agent-runtime/src/record-size.js';
 
@@ -13,17 +26,20 @@ function configOf(env: Record<string, string>): RuntimeConfig {
 
 function open(
   servers: string,
-  { inputTopic, groupId, instanceId, batchSize }: HarnessSession,
+  { inputTopic, groupId, instanceId, batchSize, delivery }: HarnessSession,
   consumer: object,
   producer: object = {},
+  env: Readonly<Record<string, string>> = {},
 ): KafkaSession {
   const config = configOf({
     KAFNUS_KAFKA_BROKERS: servers,
     KAFNUS_GROUP_ID: groupId,
     KAFNUS_INSTANCE_ID: instanceId,
+    KAFNUS_DELIVERY: delivery,
     KAFNUS_BATCH_SIZE: String(batchSize),
     KAFNUS_KAFKA_CONSUMER: JSON.stringify(consumer),
     KAFNUS_KAFKA_PRODUCER: JSON.stringify(producer),
+    ...env,
   });
   const listener = {
     topicCreated: () => undefined,
@@ -35,33 +51,58 @@ function open(
   return new KafkaSession({ agent: 'conformance', inputTopic, config, listener });
 }
 
+const delivery = 'exactly-once';
+
+/** The client asks again after half a second: see {@link fatalAnswers}. */
+const fatalAfterMs = 3000;
+
+/**
+ * Answers that end so many producers some time after their start: twice COORDINATOR_NOT_AVAILABLE, upon which the client asks again,
+ * then INVALID_TRANSACTION_TIMEOUT, which is fatal to any producer. Records that are sent meanwhile wait in the queue.
+ */
+function fatalAnswers(producers: number): () => number | undefined {
+  const codes = Array.from({ length: producers }, () => [15, 15, 50]).flat();
+  return () => codes.shift();
+}
+
 withKafka(describe)('the session on a real Kafka', () => {
   let kafka: LocalKafka;
   let servers: string;
   beforeAll(async () => {
-    kafka = await startLocalKafka();
+    kafka = await startLocalKafka({ proxied: true });
     servers = kafka.bootstrapServers;
   }, 60_000);
   afterAll(() => kafka?.stop(), 60_000);
 
-  function conformance(name: string, consumer: Readonly<Record<string, string>>): void {
-    describeSessionConformance({ afterAll, beforeAll, describe, expect, test }, name, async () => ({
-      createTopic: (topic, partitions, config = {}) => createTopics(servers, [{ topic, partitions, config }]),
-      produce: (records) => produceAll(servers, records),
-      readCommitted: (topic) => readAll(servers, topic),
+  function conformance(name: string, consumer: Readonly<Record<string, string>>, delivery?: Delivery): void {
+    const makeHarness = async (): Promise<SessionHarness> => ({
+      createTopic: (topic, partitions, config = {}) =>
+        createTopics(kafka.internalServers, [{ topic, partitions, config }]),
+      produce: (records) => produceAll(kafka.internalServers, records),
+      readCommitted: (topic) => readAll(kafka.internalServers, topic),
       openSession: (options) => open(servers, options, consumer),
+      breakProducers: async (count) => {
+        for (const { proxy } of kafka.brokers) proxy?.filter(refuseProducerIds(fatalAnswers(count)));
+      },
+      brokenProducer: () => sleep(fatalAfterMs),
       quietMs: 700,
       close: async () => undefined,
-    }));
+    });
+    describeSessionConformance({ afterAll, beforeAll, describe, expect, test }, name, makeHarness, delivery);
   }
 
   conformance('a classic group', {});
   // With KIP-848 the coordinator assigns the partitions.
   conformance('group.protocol=consumer', { 'group.protocol': 'consumer' });
+  conformance('a classic group', {}, 'at-least-once');
 
   test('accepts records up to exactly the computed maximum size', async () => {
     await createTopics(servers, [{ topic: 'sizes', partitions: 1 }]);
-    const session = open(servers, { inputTopic: 'sizes', groupId: 'sizes', instanceId: 'a', batchSize: 1 }, {});
+    const session = open(
+      servers,
+      { inputTopic: 'sizes', groupId: 'sizes', instanceId: 'a', delivery, batchSize: 1 },
+      {},
+    );
     await session.start();
     try {
       const base = { topic: 'sizes', partition: 0, key: null, value: null, headers: [], timestamp: Date.now() };
@@ -81,13 +122,45 @@ withKafka(describe)('the session on a real Kafka', () => {
     }
   }, 60_000);
 
+  // The transaction timeout bounds the steps of a commit in both ways of delivery: here to 0.8 s for the offsets.
+  test('without transactions, commits the offsets however long the records take', async () => {
+    await createTopics(kafka.internalServers, [{ topic: 'slow', partitions: 1 }]);
+    const session = open(
+      servers,
+      { inputTopic: 'slow', groupId: 'slow', instanceId: 'a', delivery: 'at-least-once', batchSize: 1 },
+      {},
+      {},
+      { KAFNUS_TRANSACTION_TIMEOUT_MS: '1000' },
+    );
+    await session.start();
+    const [proxy] = kafka.brokers.map((broker) => broker.proxy);
+    try {
+      for (let isMember = false; !isMember;) {
+        const event = await session.next(1000, true);
+        if (event.kind !== 'assigned') continue;
+        await session.accept(event.partitions.map((partition) => ({ ...partition, offset: 0 })));
+        isMember = event.partitions.length > 0;
+      }
+      await session.begin();
+      proxy?.stall();
+      session.send({ topic: 'slow', partition: 0, key: null, value: 'v', headers: [], timestamp: Date.now() });
+      const committed = session.commit([{ topic: 'slow', partition: 0, offset: 1 }]);
+      await sleep(2000);
+      await proxy?.resume();
+      expect(await committed).toEqual({ kind: 'committed' });
+    } finally {
+      await proxy?.resume();
+      await session.close();
+    }
+  }, 60_000);
+
   // The leader of a new partition rejects the first requests and accepts later ones. With more than
   // one request in flight, a fifth of these topics would miss records of a committed transaction.
   test('loses no record that is written to a topic right after its creation', async () => {
     await createTopics(servers, [{ topic: 'tenants', partitions: 1 }]);
     const session = open(
       servers,
-      { inputTopic: 'tenants', groupId: 'tenants', instanceId: 'a', batchSize: 1 },
+      { inputTopic: 'tenants', groupId: 'tenants', instanceId: 'a', delivery, batchSize: 1 },
       {},
       { 'linger.ms': 0 },
     );

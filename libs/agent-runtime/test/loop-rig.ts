@@ -58,7 +58,8 @@ export class Rig {
 
   start(instanceId = 'one'): Running {
     const config = configOf({ ...this.#env, KAFNUS_INSTANCE_ID: instanceId });
-    const session = this.cluster.session({ inputTopic, groupId, instanceId, batchSize: config.batchSize });
+    const { batchSize, delivery } = config;
+    const session = this.cluster.session({ inputTopic, groupId, instanceId, batchSize, delivery });
     const telemetry = new Telemetry({
       agent: agent.name,
       instance: instanceId,

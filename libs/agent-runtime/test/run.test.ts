@@ -331,6 +331,48 @@ describe('under a fault', () => {
   });
 });
 
+describe('at-least-once', () => {
+  const env = { KAFNUS_DELIVERY: 'at-least-once' };
+
+  /** Every output of the pure fold is there at least once, and all input is committed. */
+  function expectNothingLost(rig: Rig, expected: readonly string[]): void {
+    expect(rig.lag).toBe(0);
+    const outputs = new Set(rig.cluster.read('out-a').map((record) => header(record, 'from')));
+    expect(expected.filter((from) => !outputs.has(from))).toEqual([]);
+  }
+
+  test.each(['aborted', 'unknown-aborted', 'unknown-committed'] as const)(
+    'a commit that is %s loses nothing, and what was sent before it may come twice',
+    async (fault) => {
+      const rig = new Rig(1, env);
+      rig.cluster.faults.commits.push(fault);
+      rig.produce(Array.from({ length: 20 }, () => input('x', 'emit')));
+      rig.start();
+      await rig.drained();
+      await rig.stop();
+      expectNothingLost(
+        rig,
+        Array.from({ length: 20 }, (_, offset) => `0@${offset}`),
+      );
+    },
+  );
+
+  test.each([1, 3])('%i producers in a row that end with a fatal error lose nothing', async (producers) => {
+    const rig = new Rig(1, env);
+    rig.cluster.faults.brokenProducers = producers;
+    rig.produce(Array.from({ length: 20 }, () => input('x', 'emit')));
+    const { loop } = rig.start();
+    await rig.drained();
+    await rig.stop();
+    expect(rig.cluster.faults.brokenProducers).toBe(0);
+    expectNothingLost(
+      rig,
+      Array.from({ length: 20 }, (_, offset) => `0@${offset}`),
+    );
+    expect(loop.ledger.totals().read).toBe(20);
+  });
+});
+
 describe('topics', () => {
   test('a tenant whose topic refuses is dead-lettered, with its state unmoved; the others go on', async () => {
     const rig = new Rig(1);

@@ -19,15 +19,26 @@ export interface SessionHarness {
   readCommitted(topic: string): Promise<readonly InputRecord[]>;
   /** Not started yet. */
   openSession(options: HarnessSession): Session;
+  /**
+   * At-least-once only: fatal errors end so many producers, from the next session that starts or is reset on. The first records
+   * of such a producer are queued, and then they are gone.
+   */
+  breakProducers(count: number): Promise<void>;
+  /** Resolves when the first of {@link breakProducers} has its error. */
+  brokenProducer(): Promise<unknown>;
   /** Long enough for a record that is on its way to arrive, in ms. */
   readonly quietMs: number;
   close(): Promise<void>;
 }
 
+/** How the sessions of a suite deliver. */
+export type Delivery = 'exactly-once' | 'at-least-once';
+
 export interface HarnessSession {
   readonly inputTopic: string;
   readonly groupId: string;
   readonly instanceId: string;
+  readonly delivery: Delivery;
   /** Most records of one event; also makes the session fetch ahead of what was delivered. */
   readonly batchSize: number;
 }
@@ -42,11 +53,13 @@ export class Scene {
   readonly target: string;
   readonly input0: TopicPartition;
   readonly #harness: SessionHarness;
+  readonly #delivery: Delivery;
   readonly #group: string;
   readonly #members: Member[] = [];
 
-  constructor(harness: SessionHarness, name: string) {
+  constructor(harness: SessionHarness, name: string, delivery: Delivery) {
     this.#harness = harness;
+    this.#delivery = delivery;
     this.#group = `${name}-group`;
     this.in = `${name}-in`;
     this.target = `${name}-out`;
@@ -62,7 +75,13 @@ export class Scene {
   }
 
   async member(instanceId: string, batchSize = 1000): Promise<Member> {
-    const session = this.#harness.openSession({ inputTopic: this.in, groupId: this.#group, instanceId, batchSize });
+    const session = this.#harness.openSession({
+      inputTopic: this.in,
+      groupId: this.#group,
+      instanceId,
+      delivery: this.#delivery,
+      batchSize,
+    });
     const member = new Member(session);
     this.#members.push(member);
     await session.start();

@@ -55,6 +55,8 @@ class MemoryFaults {
     () => undefined;
   /** How the next commits fail, one each. */
   readonly commits: CommitFault[] = [];
+  /** So many producers, from the next session that starts or is reset on, take no record: fatal errors. For at-least-once. */
+  brokenProducers = 0;
   /** Topics that cannot be written or created, and why. */
   readonly refusedTopics = new Map<string, Error>();
   /** Topics about which so many questions get no answer. */

@@ -14,7 +14,7 @@ import {
   type TopicState,
 } from '@kafnus/agent-runtime';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { failedCommit, type MemoryCluster, type MemoryOperation } from './memory-cluster.js';
+import { failedCommit, type CommitFault, type MemoryCluster, type MemoryOperation } from './memory-cluster.js';
 import type { MemoryGroup, MemoryMember } from './memory-group.js';
 
 export interface MemorySessionOptions {
@@ -26,6 +26,8 @@ export interface MemorySessionOptions {
   readonly batchSize?: number;
   /** Where a partition starts that has no committed offset. Default earliest. */
   readonly startAt?: 'earliest' | 'latest';
+  /** Default exactly-once. Without transactions, records are there as soon as they are sent. */
+  readonly delivery?: 'exactly-once' | 'at-least-once';
 }
 
 type Rebalance = SessionEvent & { readonly kind: 'assigned' | 'revoked' };
@@ -41,6 +43,7 @@ export class MemorySession implements Session {
   readonly #cluster: MemoryCluster;
   readonly #options: MemorySessionOptions;
   readonly #identity: string;
+  readonly #exactlyOnce: boolean;
   readonly #group: MemoryGroup;
   readonly #known = new Map<string, TopicState>();
   /** The accepted partitions: where each started, and the offset that is delivered next. */
@@ -55,17 +58,20 @@ export class MemorySession implements Session {
   #crashed = false;
   #epoch = 0;
   #turn = 0;
-  /** Topics that refused a record of the open transaction. */
+  /** Topics that refused a record: of the open transaction, or since a commit reported the ones before. */
   #refused = new Map<string, TopicRefusal>();
   #queued = 0;
-  /** The outcome of a commit was unknown: the producer is of no use any more. */
+  /** The outcome of a commit was unknown, or a fatal error has ended the producer: it is of no use any more. */
   #spent = false;
+  /** The first record is what ends the producer. */
+  #broken = false;
 
   constructor(cluster: MemoryCluster, options: MemorySessionOptions) {
     this.#cluster = cluster;
     this.#options = options;
     this.groupId = options.groupId;
     this.instanceId = options.instanceId;
+    this.#exactlyOnce = options.delivery !== 'at-least-once';
     this.#identity = `${options.groupId}-${options.instanceId}`;
     this.#group = cluster.group(options.groupId);
     this.member = {
@@ -94,7 +100,7 @@ export class MemorySession implements Session {
 
   async start(): Promise<void> {
     await this.#enter('start');
-    this.#epoch = this.#cluster.initTransactions(this.#identity);
+    this.#startProducer();
     this.#group.join(this.member);
     this.#cluster.changed();
   }
@@ -211,7 +217,7 @@ export class MemorySession implements Session {
 
   async begin(): Promise<void> {
     await this.#enter('begin');
-    this.#refused = new Map();
+    if (this.#exactlyOnce) this.#refused = new Map();
     this.#queued = 0;
   }
 
@@ -221,11 +227,16 @@ export class MemorySession implements Session {
     if (sizeOf(record) > faults.maxRecordBytes) return 'too-large';
     if (this.#queued >= faults.queueSize) return 'full';
     this.#queued += 1;
+    if (this.#broken) this.#spent = true;
     // A producer that was fenced, or crashed, notices nothing here: its records just do not arrive.
     if (this.#crashed || this.#spent || this.#fenced()) return 'queued';
     const refusal = this.#refusal(record);
     if (refusal) this.#refused.set(record.topic, refusal);
-    else this.#cluster.write(record, this.#cluster.transaction(this.#identity));
+    else if (this.#exactlyOnce) this.#cluster.write(record, this.#cluster.transaction(this.#identity));
+    else {
+      this.#cluster.write(record, null);
+      this.#cluster.changed();
+    }
     return 'queued';
   }
 
@@ -248,41 +259,52 @@ export class MemorySession implements Session {
   #commit(positions: readonly PartitionOffset[]): CommitOutcome {
     const stopped = this.#unusable();
     if (stopped) return stopped;
-    if (this.#refused.size > 0) {
-      this.#cluster.endTransaction(this.#identity, 'aborted');
-      return {
-        kind: 'aborted',
-        cause: 'refused',
-        error: new Error('a topic refused records'),
-        topics: new Map(this.#refused),
-      };
-    }
+    if (this.#refused.size > 0) return this.#aborted('refused', new Error('a topic refused records'));
     if (!this.#group.has(this.member)) {
-      this.#cluster.endTransaction(this.#identity, 'aborted');
-      return { kind: 'aborted', cause: 'unknown_member_id', error: new Error('the group has cut this member off') };
+      return this.#aborted('unknown_member_id', new Error('the group has cut this member off'));
     }
     const fault = this.#cluster.faults.commits.shift();
-    if (fault !== 'aborted') this.#cluster.transaction(this.#identity).offsets = { group: this.groupId, positions };
-    if (fault !== 'unknown-aborted')
-      this.#cluster.endTransaction(this.#identity, fault === 'aborted' ? 'aborted' : 'committed');
+    if (!this.#exactlyOnce) {
+      if (fault === undefined || fault === 'unknown-committed') this.#group.commit(positions);
+    } else this.#endTransaction(positions, fault);
     if (fault === undefined) return { kind: 'committed' };
     const failed = failedCommit(fault);
     this.#spent = failed.kind === 'unknown';
     return failed;
   }
 
+  #endTransaction(positions: readonly PartitionOffset[], fault: CommitFault | undefined): void {
+    if (fault !== 'aborted') this.#cluster.transaction(this.#identity).offsets = { group: this.groupId, positions };
+    if (fault !== 'unknown-aborted')
+      this.#cluster.endTransaction(this.#identity, fault === 'aborted' ? 'aborted' : 'committed');
+  }
+
+  /** Ends the open transaction; the outcome reports what was refused so far. */
+  #aborted(cause: string, error: Error): CommitOutcome {
+    const topics = this.#refused;
+    this.#refused = new Map();
+    if (this.#exactlyOnce) this.#cluster.endTransaction(this.#identity, 'aborted');
+    return { kind: 'aborted', cause, error, ...(topics.size > 0 ? { topics } : {}) };
+  }
+
   async abort(): Promise<CommitOutcome> {
     await this.#enter('abort');
     const stopped = this.#unusable();
-    if (stopped) return stopped;
-    this.#cluster.endTransaction(this.#identity, 'aborted');
-    return { kind: 'aborted', cause: 'requested', error: new Error('aborted') };
+    return stopped ?? this.#aborted('requested', new Error('aborted'));
   }
 
   async reset(): Promise<void> {
     await this.#enter('reset');
-    this.#epoch = this.#cluster.initTransactions(this.#identity);
+    this.#startProducer();
+  }
+
+  #startProducer(): void {
+    const { faults } = this.#cluster;
     this.#spent = false;
+    this.#refused = new Map();
+    this.#broken = !this.#exactlyOnce && faults.brokenProducers > 0;
+    if (this.#broken) faults.brokenProducers -= 1;
+    if (this.#exactlyOnce) this.#epoch = this.#cluster.initTransactions(this.#identity);
   }
 
   topic(name: string): TopicState | undefined {
@@ -361,7 +383,7 @@ export class MemorySession implements Session {
   }
 
   #fenced(): boolean {
-    return this.#cluster.epoch(this.#identity) !== this.#epoch;
+    return this.#exactlyOnce && this.#cluster.epoch(this.#identity) !== this.#epoch;
   }
 
   #unusable(): CommitOutcome | undefined {
@@ -370,7 +392,7 @@ export class MemorySession implements Session {
       return { kind: 'unknown', cause: '_fenced', fenced: true, error };
     }
     return this.#spent
-      ? { kind: 'unknown', cause: '_state', fenced: false, error: new Error('the outcome before is unknown') }
+      ? { kind: 'unknown', cause: '_state', fenced: false, error: new Error('the producer has ended') }
       : undefined;
   }
 

@@ -14,6 +14,7 @@ import {
 } from '@kafnus/agent-runtime';
 import type * as JestGlobals from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { atLeastOnceCases } from './conformance-at-least-once.js';
 import {
   caseMs,
   eventually,
@@ -26,10 +27,11 @@ import {
   together,
   valueOf,
   values,
+  type Delivery,
   type SessionHarness,
 } from './conformance-scene.js';
 
-export type { HarnessSession, SessionHarness } from './conformance-scene.js';
+export type { Delivery, HarnessSession, SessionHarness } from './conformance-scene.js';
 
 /** What of Jest the suite needs. */
 export interface TestFunctions extends Pick<typeof JestGlobals, 'afterAll' | 'beforeAll' | 'expect' | 'test'> {
@@ -42,15 +44,20 @@ let scenes = 0;
 /** Far less than a group needs to notice that a member is gone without a word (its session timeout, 10 s). */
 const handoverMs = 5000;
 
-/** Defines the suite. @param makeHarness is called once, before the first case */
+/**
+ * Defines the suite.
+ * @param makeHarness is called once, before the first case
+ * @param delivery at-least-once leaves out what is about transactions, and has cases of its own
+ */
 export function describeSessionConformance(
   jest: TestFunctions,
   name: string,
   makeHarness: () => Promise<SessionHarness>,
+  delivery: Delivery = 'exactly-once',
 ): void {
   const { afterAll, beforeAll, describe, expect, test } = jest;
 
-  describe(`session conformance: ${name}`, () => {
+  describe(`session conformance: ${name}, ${delivery}`, () => {
     let harness: SessionHarness;
     beforeAll(async () => {
       harness = await makeHarness();
@@ -62,7 +69,7 @@ export function describeSessionConformance(
       test(
         title,
         async () => {
-          const stage = new Scene(harness, `case${(scenes += 1)}`);
+          const stage = new Scene(harness, `case${(scenes += 1)}`, delivery);
           try {
             await play(stage);
           } finally {
@@ -71,6 +78,11 @@ export function describeSessionConformance(
         },
         caseMs,
       );
+    }
+
+    /** A case about transactions. */
+    function transactional(title: string, play: (scene: Scene) => Promise<void>): void {
+      if (delivery === 'exactly-once') scene(title, play);
     }
 
     describe('records', () => {
@@ -140,7 +152,7 @@ export function describeSessionConformance(
         expect(member.values(1)).toEqual(values(1, 5));
       });
 
-      scene('of a transaction come when it is committed, and never when it is aborted', async (stage) => {
+      transactional('of a transaction come when it is committed, and never when it is aborted', async (stage) => {
         await stage.input(1);
         const member = await stage.member('a').then((joined) => joined.joined(1));
         const { session } = member;
@@ -201,7 +213,7 @@ export function describeSessionConformance(
     });
 
     describe('a transaction', () => {
-      scene('is invisible until it is committed, and complete after it, the offsets with it', async (stage) => {
+      transactional('is invisible until it is committed, and complete after it, the offsets with it', async (stage) => {
         await stage.input(1);
         await stage.output();
         await harness.produce(numbered(stage.in, 0, 3));
@@ -270,7 +282,7 @@ export function describeSessionConformance(
         expect(await member.session.committed([stage.input0])).toEqual([{ ...stage.input0, offset: 2 }]);
       });
 
-      scene(
+      transactional(
         'that is aborted is never seen; after rewind the same records come again, also those fetched ahead',
         async (stage) => {
           await stage.input(2);
@@ -332,7 +344,8 @@ export function describeSessionConformance(
           await session.begin();
           session.send(stage.out('fine', 0));
           expect((await session.commit([])).kind).toBe('committed');
-          expect(await stage.read()).toEqual(['0:fine']);
+          // Without a transaction, what the other topic took stays there.
+          expect(await stage.read()).toEqual(delivery === 'exactly-once' ? ['0:fine'] : ['0:lost too', '0:fine']);
           expect(await session.committed([stage.input0])).toEqual([{ ...stage.input0, offset: null }]);
         },
       );
@@ -350,8 +363,12 @@ export function describeSessionConformance(
       });
     });
 
+    if (delivery === 'at-least-once') {
+      describe('records sent', () => atLeastOnceCases(scene, expect, () => harness));
+    }
+
     describe('an identity', () => {
-      scene(
+      transactional(
         'of a successor fences the predecessor: its open records never appear, its commit is unknown, reset() regains it',
         async (stage) => {
           await stage.input(1);
@@ -386,7 +403,7 @@ export function describeSessionConformance(
         },
       );
 
-      scene(
+      transactional(
         'of a successor ends the transaction that a dead predecessor left open: readers go on at once',
         async (stage) => {
           await stage.input(1);
@@ -402,7 +419,7 @@ export function describeSessionConformance(
         },
       );
 
-      scene('of another name fences nobody', async (stage) => {
+      transactional('of another name fences nobody', async (stage) => {
         await stage.input(1);
         await stage.output();
         const one = await stage.member('one');
@@ -507,41 +524,45 @@ export function describeSessionConformance(
         return { entries, count };
       };
 
-      scene('is restored to its end: committed entries, tombstones too, and of this partition', async (stage) => {
-        await stage.input(1);
-        await harness.createTopic(stage.target, 2, { 'cleanup.policy': 'compact' });
-        const { session } = await stage.member('a');
-        const put = (key: string, value: string | null, partition = 0): OutgoingRecord => ({
-          topic: stage.target,
-          partition,
-          key,
-          value,
-          headers: [],
-          timestamp: now,
-        });
-        await session.begin();
-        for (const record of [put('a', '1'), put('b', '2'), put('other', '3', 1), put('a', '4')]) session.send(record);
-        expect((await session.commit([])).kind).toBe('committed');
-        await session.begin();
-        session.send(put('never', '5'));
-        await stage.quiet();
-        await session.abort();
-        await session.begin();
-        session.send(put('b', null));
-        expect((await session.commit([])).kind).toBe('committed');
-        await session.begin();
-        session.send(put('never', '6'));
-        await stage.quiet();
-        await session.abort();
-        expect(await restored(session, { topic: stage.target, partition: 0 })).toEqual({
-          entries: ['a=1', 'b=2', 'a=4', 'b=null'],
-          count: 4,
-        });
-        expect((await restored(session, { topic: stage.target, partition: 1 })).entries).toEqual(['other=3']);
-      });
+      transactional(
+        'is restored to its end: committed entries, tombstones too, and of this partition',
+        async (stage) => {
+          await stage.input(1);
+          await harness.createTopic(stage.target, 2, { 'cleanup.policy': 'compact' });
+          const { session } = await stage.member('a');
+          const put = (key: string, value: string | null, partition = 0): OutgoingRecord => ({
+            topic: stage.target,
+            partition,
+            key,
+            value,
+            headers: [],
+            timestamp: now,
+          });
+          await session.begin();
+          for (const record of [put('a', '1'), put('b', '2'), put('other', '3', 1), put('a', '4')])
+            session.send(record);
+          expect((await session.commit([])).kind).toBe('committed');
+          await session.begin();
+          session.send(put('never', '5'));
+          await stage.quiet();
+          await session.abort();
+          await session.begin();
+          session.send(put('b', null));
+          expect((await session.commit([])).kind).toBe('committed');
+          await session.begin();
+          session.send(put('never', '6'));
+          await stage.quiet();
+          await session.abort();
+          expect(await restored(session, { topic: stage.target, partition: 0 })).toEqual({
+            entries: ['a=1', 'b=2', 'a=4', 'b=null'],
+            count: 4,
+          });
+          expect((await restored(session, { topic: stage.target, partition: 1 })).entries).toEqual(['other=3']);
+        },
+      );
 
       for (const compression of ['lz4', 'zstd']) {
-        scene(`whose records are kept with compression.type=${compression} is restored`, async (stage) => {
+        transactional(`whose records are kept with compression.type=${compression} is restored`, async (stage) => {
           await stage.input(1);
           await harness.createTopic(stage.target, 1, { 'cleanup.policy': 'compact', 'compression.type': compression });
           const { session } = await stage.member('a');
@@ -573,7 +594,7 @@ export function describeSessionConformance(
         expect(await restored(session, { topic: stage.target, partition: 0 })).toEqual({ entries: [], count: 0 });
       });
 
-      scene(
+      transactional(
         'is not restored past a transaction that is still undecided; the signal ends the waiting',
         async (stage) => {
           await stage.input(1);

@@ -13,7 +13,15 @@ export interface TcpProxy {
   cut(): number;
   /** Resets every open connection and stops listening: new ones are refused. A machine that is gone. */
   refuse(): Promise<void>;
+  /** Lets the bytes of each connection that is accepted from now on pass through a filter of its own; undefined: unchanged. */
+  filter(make: (() => ProxyFilter) | undefined): void;
   close(): Promise<void>;
+}
+
+/** Sees the bytes of one connection, in both directions, and says what is passed on. */
+export interface ProxyFilter {
+  request(bytes: Buffer): Buffer;
+  answer(bytes: Buffer): Buffer;
 }
 
 interface ProxyCounters {
@@ -43,11 +51,12 @@ export async function startTcpProxy(target: ProxyTarget, port = 0): Promise<TcpP
   const counters: ProxyCounters = { accepted: 0, open: 0, cut: 0, bytes: 0 };
   const links = new Set<Link>();
   let stalled = false;
+  let makeFilter: (() => ProxyFilter) | undefined;
 
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     counters.accepted += 1;
     counters.open += 1;
-    const link = new Link(client, target, (bytes) => (counters.bytes += bytes));
+    const link = new Link(client, target, (bytes) => (counters.bytes += bytes), makeFilter?.());
     links.add(link);
     if (stalled) link.stall();
     client.once('close', () => {
@@ -96,6 +105,9 @@ export async function startTcpProxy(target: ProxyTarget, port = 0): Promise<TcpP
     },
     cut,
     refuse,
+    filter(make) {
+      makeFilter = make;
+    },
     close: refuse,
   };
 }
@@ -106,7 +118,7 @@ class Link {
   readonly #upstream: Socket;
   #stalled = false;
 
-  constructor(client: Socket, target: ProxyTarget, count: (bytes: number) => void) {
+  constructor(client: Socket, target: ProxyTarget, count: (bytes: number) => void, filter: ProxyFilter | undefined) {
     this.#client = client;
     this.#upstream = createConnection({
       host: target.host ?? '127.0.0.1',
@@ -114,8 +126,8 @@ class Link {
       noDelay: true,
       allowHalfOpen: true,
     });
-    this.#feed(this.#client, this.#upstream, count);
-    this.#feed(this.#upstream, this.#client, count);
+    this.#feed(this.#client, this.#upstream, count, (bytes) => filter?.request(bytes) ?? bytes);
+    this.#feed(this.#upstream, this.#client, count, (bytes) => filter?.answer(bytes) ?? bytes);
   }
 
   stall(): void {
@@ -135,10 +147,10 @@ class Link {
     this.#upstream.resetAndDestroy();
   }
 
-  #feed(from: Socket, to: Socket, count: (bytes: number) => void): void {
+  #feed(from: Socket, to: Socket, count: (bytes: number) => void, filtered: (bytes: Buffer) => Buffer): void {
     from.on('data', (bytes) => {
       count(bytes.length);
-      if (!to.write(bytes)) from.pause();
+      if (!to.write(filtered(bytes))) from.pause();
     });
     to.on('drain', () => {
       if (!this.#stalled) from.resume();

@@ -41,8 +41,8 @@ const refusals = codesOf([
 /** The messages of an aborted transaction are purged: a consequence, never a cause. */
 const purges = codesOf(['ERR__PURGE_QUEUE', 'ERR__PURGE_INFLIGHT']);
 
-/** The transaction can take nothing more: an error that was not told yet has ended it, or the producer. */
-const ended = codesOf(['ERR__STATE', 'ERR__FATAL', 'ERR__FENCED']);
+/** The transaction can take nothing more, or the producer cannot: an error that was not reported yet has ended it. */
+const unusable = codesOf(['ERR__STATE', 'ERR__FATAL', 'ERR__FENCED']);
 
 /** No credential or right will come by itself while we retry: the start fails and says so. */
 const hopeless = codesOf([
@@ -91,6 +91,24 @@ const eventTexts: ReadonlyMap<string, number> = new Map([
   ['Local: All broker connections are down', allBrokersDown],
 ]);
 
+/** librdkafka's texts of the fatal errors that no new producer cures: a right is missing. */
+const missingRights: ReadonlyMap<string, string> = new Map([
+  [
+    'Cluster authorization failed',
+    'grant IdempotentWrite on the cluster (brokers before Kafka 2.8), or Write on the topics',
+  ],
+  ['Transactional Id authorization failed', 'grant Write and Describe on the transactional id'],
+]);
+
+/**
+ * The right that a producer lacks, in words for an operator.
+ * @param cause librdkafka's text of a fatal error, `Fatal error: Broker: Cluster authorization failed: Failed to acquire ...`
+ * @returns undefined when another producer may fare better
+ */
+export function missingRightOf(cause: string): string | undefined {
+  return [...missingRights].find(([text]) => cause.includes(text))?.[1];
+}
+
 /** The error of an event, which the client hands over as its text alone: the code is -1, whatever it was. */
 export function eventError(event: Error): KafkaError {
   const error = asKafkaError(event);
@@ -99,7 +117,7 @@ export function eventError(event: Error): KafkaError {
 }
 
 export const isFenced = (error: KafkaError): boolean => fencing.has(error.code);
-export const hasEnded = (error: KafkaError): boolean => ended.has(error.code);
+export const isProducerUnusable = (error: KafkaError): boolean => unusable.has(error.code);
 export const isRefusal = (error: KafkaError): boolean => refusals.has(error.code);
 /** A right on a topic is missing, or the one to create topics. */
 export const isUnauthorised = (error: KafkaError): boolean =>

@@ -60,11 +60,12 @@ import {
   eventError,
   fatal,
   groupForbidden,
-  hasEnded,
   isFenced,
   isHopeless,
+  isProducerUnusable,
   isPurge,
   isRefusal,
+  missingRightOf,
   queueFull,
   rebalancing,
   timedOut,
@@ -75,6 +76,7 @@ import {
 import { loginProblem, type ClientLogEntry } from './login-problem.js';
 import { ownHeaders } from './own-headers.js';
 import { restorePartition } from './restore.js';
+import { SendFailures } from './send-failures.js';
 import { Topics } from './topics.js';
 
 /** What the session tells besides its events: for logs and metrics. */
@@ -100,6 +102,8 @@ const requestTimeoutMs = 5000;
 const startTimeoutMs = 3000;
 /** How long a fenced session lets the other one work, half as long at least and half as long again at most. */
 const fencedPauseMs = 1000;
+/** How long to wait before a producer that has ended without transactions is replaced. */
+const restartPauseMs = 500;
 /** How much longer than its timeout a call may take before it is given up. */
 const graceMs = 2000;
 /**
@@ -139,7 +143,7 @@ export class KafkaSession implements Session {
   readonly #events: SessionEvent[] = [];
   /** The accepted partitions, and where each started: unknown (null) until its first record when there was no offset. */
   readonly #owned = new Map<string, number | null>();
-  readonly #refused = new Map<string, KafkaError>();
+  readonly #failures = new SendFailures();
   #consumer: KafkaConsumer;
   #producer: KafkaProducer;
   #admin: AdminClient | undefined;
@@ -437,7 +441,7 @@ export class KafkaSession implements Session {
   async begin(): Promise<void> {
     // Without transactions, records are sent while others are being committed: a refusal stays until a commit has told it.
     if (!this.#exactlyOnce) return;
-    this.#refused.clear();
+    this.#failures.reported();
     const early = this.#committedAt + markersMs - performance.now();
     if (early > 0) await sleep(early);
     await call((done) => this.#producer.beginTransaction(done));
@@ -453,9 +457,10 @@ export class KafkaSession implements Session {
       const error = asKafkaError(thrown);
       if (error.code === queueFull) return 'full';
       if (error.code === tooLarge) return 'too-large';
-      // The commit will say so: an outcome is handled in one place.
-      if (unknownTopic.has(error.code)) this.#refused.set(topic, error);
-      else if (!hasEnded(error)) throw error;
+      // The commit reports it: an outcome is handled in one place. A transaction that has ended says so by itself.
+      if (unknownTopic.has(error.code)) this.#failures.failed(topic, error);
+      else if (!isProducerUnusable(error)) throw error;
+      else if (!this.#exactlyOnce) this.#failures.failed(topic, error);
       return 'queued';
     }
   }
@@ -464,14 +469,18 @@ export class KafkaSession implements Session {
     await sleep(5);
   }
 
+  /** Shorter than the coordinator's own timeout: after that it would end the transaction for us. */
+  get #commitTimeoutMs(): number {
+    return this.#options.config.transactionTimeoutMs * 0.8;
+  }
+
   async commit(offsets: readonly PartitionOffset[]): Promise<CommitOutcome> {
     const positions = offsets.flatMap(({ topic, partition, offset }) =>
       offset === null ? [] : [{ topic, partition, offset }],
     );
-    // Shorter than the coordinator's own timeout: after that it would end the transaction for us.
-    const deadline = performance.now() + this.#options.config.transactionTimeoutMs * 0.8;
+    const deadline = performance.now() + this.#commitTimeoutMs;
     try {
-      const refused = this.#refused.values().next().value;
+      const refused = this.#failures.refused.values().next().value;
       if (this.#exactlyOnce && refused) return await this.#abortBecause(refused);
       if (this.#exactlyOnce) {
         const drained = this.#drain();
@@ -489,14 +498,16 @@ export class KafkaSession implements Session {
         await this.#flush();
         // Reports of failures are handed over by a callback of their own: let those that flush has made arrive first.
         await new Promise(setImmediate);
-        const failure = this.#refused.entries().next().value;
-        if (failure) return this.#refusedAnew(failure[1]);
-        await this.#commitOffsets(positions, deadline);
+        if (this.#failures.ended) return this.#unknown(this.#failures.ended);
+        const failure = this.#failures.refused.values().next().value;
+        if (failure) return this.#reportRefusals(failure);
+        // The time of the flush does not count: it lasts as long as the brokers are away, and the offsets are asked for after it.
+        await this.#commitOffsets(positions, performance.now() + this.#commitTimeoutMs);
       }
       return { kind: 'committed' };
     } catch (thrown) {
       const error = asKafkaError(thrown);
-      if (!this.#exactlyOnce) return this.#refusedAnew(error);
+      if (!this.#exactlyOnce) return this.#reportRefusals(error);
       return error.isTxnRequiresAbort ? this.#abortBecause(error) : this.#unknown(error);
     }
   }
@@ -546,7 +557,7 @@ export class KafkaSession implements Session {
   async #abortBecause(error: KafkaError): Promise<CommitOutcome> {
     // A right that was taken away shows when partitions are added to the transaction, before any record is sent: no report of a
     // delivery names the topic then, but a lookup does.
-    if (this.#refused.size === 0 && isRefusal(error)) this.#topics.forgetAll();
+    if (this.#failures.refused.size === 0 && isRefusal(error)) this.#topics.forgetAll();
     const ended = await this.abort();
     return ended.kind === 'aborted' ? this.#aborted(error) : ended;
   }
@@ -567,7 +578,9 @@ export class KafkaSession implements Session {
 
   async abort(): Promise<CommitOutcome> {
     const reason = new Error('aborted');
-    if (!this.#exactlyOnce) return this.#refusedAnew(reason);
+    if (!this.#exactlyOnce) {
+      return this.#failures.ended ? this.#unknown(this.#failures.ended) : this.#reportRefusals(reason);
+    }
     const aborted = this.#aborted(reason);
     try {
       await this.#retried(
@@ -583,18 +596,19 @@ export class KafkaSession implements Session {
     }
   }
 
-  /** Without transactions: the refusals are told, and those of what is sent from now on are new ones. */
-  #refusedAnew(error: Error): CommitOutcome {
+  /** Without transactions: the outcome reports the refusals so far, and those of what is sent from now on are new ones. */
+  #reportRefusals(error: Error): CommitOutcome {
     const outcome = this.#aborted(error);
-    this.#refused.clear();
+    this.#failures.reported();
     return outcome;
   }
 
   #aborted(error: Error): CommitOutcome {
     const cause = 'code' in error ? nameOf(error.code) : 'requested';
-    if (this.#refused.size === 0) return { kind: 'aborted', cause, error };
+    const { refused } = this.#failures;
+    if (refused.size === 0) return { kind: 'aborted', cause, error };
     const topics = new Map(
-      [...this.#refused].map(([topic, refusal]) => [topic, { error: refusal, forGood: isRefusal(refusal) }]),
+      [...refused].map(([topic, refusal]) => [topic, { error: refusal, forGood: isRefusal(refusal) }]),
     );
     return { kind: 'aborted', cause, error, topics };
   }
@@ -664,7 +678,13 @@ export class KafkaSession implements Session {
     // Two processes of one identity that fenced each other at the same moment would both be fenced again, and both give up.
     if (this.#fenced) await sleep(fencedPauseMs * (0.5 + Math.random()));
     this.#fenced = false;
+    const ended = this.#failures.ended;
+    const missing = ended === undefined ? undefined : missingRightOf(ended.message);
+    if (missing !== undefined) throw new Error(`the producer cannot write: ${ended?.message}; ${missing}`);
+    // Whatever has ended one producer may end the next as well, and at once.
+    if (ended) await Promise.race([sleep(restartPauseMs), this.#cancelled]);
     const old = this.#producer;
+    this.#failures.replaced();
     this.#producer = this.#createProducer();
     // Nothing depends on it any more. Blocked in a call that never ends, it would hold one thread more for its end.
     if (this.#unreturned === 0) old.disconnect(() => undefined);
@@ -765,10 +785,15 @@ export class KafkaSession implements Session {
       if (error.code === allBrokersDown) listener.clusterAway(error);
       else listener.brokerProblem(error);
     });
-    producer.on('event.log', (entry: ClientLog) => this.#clientLog(entry));
+    producer.on('event.log', (entry: ClientLog) => {
+      if (entry.fac === 'FATAL' && producer === this.#producer) this.#failures.explained(entry.message);
+      this.#clientLog(entry);
+    });
     producer.on('delivery-report', (error: KafkaError | null, report: { topic: string }) => {
-      if (producer !== this.#producer || !error || isPurge(error)) return;
-      this.#refused.set(report.topic, error);
+      if (producer !== this.#producer || !error) return;
+      // An abort purges what is still queued: a consequence of the error that it was aborted for, never a cause.
+      if (this.#exactlyOnce && isPurge(error)) return;
+      this.#failures.failed(report.topic, error);
     });
     return producer;
   }
