@@ -1,4 +1,4 @@
-/** What is measured side by side: an agent, or a peer that does the same work another way. */
+/** A measured program: an agent, or a peer that does the same work in another way. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentProcess } from '@kafnus/local-stack';
 
@@ -6,11 +6,11 @@ import { AgentProcess } from '@kafnus/local-stack';
 export interface Job {
   readonly brokers: string;
   readonly inputTopic: string;
-  /** Unique to the run: it names the consumer group, and begins the names of the output topics. */
+  /** Unique to the run: the consumer group, and the prefix of the output topics. */
   readonly run: string;
 }
 
-/** A contender at work. */
+/** A running contender. */
 export interface Running {
   readonly pid: number;
   /** Resolves with the end of its log when the process has ended. */
@@ -20,7 +20,7 @@ export interface Running {
 
 export interface Contender {
   readonly name: string;
-  /** What a peer needs that an agent does by itself. */
+  /** Preparation that a peer needs and an agent does itself. */
   readonly prepare?: (job: Job & { readonly partitions: number }) => Promise<void>;
   start(job: Job): Running;
 }
@@ -32,7 +32,7 @@ export function outputTopic(run: string, tenant: string): string {
 
 export type AgentName = 'historic' | 'lastdata' | 'mutable' | 'errors';
 
-/** An agent as users run it. @param env further settings */
+/** An agent as a process. @param env further settings */
 export function agentContender(agent: AgentName, name: string = agent, env: Record<string, string> = {}): Contender {
   return { name, start: (job) => startAgent(agent, job, env) };
 }

@@ -1,4 +1,4 @@
-/** Where figures come from: they mean nothing without it. No names and no paths. */
+/** The machine on which figures were measured, without names and paths. */
 import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { KAFKA_VERSION } from '@kafnus/local-stack';
@@ -11,7 +11,7 @@ export interface Machine {
   readonly node: string;
   readonly librdkafka: string;
   readonly kafka: string;
-  /** Processes that wanted a core, averaged over the minute before the start: above 0.5, others were at work too. */
+  /** The load average of the minute before the start. Above 0.5, other programs were running. */
   readonly loadBefore: number;
 }
 

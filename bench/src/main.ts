@@ -1,4 +1,4 @@
-/** The benchmark: sections one after the other, tables and targets at the end. */
+/** Runs the sections of the benchmark in sequence, and prints tables and targets. */
 import { help, parseOptions, type Options } from './options.js';
 import { runSections } from './sections.js';
 

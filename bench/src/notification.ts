@@ -1,6 +1,6 @@
 /**
- * The load: NGSIv2 notifications as Orion sends them for air quality stations. One with a single entity of ten attributes
- * takes 900 bytes.
+ * The load: NGSIv2 notifications of air quality stations in Orion's format. A notification of one
+ * entity with ten attributes has 900 bytes.
  */
 import type { RecordToWrite } from '@kafnus/local-stack';
 
@@ -81,13 +81,18 @@ export function notification(place: number, load: Load): string {
   return JSON.stringify({ subscriptionId, data });
 }
 
-/** Entities come in an order without pattern; those of one notification are always the same ones. */
+/**
+ * Entities come in an order without pattern; those of one notification are always the same ones.
+ */
 function entityAt(place: number, offset: number, { entities, entitiesPerNotification }: Load): number {
   const groups = Math.max(1, Math.floor(entities / entitiesPerNotification));
   return ((place * 7919) % groups) * entitiesPerNotification + offset;
 }
 
-/** Records for a raw topic. Tenants take turns; each next version of an entity has a later TimeInstant. */
+/**
+ * Records for a raw topic. Tenants take turns; each next version of an entity has a later
+ * TimeInstant.
+ */
 export function* rawRecords(topic: string, count: number, load: Load): Generator<RecordToWrite> {
   for (let place = 0; place < count; place++) {
     yield {
@@ -103,7 +108,10 @@ export function rawHeaders(tenant: string, correlator: string): Record<string, s
   return [{ 'fiware-service': tenant }, { 'fiware-servicepath': servicePath }, { 'fiware-correlator': correlator }];
 }
 
-/** Records for the errors agent: what a JDBC sink of Kafka Connect leaves when PostgreSQL refuses a row. */
+/**
+ * Records for the errors agent: what a JDBC sink of Kafka Connect leaves when PostgreSQL refuses a
+ * row.
+ */
 export function* sinkFailures(topic: string, count: number, load: Load): Generator<RecordToWrite> {
   for (let place = 0; place < count; place++) {
     const tenant = tenantName(place % load.tenants);

@@ -1,6 +1,6 @@
 /**
- * The bench's own eyes on the cluster: clients that stay connected, so that looking costs little of the machine which is
- * measured.
+ * Observes the cluster with clients that stay connected, so that an observation takes little CPU
+ * time from the measured program.
  */
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { call, kafka } from '@kafnus/agent-runtime';
@@ -30,8 +30,9 @@ export class Observer {
   }
 
   /**
-   * How many records of the topic the group has committed, its first offset being 0. Without `read_committed` the client
-   * does not wait for a pending transaction: it tells what was committed before.
+   * How many records of the topic the group has committed, its first offset being 0. Without
+   * `read_committed` the client does not wait for a pending transaction: it tells what was
+   * committed before.
    */
   async committed(topic: string, partitions: number): Promise<number> {
     const asked = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }));
@@ -90,7 +91,8 @@ export async function countCommitted(brokers: string, topics: readonly string[])
       if (found.length === 0) throw new Error(`there is no topic ${topic}: nothing was written`);
       for (const { id } of found) open.add(`${topic} ${id}`);
     }
-    // The ends are told by events: the last offsets of a partition may be markers, which nobody reads.
+    // The ends are told by events: the last offsets of a partition may be markers, which nobody
+    // reads.
     consumer.on('partition.eof', ({ topic, partition }: { topic: string; partition: number }) =>
       open.delete(`${topic} ${partition}`),
     );

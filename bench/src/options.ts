@@ -1,4 +1,4 @@
-/** The command line. */
+/** Parses the command line. */
 import { parseArgs } from 'node:util';
 
 const sections = ['pipeline', 'peers', 'latency', 'restore', 'growth', 'postgis', 'pure'] as const;
@@ -13,7 +13,7 @@ export interface Options {
   /** The same for backlogs, of which all rounds together count. */
   readonly backlogRounds: number;
   /** The same for the sections that set no target: growth and postgis. */
-  readonly surveyRounds: number;
+  readonly comparisonRounds: number;
   /** Notifications in a backlog. */
   readonly records: number;
 }
@@ -43,7 +43,9 @@ Results go to bench/results/<section>.json and, drawn, to docs/bench.svg. It nee
 Figures of a machine that does other work at the same time are only indicative.
 `;
 
-/** @returns undefined when help is asked for. @throws Error that names the argument that is wrong */
+/**
+ * @returns undefined when help is asked for. @throws Error that names the argument that is wrong
+ */
 export function parseOptions(argv: readonly string[]): Options | undefined {
   const { values } = parseArgs({
     args: [...argv],
@@ -65,8 +67,9 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     json,
     rounds: positive('--rounds', values.rounds ?? '5', 1),
     backlogRounds: positive('--rounds', values.rounds ?? (quick ? '3' : '7'), 1),
-    surveyRounds: positive('--rounds', values.rounds ?? '1', 1),
-    // Fewer would be done in a few transactions; a Java virtual machine needs some seconds of load before its compiler rests.
+    comparisonRounds: positive('--rounds', values.rounds ?? '1', 1),
+    // Fewer would be done in a few transactions; a Java virtual machine needs some seconds of load
+    // before its compiler rests.
     records: positive('--records', values.records ?? (quick ? '60000' : '150000'), 50_000),
   };
 }

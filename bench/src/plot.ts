@@ -29,7 +29,10 @@ const barHeight = 20;
 const rowHeight = 28;
 const titleHeight = 44;
 
-/** Draws what this run has measured and, for sections that it left out, what an earlier run on such a machine has. */
+/**
+ * Draws what this run has measured and, for sections that it left out, what an earlier run on such
+ * a machine has.
+ */
 export function drawResults(machine: Machine, current: Results): void {
   const panels = panelsOf({ ...earlier(machine), ...current });
   if (panels.length === 0) return;

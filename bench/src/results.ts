@@ -1,4 +1,4 @@
-/** Results as files, for those who compare. */
+/** Writes the results to files. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Machine } from './machine.js';
@@ -10,7 +10,7 @@ import type { GrowthResult } from './growth/growth.js';
 import type { PostgisResult } from './postgis/postgis.js';
 import type { PureResult } from './pure/pure.js';
 
-/** By section; what did not run is missing. */
+/** Results by section; undefined for a section that did not run. */
 export interface Results {
   readonly pipeline?: PipelineResult;
   readonly peers?: PeersResult;

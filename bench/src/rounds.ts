@@ -1,14 +1,18 @@
 /**
- * Rounds in turn (A B C, A B C), and of each contender all its rounds together, as if they were one long run that was cut in
- * slices: what else a machine does, for minutes on shared cores, then falls on all contenders alike. Of what statistic is left
- * to choose (best, medians, the median of the pairs' ratios) the ratio of such sums differs least from one benchmark to the next.
+ * Runs rounds in alternation (A B C, A B C), and adds up all rounds of a contender. Disturbances on
+ * shared cores, which last for minutes, then affect all contenders equally. Of the statistics that
+ * were tried (best, medians, the median of the pairs' ratios), the ratio of such sums varies least
+ * between benchmarks.
  */
 import type { Contender } from './contender.js';
 import { runBacklog, type Backlog, type BacklogRun, type Pace } from './pipeline/backlog.js';
 import { progress } from './progress.js';
 import { harmonicMean, mean, median, rounded } from './statistics.js';
 
-/** A contender's speed and CPU over all rounds, its median in memory and first commit; and the rounds. */
+/**
+ * A contender's speed and CPU over all rounds, its median in memory and first commit; and the
+ * rounds.
+ */
 export interface BacklogFigures extends BacklogRun {
   readonly name: string;
   readonly rounds: readonly BacklogRun[];

@@ -1,4 +1,4 @@
-/** Runs the sections that were asked for, and shows what came out. */
+/** Runs the selected sections and prints their results. */
 import { startLocalKafka, type LocalKafka } from '@kafnus/local-stack';
 import { growthTables, measureGrowth } from './growth/growth.js';
 import { describeMachine, machineLine } from './machine.js';
@@ -14,7 +14,7 @@ import { measureRestore, restoreTable } from './restore/restore.js';
 import { writeResult, type Results } from './results.js';
 import { targetRows, targetTable } from './targets.js';
 
-/** What a section has found: its part of the results, and the same for people. */
+/** The result of a section, as data and as text. */
 interface Finding {
   readonly results: Results;
   readonly text: string;
@@ -51,7 +51,10 @@ const runs: Readonly<Record<Section, (options: Options) => Promise<Finding>>> = 
   },
 };
 
-/** @returns whether every section came to its end; a section that fails does not keep the others from theirs */
+/**
+ * @returns whether every section came to its end; a section that fails does not keep the others
+ * from theirs
+ */
 export async function runSections(options: Options): Promise<boolean> {
   const machine = describeMachine();
   progress(machineLine(machine));
@@ -65,7 +68,7 @@ export async function runSections(options: Options): Promise<boolean> {
       const found = await runs[section](options);
       results = { ...results, ...found.results };
       texts.push(found.text);
-      // A glance must not take the place of a measurement.
+      // `--quick` does not overwrite stored results.
       const result = found.results[section];
       if (!options.quick && result !== undefined) writeResult(section, machine, result);
     } catch (error) {
@@ -83,7 +86,7 @@ export async function runSections(options: Options): Promise<boolean> {
   return Object.keys(results).length === options.sections.length;
 }
 
-/** A new Kafka for each section: none finds the data of another in its way. */
+/** Starts a new Kafka for each section, without data of other sections. */
 async function withKafka<T>(work: (kafka: LocalKafka) => Promise<T>): Promise<T> {
   const kafka = await startLocalKafka({ fullJit: true, heap: '1g' });
   try {

@@ -1,4 +1,4 @@
-/** The few statistics that the benchmarks need. */
+/** Statistics of the benchmarks. */
 
 /** @throws RangeError when there are no values */
 export function mean(values: readonly number[]): number {
@@ -6,7 +6,9 @@ export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** Of speeds over equally long ways: the speed over the whole way. @throws RangeError when there are no values */
+/**
+ * The harmonic mean: the speed over equally long parts. @throws RangeError when there are no values
+ */
 export function harmonicMean(values: readonly number[]): number {
   return 1 / mean(values.map((value) => 1 / value));
 }
@@ -16,7 +18,10 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
-/** The value below which a part of the values lies, between neighbours in proportion. @throws RangeError when there are none */
+/**
+ * The value below which a part of the values lies, between neighbours in proportion. @throws
+ * RangeError when there are none
+ */
 export function quantile(values: readonly number[], part: number): number {
   const sorted = Float64Array.from(values).sort();
   const place = (sorted.length - 1) * part;
@@ -26,7 +31,7 @@ export function quantile(values: readonly number[], part: number): number {
   return below + (above - below) * (place - Math.floor(place));
 }
 
-/** To so many significant digits: what a benchmark knows. */
+/** Rounds to this number of significant digits. */
 export function rounded(value: number, digits = 4): number {
   return Number(value.toPrecision(digits));
 }

@@ -1,4 +1,4 @@
-/** What the suite wants to reach, and whether it does. */
+/** The performance targets, and whether they are reached. */
 import type { Machine } from './machine.js';
 import type { BacklogRun } from './pipeline/backlog.js';
 import { atLeastOnce, exactlyOnce, type LatencyFigures } from './pipeline/latency.js';
@@ -12,14 +12,14 @@ export interface TargetRow {
   readonly target: string;
   readonly wanted: string;
   readonly found: number | null;
-  /** The least and the greatest round: what the machine makes of it. */
+  /** The smallest and the largest value of a round. */
   readonly range: readonly [number, number] | null;
   readonly verdict: 'met' | 'missed' | 'not measured' | 'not measurable here';
 }
 
 type Bound = { readonly atLeast: number } | { readonly atMost: number };
 
-/** What counts, and what the single rounds found. */
+/** The counted value, and the values of the rounds. */
 interface Found {
   readonly value: number;
   readonly rounds: readonly number[];

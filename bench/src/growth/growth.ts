@@ -1,6 +1,6 @@
 /**
- * Section "growth": what a record costs as a deployment grows, in one direction at a time. Costs that rise with the size of
- * the whole, and not of the record, end in trouble.
+ * Section "growth": the cost of a record as one dimension of a deployment grows. A cost that rises
+ * with the size of the deployment limits it.
  */
 import type { LocalKafka } from '@kafnus/local-stack';
 import { createTopics } from '@kafnus/local-stack';
@@ -19,7 +19,7 @@ interface GrowthPoint extends Omit<BacklogFigures, 'name'> {
 
 interface GrowthDimension {
   readonly agent: 'historic' | 'lastdata';
-  /** What grows. */
+  /** The growing dimension. */
   readonly dimension: string;
   readonly points: readonly GrowthPoint[];
 }
@@ -35,7 +35,7 @@ const entitiesOfNotification = [1, 10, 50];
 
 export async function measureGrowth(kafka: LocalKafka, options: Options): Promise<GrowthResult> {
   const records = Math.max(50_000, Math.round(options.records / 3));
-  const rounds = options.surveyRounds;
+  const rounds = options.comparisonRounds;
   const dimensions: GrowthDimension[] = [];
   const add = async (
     agent: GrowthDimension['agent'],
@@ -91,7 +91,7 @@ export async function measureGrowth(kafka: LocalKafka, options: Options): Promis
 
   const bySize = [];
   for (const entitiesPerNotification of entitiesOfNotification) {
-    // Fewer of the large ones, but never so few that they are done in a few transactions.
+    // Fewer large notifications, but enough for many transactions.
     const count = Math.min(records, Math.max(5000, Math.round((records * 3) / entitiesPerNotification)));
     bySize.push({
       value: entitiesPerNotification,
@@ -115,7 +115,7 @@ function lastdataWithState(entities: number): Contender {
   };
 }
 
-/** Topics are made beforehand: it is the steady state that is measured. */
+/** Creates the topics beforehand, so that the steady state is measured. */
 function historicWithTopics(tenants: number): Contender {
   return {
     ...agentContender('historic', `${shown(tenants)} tenants`),

@@ -1,12 +1,14 @@
 /**
- * The guard against a slower or hungrier agent, for CI: figures that a busy machine does not change much.
+ * A regression check of CPU and memory for CI, with figures that a busy machine hardly changes.
  *
- * - Bytes allocated by a decision: the same everywhere.
- * - Its time, in times of JSON.parse and JSON.stringify of the same notifications in the same process.
- * - CPU a record on a real Kafka, in that of the client's bare pass-through in the same run.
+ * - Bytes allocated by a decision: the same on every machine.
+ * - The time of a decision, relative to JSON.parse and JSON.stringify of the same notifications in
+ *   the same process.
+ * - The CPU time of a record on a real Kafka, relative to the client's bare transactional loop in
+ *   the same run.
  *
- * Each has a budget, with a margin above what was measured when it was set. A budget that is exceeded on purpose is raised in
- * the commit that does so.
+ * Each figure has a budget: the measured value plus a margin. A change that exceeds a budget on
+ * purpose raises it in the same commit.
  */
 import { startLocalKafka } from '@kafnus/local-stack';
 import { agentContender } from '../contender.js';

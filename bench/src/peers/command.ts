@@ -1,4 +1,4 @@
-/** Programs that the bench starts. */
+/** Starts the programs that are measured. */
 import { execFile, spawn } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { Running } from '../contender.js';
@@ -16,8 +16,9 @@ export async function runCommand(command: string, args: readonly string[]): Prom
 }
 
 /**
- * Starts a program that works until it is stopped, which is by force: it is a benchmark, and has committed all it was to do.
- * @param channel ties a Node.js program to this process
+ * Starts a program that runs until it is killed. SIGKILL is sufficient, because it has committed
+ * its work by then.
+ * @param channel opens an IPC channel, so that a Node.js program exits with this process
  */
 export function startProgram(command: string, args: readonly string[], channel = false): Running {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe', ...(channel ? (['ipc'] as const) : [])] });

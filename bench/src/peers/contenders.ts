@@ -1,4 +1,4 @@
-/** The peers that stand beside the historic agent. */
+/** The peers of the historic agent. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

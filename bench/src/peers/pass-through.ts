@@ -1,7 +1,8 @@
 /**
- * A program of its own: the client's transactional loop and nothing around it. Records are consumed and produced again
- * unchanged, with the eight headers of an agent's output, and committed with their offsets: what the client takes when nobody works
- * beside it. It waits for each commit, and handles no rebalance, no error and no shutdown.
+ * A separate program: the client's bare transactional loop. It consumes records, produces them
+ * unchanged with the eight headers of an agent's output, and commits them with their offsets. It
+ * measures the cost of the client alone. It waits for each commit, and handles no rebalance, error
+ * or shutdown.
  *
  *     node pass-through.js <brokers> <input topic> <output topic> <group>
  */
@@ -26,7 +27,8 @@ const headers = [
   { 'fiware-correlator': '0' },
 ];
 
-// What the agents set, where it bears on speed. With the client's own socket and retry settings a commit waits for 20 ms and more.
+// The settings of the agents that affect speed. With the client's default socket and retry settings
+// a commit takes 20 ms and more.
 const consumer = new kafka.KafkaConsumer(
   {
     'bootstrap.servers': brokers,
@@ -61,12 +63,12 @@ await call((done) => producer.initTransactions(timeoutMs, done));
 consumer.setDefaultConsumeTimeout(commitEveryMs);
 consumer.setDefaultIsTimeoutOnlyForFirstMessage(true);
 consumer.subscribe([inputTopic]);
-// Whoever started this ends it by a signal, and with it goes when the channel closes.
+// The parent ends this process by a signal. It also exits when the IPC channel closes.
 process.once('disconnect', () => process.exit(0));
 
 const next = (): Promise<Omit<InputRecord, 'headers'>[]> => call((done) => consumer.consume(batchSize, done));
 
-/** The next records are fetched while the last ones are produced and committed. */
+/** Fetches the next records while the last ones are produced and committed. */
 let fetching = next();
 for (;;) {
   await call((done) => producer.beginTransaction(done));

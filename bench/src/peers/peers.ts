@@ -1,4 +1,4 @@
-/** Section "peers": historic beside other ways to do its work. */
+/** Section "peers": historic compared with other implementations. */
 import type { LocalKafka } from '@kafnus/local-stack';
 import { agentContender } from '../contender.js';
 import type { Options } from '../options.js';
@@ -15,7 +15,10 @@ export interface PeersResult {
   readonly contenders: readonly BacklogFigures[];
 }
 
-/** @throws Error when Kafka Streams does not write what historic writes: then there is nothing to compare */
+/**
+ * @throws Error when Kafka Streams does not write what historic writes: then there is nothing to
+ * compare
+ */
 export async function measurePeers(kafka: LocalKafka, { records, backlogRounds }: Options): Promise<PeersResult> {
   const streams = kafkaStreams(await buildStreamsApplication());
   const historic = agentContender('historic');

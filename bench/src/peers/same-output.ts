@@ -1,4 +1,4 @@
-/** Contenders that are compared must do the same work: write the same records. */
+/** Checks that compared contenders write the same records. */
 import { readAll, type LocalKafka } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { outputTopic, type Contender } from '../contender.js';

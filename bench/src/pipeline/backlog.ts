@@ -1,6 +1,6 @@
 /**
- * A backlog: everything is in the raw topic before the contender starts, and it works through it as fast as it can. Start-up
- * is left out: the clock runs from the first committed offset that is seen to the last.
+ * A backlog: all records are in the raw topic before the contender starts. Startup is excluded:
+ * time is measured from the first observed committed offset to the last.
  */
 import { usageOf, type Usage } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -40,7 +40,7 @@ interface Sample {
   readonly usage: Usage;
 }
 
-/** How often is looked: each look costs the broker a request. */
+/** The sampling interval: each sample costs the broker a request. */
 const lookMs = 25;
 const stuckMs = 60_000;
 

@@ -1,6 +1,7 @@
 /**
- * A program of its own: writes notifications at steady rates, one after the other. Each carries, as its correlator, its number and the moment
- * at which it was due; agents hand the correlator on. The clock is the monotonic one, which the processes of a machine share.
+ * A separate program: publishes notifications at a sequence of constant rates. The correlator of a
+ * notification contains its number and the time at which it was due; agents copy the correlator to
+ * the output. The clock is monotonic and shared by the processes of the machine.
  */
 import { call, kafka } from '@kafnus/agent-runtime';
 import { partitionHash } from '@kafnus/ngsi-core';
@@ -9,7 +10,7 @@ import { notification, rawHeaders, tenantName, typicalLoad } from '../notificati
 import { quantile } from '../statistics.js';
 import type { LatencyPlan, ProducerReport } from './latency.js';
 
-// It lives until it is let go, so that its report arrives, and dies with whom it reports to.
+// Runs until the parent releases it, so that its report arrives, and exits with the parent.
 process.once('disconnect', () => process.exit());
 
 const plan = JSON.parse(process.argv[2] ?? '') as LatencyPlan;

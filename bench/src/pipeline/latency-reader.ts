@@ -1,9 +1,9 @@
-/** A program of its own: reads committed records as they come, and looks how old they are. See latency-producer.ts. */
+/** A separate program: reads committed records and measures their age. See latency-producer.ts. */
 import { call, kafka } from '@kafnus/agent-runtime';
 import { quantile } from '../statistics.js';
 import type { LatencyPlan, ReaderReport } from './latency.js';
 
-// It lives until it is let go, so that its report arrives, and dies with whom it reports to.
+// Runs until the parent releases it, so that its report arrives, and exits with the parent.
 process.once('disconnect', () => process.exit());
 
 const plan = JSON.parse(process.argv[2] ?? '') as LatencyPlan;
@@ -34,7 +34,7 @@ const expected = phases.reduce((sum, { notifications }) => sum + notifications, 
 const seen = new Set<number>();
 const latencies: number[][] = phases.map(() => []);
 
-/** Where the latency of the notification with this number counts. */
+/** The phase in which the latency of the notification with this number is counted. */
 function latenciesOf(place: number): number[] | undefined {
   let first = 0;
   for (const [phase, { notifications, warmUp }] of phases.entries()) {

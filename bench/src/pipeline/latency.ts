@@ -1,7 +1,8 @@
 /**
- * Section "latency": from the moment at which a notification is due at the producer to its arrival at a `read_committed`
- * reader of the output topic. Producer, agent and reader are processes of their own; the producer keeps to its rate whatever
- * happens (an open loop), so that a pause counts for every notification that waited in it.
+ * Section "latency": the time from the moment at which a notification is due at the producer to its
+ * arrival at a `read_committed` reader of the output topic. Producer, agent and reader are separate
+ * processes. The producer keeps its rate (an open loop), so that a pause affects every notification
+ * that waited in it.
  */
 import { createTopics, type LocalKafka } from '@kafnus/local-stack';
 import { fork, type ChildProcess } from 'node:child_process';
@@ -18,25 +19,27 @@ import { median, rounded } from '../statistics.js';
 import { shown, table } from '../table.js';
 import { typicalPartitions } from './write-backlog.js';
 
-/** What the reader tells at its end, by phase. Milliseconds. */
+/** The reader's report, by phase, in milliseconds. */
 export interface ReaderReport {
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
 }
 
-/** What the producer tells, by phase: how late it was itself, which is a part of every latency. Milliseconds. */
+/**
+ * The producer's report, by phase, in milliseconds: its own delay, which is part of every latency.
+ */
 export interface ProducerReport {
   readonly lateP99: number;
 }
 
-/** A while at a steady rate. */
+/** A period at a constant rate. */
 interface Phase {
   readonly rate: number;
   readonly notifications: number;
-  /** The first of them, which do not count: just-in-time compilers, first fetches, what the last rate has left. */
+  /** The number of uncounted notifications at the start: they warm up compilers and fetches. */
   readonly warmUp: number;
-  /** Of the producer, a part of every latency. */
+  /** The producer's own delay, which is part of every latency. */
   readonly lingerMs: number;
 }
 
@@ -65,12 +68,13 @@ export interface LatencyResult {
 
 export const exactlyOnce = 'historic, exactly once';
 export const atLeastOnce = 'historic, at least once';
-/** The producer and the reader on one topic, without anything in between: what the others cannot be faster than. */
+/** The producer and the reader on one topic without an agent: the lower bound. */
 const nobody = 'nobody in between';
 
 /**
- * One after the other, with one start: notifications/s. Single records are sent at once at the low rates, for the latency is
- * to be the agent's. At the high one that would be 5,000 requests/s for one broker to answer, which alone took 30 ms.
+ * The sequence of rates, in notifications/s. At the low rates each record is sent at once, so that
+ * the latency is the agent's. At the highest rate that would be 5,000 requests/s, which alone took
+ * a broker 30 ms.
  */
 const steps = [
   { rate: 200, lingerMs: 0 },
@@ -142,7 +146,7 @@ async function measure(brokers: string, contender: Contender | undefined): Promi
     const lost = running?.ended.then((how): never => {
       throw new Error(`${contender?.name} ended: ${how}`);
     });
-    // It ends in any case, later, when nobody waits for it.
+    // The process ends later by itself, and nothing waits for it.
     lost?.catch(() => undefined);
     const both = Promise.all([reader.report(), producer.report()]);
     const [read, produced] = await (lost === undefined ? both : Promise.race([both, lost]));
@@ -169,13 +173,16 @@ async function measure(brokers: string, contender: Contender | undefined): Promi
 
 interface Program<R> {
   readonly child: ChildProcess;
-  /** Resolves when it says so; rejects when it ends before. */
+  /** Resolves when the program sends `ready`; rejects when it ends before. */
   ready(): Promise<void>;
-  /** What it reports when it is done; rejects when it ends before. */
+  /** Resolves with its report; rejects when the process ends before. */
   report(): Promise<R>;
 }
 
-/** A program of this folder: it may say `ready`, sends its report when it is done, and ends when it is let go. */
+/**
+ * Runs a program of this folder. It may send `ready`, sends its report when it is done, and exits
+ * when it is released.
+ */
 function startProgram<R>(script: string, plan: LatencyPlan): Program<R> {
   const child = fork(fileURLToPath(new URL(script, import.meta.url)), [JSON.stringify(plan)]);
   let reported: R | undefined;

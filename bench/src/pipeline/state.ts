@@ -1,10 +1,13 @@
-/** A state for lastdata: its changelog filled as a long life would have left it. */
+/** Fills the changelog of lastdata with the state of a long operation. */
 import { changelogTopic } from '@kafnus/agent-runtime';
 import { createTopics, produceAll, type RecordToWrite } from '@kafnus/local-stack';
 import { partitionHash } from '@kafnus/ngsi-core';
 import { entityId, entityType, firstInstant, servicePath, tenantName } from '../notification.js';
 
-/** Writes a version of each entity, older than any of the load. @param group the agent's, which the changelog is named for */
+/**
+ * Writes a version of each entity, older than any of the load. @param group the agent's, which the
+ * changelog is named for
+ */
 export async function writeState(brokers: string, group: string, entities: number, partitions: number): Promise<void> {
   const topic = changelogTopic(group, 'newest');
   await createTopics(brokers, [{ topic, partitions, config: { 'cleanup.policy': 'compact' } }]);

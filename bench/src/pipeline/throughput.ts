@@ -12,7 +12,10 @@ export interface PipelineResult {
   readonly agents: readonly BacklogFigures[];
 }
 
-/** Two processes of an agent, the client's threads and the broker: on fewer cores they only take turns. */
+/**
+ * Two processes of an agent, the client's threads and the broker: on fewer cores they only take
+ * turns.
+ */
 export const coresForConcurrency = 4;
 
 export async function measurePipeline(kafka: LocalKafka, options: Options): Promise<PipelineResult> {

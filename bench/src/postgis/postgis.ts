@@ -1,6 +1,7 @@
 /**
- * Section "postgis": rows a second that the stock sink of Kafka Connect writes, from a backlog of each agent's output. It is by
- * far the slowest part of the way: what the agents write a second is in the section "pipeline".
+ * Section "postgis": rows a second that the stock sink of Kafka Connect writes, from a backlog of
+ * each agent's output. It is by far the slowest part of the way: what the agents write a second is
+ * in the section "pipeline".
  */
 import {
   connectorTemplate,
@@ -100,7 +101,7 @@ export async function measurePostgis(kafka: LocalKafka, options: Options): Promi
     const figures: PostgisFigures[] = [];
     for (const contender of contenders) {
       const speeds: number[] = [];
-      for (let round = 1; round <= options.surveyRounds; round++) {
+      for (let round = 1; round <= options.comparisonRounds; round++) {
         speeds.push(await measure(contender, backlog, postgis, worker));
       }
       const { agent, variant, tasks } = contender;
@@ -115,7 +116,10 @@ export async function measurePostgis(kafka: LocalKafka, options: Options): Promi
   }
 }
 
-/** Has the agent write its output, makes the tables, and then lets the sink loose on it. @returns rows a second */
+/**
+ * Has the agent write its output, makes the tables, and then lets the sink loose on it. @returns
+ * rows a second
+ */
 async function measure(
   { agent, template, tasks, topic }: Contender,
   backlog: Backlog,
@@ -149,7 +153,8 @@ async function measure(
   try {
     await worker.putConnector(run, { ...config, topics: output });
     const { at, committed } = await settled(sink, output, partitions, (count) => count > 0);
-    // Its last offsets are transaction markers, which it never commits: done is what no longer moves.
+    // Its last offsets are transaction markers, which it never commits: done is what no longer
+    // moves.
     const end = await settled(sink, output, partitions, (_count, stillMs) => stillMs > 3000);
     await worker.awaitRunning(run);
     return ((end.committed - committed) / (end.at - at)) * 1000;

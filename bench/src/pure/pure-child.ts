@@ -39,7 +39,8 @@ function measure(step: string, attributes: number, inputBytes: number, work: (pl
     run(times);
     nanoseconds.push(((performance.now() - since) * 1e6) / times);
   }
-  // Few enough that they fit into the young generation: a collection in between would hide what was allocated.
+  // Few enough that they fit into the young generation: a collection in between would hide what was
+  // allocated.
   const allocated: number[] = [];
   for (let block = 0; block < blocks; block++) {
     collect?.();

@@ -1,4 +1,4 @@
-/** Section "pure": what the decision itself costs, without Kafka. */
+/** Section "pure": the cost of a decision, without Kafka. */
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -12,16 +12,16 @@ export interface PureFigures {
   /** Of the notification that holds the entity. */
   readonly inputBytes: number;
   readonly nanoseconds: number;
-  /** Of the fastest block: what other processes disturb least. */
+  /** The time of the fastest block, which other processes disturb least. */
   readonly nanosecondsAtBest: number;
   /** On the heap, and outside of it for buffers. */
   readonly allocatedBytes: number;
 }
 
 export const decisionStep = 'the whole decision';
-/** About an entity that no template reads: one whose like has hardly been there before. */
+/** A decision on an entity that matches no template. */
 export const parsedDecisionStep = 'the whole decision, parsed';
-/** What any program in JavaScript would need to read a notification and to write one: tells fast machines from slow ones. */
+/** JSON.parse and JSON.stringify of a notification: a measure of the machine's speed. */
 export const yardstickStep = 'JSON.parse and JSON.stringify';
 
 export interface PureResult {
@@ -30,7 +30,10 @@ export interface PureResult {
 
 const script = fileURLToPath(new URL('pure-child.js', import.meta.url));
 
-/** In a process of its own: nothing else has shaped its heap, and a large young generation keeps collections out of the count. */
+/**
+ * Runs in a separate process with an unused heap, and a large young generation, so that no garbage
+ * collection is measured.
+ */
 export async function measurePure(): Promise<PureResult> {
   progress('the steps of a decision, by size of the entity');
   const flags = ['--expose-gc', '--max-semi-space-size=128', '--min-semi-space-size=128'];

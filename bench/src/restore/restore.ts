@@ -1,9 +1,10 @@
 /**
- * Section "restore": how long an agent takes to start, how fast lastdata reads its state back from the changelog, and how much
- * memory an entity takes then.
+ * Section "restore": how long an agent takes to start, how fast lastdata reads its state back from
+ * the changelog, and how much memory an entity takes then.
  *
- * Speed is that between the lines of the agent's log that say when the first restore began and when the last one ended; memory is
- * what the process has resident more than one that is ready with an empty state, so all that a restore leaves behind counts.
+ * The speed is computed from the log lines of the start of the first restore and the end of the
+ * last one. The memory is the resident memory minus that of a process that is ready with an empty
+ * state, so it includes garbage of the restore.
  */
 import { createTopics, residentBytes, usageOf, type LocalKafka } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -36,7 +37,7 @@ interface RestoreFigures {
 
 /** The largest is the one that the targets are set for. */
 const sizes = [100_000, 1_000_000];
-/** Until what a start leaves to be cleaned up is cleaned up. */
+/** Wait after startup, in ms, for garbage collection. */
 const settlingMs = 1000;
 
 export async function measureRestore(kafka: LocalKafka, { rounds }: Options): Promise<RestoreResult> {
@@ -114,7 +115,10 @@ async function startOnce(
   }
 }
 
-/** Milliseconds between the start of the first restore and the end of the last one. @throws Error when the log tells of none */
+/**
+ * Milliseconds between the start of the first restore and the end of the last one. @throws Error
+ * when the log tells of none
+ */
 function restoreTime(log: string): number {
   const times = (message: string): number[] =>
     log

@@ -4,7 +4,9 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 
-/** The Connect types of columns: their schema without the column's name, and how a value is written. */
+/**
+ * The Connect types of columns: their schema without the column's name, and how a value is written.
+ */
 enum ColumnType {
   STRING("\"type\":\"string\"") {
     @Override

@@ -15,9 +15,10 @@ import org.apache.kafka.streams.kstream.Produced;
 import org.apache.kafka.streams.processor.StreamPartitioner;
 
 /**
- * The historic agent as a Kafka Streams application: the same records, exactly once, on one thread. It is written for speed
- * as the agent is (tokens to a typed tree, schemas from a cache, bytes out), but takes good input for granted: no rejects,
- * no reports, no metrics by tenant, topics made beforehand.
+ * The historic agent as a Kafka Streams application: the same records, exactly once, on one thread.
+ * It is written for speed as the agent is (tokens to a typed tree, schemas from a cache, bytes
+ * out), but takes good input for granted: no rejects, no reports, no metrics by tenant, topics made
+ * beforehand.
  *
  * <p>{@code java kafnus.bench.Historic <brokers> <input topic> <application id>}
  */

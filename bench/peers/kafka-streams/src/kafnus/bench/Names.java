@@ -6,16 +6,19 @@ import java.util.Locale;
 
 /** Texts of NGSI in the form that databases take. */
 final class Names {
-  /** Trimmed, without one leading and one trailing slash, lower-cased, and `_` for all but letters, digits and `_`. */
+  /**
+   * Trimmed, without one leading and one trailing slash, lower-cased, and `_` for all but letters,
+   * digits and `_`.
+   */
   static String sanitise(String text) {
     String trimmed = text.trim().toLowerCase(Locale.ROOT);
     int from = trimmed.startsWith("/") ? 1 : 0;
     int to = trimmed.length() - (trimmed.length() > from && trimmed.endsWith("/") ? 1 : 0);
     StringBuilder result = new StringBuilder(to - from);
     for (int place = from; place < to; place++) {
-      char letter = trimmed.charAt(place);
-      boolean legal = letter >= 'a' && letter <= 'z' || letter >= '0' && letter <= '9' || letter == '_';
-      result.append(legal ? letter : '_');
+      char character = trimmed.charAt(place);
+      boolean legal = character >= 'a' && character <= 'z' || character >= '0' && character <= '9' || character == '_';
+      result.append(legal ? character : '_');
     }
     return result.toString();
   }
