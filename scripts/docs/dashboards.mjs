@@ -1,16 +1,19 @@
 /**
- * The three dashboards: what is on them, in the order in which an operator asks. The limits drawn are those of the alerts
- * (deploy/alerts/kafnus.rules.yaml).
+ * The definitions of the three dashboards. Their rows follow the order of a diagnosis. The limits
+ * are those of the alerts (deploy/alerts/kafnus.rules.yaml).
  */
 import { dashboard, datasourceVariable, labelVariable } from './grafana.mjs';
 
 const namespace = labelVariable('namespace', 'kafnus_build_info');
 
-/** A rate over what Grafana takes for a fitting window. `by` is a list of labels; the namespace is always one. */
+/**
+ * A rate over Grafana's `$__rate_interval`. `by` is a list of labels, to which the namespace is
+ * added.
+ */
 const rate = (metric, selector, by) =>
   `sum by (${['namespace', ...by].join(', ')}) (rate(${metric}{${selector}}[$__rate_interval]))`;
 
-/** A share of two rates; nothing where nothing is read. */
+/** The ratio of two rates; no value when nothing is read. */
 const share = (part, whole, selector, by) => `${rate(part, selector, by)} / (${rate(whole, selector, by)} > 0)`;
 
 const quantile = (q, metric, selector, by) =>
@@ -22,7 +25,7 @@ const lag = (selector, by) =>
 
 const late = { warning: 300, critical: 3600 };
 
-// --- all agents ------------------------------------------------------------------------------------------------------
+// --- all agents ----------------------------------------------------------------------------------
 
 const all = 'namespace=~"$namespace"';
 const perAgent = '{{agent}} {{namespace}}';
@@ -202,11 +205,11 @@ const fleet = dashboard({
       title: 'Why?',
       panels: [
         {
-          title: 'Transactions aborted, producers made anew',
+          title: 'Transactions aborted, producers recreated',
           description: 'Records of an aborted transaction are read again: nothing is lost.',
           queries: [
             [rate('kafnus_transactions_aborted_total', all, ['agent', 'cause']), 'aborted: {{agent}} {{cause}}'],
-            [rate('kafnus_recoveries_total', all, ['agent', 'cause']), 'made anew: {{agent}} {{cause}}'],
+            [rate('kafnus_recoveries_total', all, ['agent', 'cause']), 'recreated: {{agent}} {{cause}}'],
             [rate('kafnus_fenced_total', all, ['agent']), 'fenced: {{agent}}'],
           ],
           unit: 'cps',
@@ -247,7 +250,7 @@ const fleet = dashboard({
   ],
 });
 
-// --- one agent -------------------------------------------------------------------------------------------------------
+// --- one agent -----------------------------------------------------------------------------------
 
 const one = 'namespace=~"$namespace",agent="$agent",instance=~"$instance"';
 const perInstance = '{{instance}}';
@@ -452,12 +455,12 @@ const agent = dashboard({
       title: 'Why?',
       panels: [
         {
-          title: 'Transactions aborted, retried; producers made anew',
+          title: 'Transactions aborted, retried; producers recreated',
           description: 'Records of an aborted transaction are read again: nothing is lost.',
           queries: [
             [rate('kafnus_transactions_aborted_total', one, ['cause']), 'aborted: {{cause}}'],
             [rate('kafnus_commit_retries_total', one, []), 'retried'],
-            [rate('kafnus_recoveries_total', one, ['cause']), 'made anew: {{cause}}'],
+            [rate('kafnus_recoveries_total', one, ['cause']), 'recreated: {{cause}}'],
             [rate('kafnus_fenced_total', one, []), 'fenced'],
           ],
           unit: 'cps',
@@ -521,7 +524,7 @@ const agent = dashboard({
   ],
 });
 
-// --- one tenant ------------------------------------------------------------------------------------------------------
+// --- one tenant ----------------------------------------------------------------------------------
 
 const itsOwn = 'namespace=~"$namespace",tenant="$tenant"';
 

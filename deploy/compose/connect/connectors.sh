@@ -1,5 +1,5 @@
 #!/bin/sh
-# Creates the connectors of deploy/connect, or changes them to what the files say now.
+# Creates or updates the connectors of deploy/connect.
 set -eu
 for name in historic lastdata mutable error-log; do
   sed "s|\"schema.evolution\": \"none\"|\"schema.evolution\": \"$KAFNUS_SCHEMA_EVOLUTION\"|" "/connect/debezium-$name.json" |

@@ -1,5 +1,6 @@
 #!/bin/sh
-# When the database is made: the role of the sink, which is no superuser, and a schema for each service (tenant).
+# Runs when the database is initialized: creates the role of the sink, which is not a superuser, and
+# a schema for each service (tenant).
 set -eu
 query() { psql --quiet --no-psqlrc --set=ON_ERROR_STOP=1 --username="$POSTGRES_USER" --dbname="$POSTGRES_DB" "$@"; }
 

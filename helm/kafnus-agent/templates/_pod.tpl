@@ -14,7 +14,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   annotations:
-    # A new configuration makes new pods.
+    # A new configuration restarts the pods.
     checksum/settings: {{ include "kafnus.settings" . | sha256sum }}
     kubectl.kubernetes.io/default-container: agent
     {{- with .Values.podAnnotations }}
@@ -23,7 +23,8 @@ metadata:
 spec:
   serviceAccountName: {{ include "kafnus.serviceAccount" . }}
   automountServiceAccountToken: false
-  # Variables such as KAFNUS_PORT, for a Service called kafnus, are no settings.
+  # Kubernetes would set variables such as KAFNUS_PORT for a Service called kafnus, which are not
+  # settings.
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
   {{- with .Values.imagePullSecrets }}
