@@ -1,5 +1,6 @@
 /**
- * An agent as users run it: `node services/<name>/dist/main.js` with environment variables, watched over HTTP.
+ * An agent as users run it: `node services/<name>/dist/main.js` with environment variables, watched
+ * over HTTP.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createWriteStream, existsSync, mkdtempSync, readFileSync } from 'node:fs';
@@ -53,7 +54,8 @@ export class AgentProcess {
       // The channel ties the child to this process: it stops when we are gone.
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
-    // The one that ends first must not end the log: the last words of a process that is killed come by the other.
+    // The one that ends first must not end the log: the last words of a process that is killed come
+    // by the other.
     this.child.stdout?.pipe(log, { end: false });
     this.child.stderr?.pipe(log, { end: false });
     this.child.once('close', () => log.end());
@@ -116,7 +118,10 @@ export class AgentProcess {
     return JSON.parse((await this.get('/health')).body) as AgentStatus;
   }
 
-  /** Waits until the condition holds for its health. @throws Error after `timeoutMs`, or when the process ends */
+  /**
+   * Waits until the condition holds for its health. @throws Error after `timeoutMs`, or when the
+   * process ends
+   */
   async until(what: string, condition: (status: AgentStatus) => boolean, timeoutMs = 60_000): Promise<AgentStatus> {
     const deadline = Date.now() + timeoutMs;
     let last: AgentStatus | undefined;

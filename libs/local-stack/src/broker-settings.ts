@@ -3,7 +3,10 @@ import type { LocalKafkaOptions } from './local-kafka.js';
 /** What the settings of one broker follow from. */
 export interface BrokerPlan {
   readonly id: number;
-  /** Where clients connect to, and where they are told to connect to: another port when a proxy stands in front. */
+  /**
+   * Where clients connect to, and where they are told to connect to: another port when a proxy
+   * stands in front.
+   */
   readonly clientPort: number;
   readonly advertisedPort: number;
   readonly internalPort: number;
@@ -22,8 +25,8 @@ export interface BrokerPlan {
 }
 
 /**
- * The server.properties of a combined broker and controller for tests: everything on the loopback interface, small
- * buffers, and none of the waits that protect a production cluster from itself.
+ * The server.properties of a combined broker and controller for tests: everything on the loopback
+ * interface, small buffers, and none of the waits that protect a production cluster from itself.
  */
 export function brokerSettings(plan: BrokerPlan): Record<string, string> {
   const replicas = Math.min(3, plan.voters.length);
@@ -35,8 +38,8 @@ export function brokerSettings(plan: BrokerPlan): Record<string, string> {
     'process.roles': 'broker,controller',
     'node.id': `${plan.id}`,
     'controller.quorum.voters': plan.voters.map((voter) => `${voter.id}@127.0.0.1:${voter.controllerPort}`).join(','),
-    // Brokers talk to each other on a listener of their own: a proxy before the clients' one never cuts replication, and
-    // a test can look at the data past the proxy.
+    // Brokers talk to each other on a listener of their own: a proxy before the clients' one never
+    // cuts replication, and a test can look at the data past the proxy.
     listeners:
       `CLIENT://127.0.0.1:${plan.clientPort},INTERNAL://127.0.0.1:${plan.internalPort},` +
       `CONTROLLER://127.0.0.1:${plan.controllerPort}${further}`,
@@ -55,7 +58,8 @@ export function brokerSettings(plan: BrokerPlan): Record<string, string> {
     'transaction.state.log.replication.factor': `${replicas}`,
     'transaction.state.log.min.isr': `${minIsr}`,
     'transaction.state.log.num.partitions': '4',
-    // A transaction that its producer left behind is aborted within a second of its timeout, not of ten.
+    // A transaction that its producer left behind is aborted within a second of its timeout, not of
+    // ten.
     'transaction.abort.timed.out.transaction.cleanup.interval.ms': '1000',
 
     'group.initial.rebalance.delay.ms': '0',
@@ -65,7 +69,8 @@ export function brokerSettings(plan: BrokerPlan): Record<string, string> {
     'group.consumer.session.timeout.ms': '6000',
     'group.consumer.min.heartbeat.interval.ms': '500',
     'group.consumer.heartbeat.interval.ms': '1000',
-    // How soon the others notice that a broker was killed. Shorter ones expire on a busy machine without any fault.
+    // How soon the others notice that a broker was killed. Shorter ones expire on a busy machine
+    // without any fault.
     'broker.heartbeat.interval.ms': '500',
     'broker.session.timeout.ms': '4000',
 

@@ -1,9 +1,10 @@
 /**
- * Kafka's classes as the JVM keeps them in memory (class data sharing, JEP 310): a broker starts in half the time, and the tests
- * start some hundred.
+ * Kafka's classes as the JVM keeps them in memory (class data sharing, JEP 310): a broker starts in
+ * half the time, and the tests start some hundred.
  *
- * The first start on a machine runs a broker that writes down which classes it loads, and archives those: ten seconds, once. A JVM
- * that cannot do it, or finds that the archive does not fit (another version, other jars), loads its classes as ever.
+ * The first start on a machine runs a broker that writes down which classes it loads, and archives
+ * those: ten seconds, once. A JVM that cannot do it, or finds that the archive does not fit
+ * (another version, other jars), loads its classes as ever.
  */
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -18,7 +19,10 @@ import { freePorts } from './ports.js';
 
 const ARCHIVE = 'kafka.jsa';
 
-/** The JVM options that make use of the archive, which is made when there is none; no options where it cannot be made. */
+/**
+ * The JVM options that make use of the archive, which is made when there is none; no options where
+ * it cannot be made.
+ */
 export async function sharedClasses(kafka: KafkaDistribution): Promise<string[]> {
   const version = /version "([\w.+-]+)/.exec(askCommand(kafka.java, '-version') ?? '')?.[1] ?? 'unknown';
   const folder = cacheFolder(`kafka-classes-java-${version}`, [kafka.jar]);

@@ -36,13 +36,17 @@ export function runCommand(
       const end = `${stdout}\n${stderr}`.trim().split('\n').slice(-25).join('\n');
       reject(new Error(`${command} ${args[0] ?? ''} ended with ${code ?? signal}:\n${end}`));
     });
-    // A command that ends before it has read everything closes the pipe: its exit code says what happened.
+    // A command that ends before it has read everything closes the pipe: its exit code says what
+    // happened.
     child.stdin.on('error', () => undefined);
     child.stdin.end(input);
   });
 }
 
-/** What a command says about itself (standard output and standard error), or undefined when it cannot be run. */
+/**
+ * What a command says about itself (standard output and standard error), or undefined when it
+ * cannot be run.
+ */
 export function askCommand(command: string, ...args: string[]): string | undefined {
   const result = spawnSync(command, args, { encoding: 'utf8' });
   return result.status === 0 ? result.stdout + result.stderr : undefined;

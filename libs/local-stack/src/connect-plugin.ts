@@ -10,8 +10,9 @@ export const CONNECT_FOLDER = fileURLToPath(new URL('../../../deploy/connect/', 
 const POM = join(CONNECT_FOLDER, 'plugin/pom.xml');
 
 /**
- * The folder for a worker's `plugin.path`, with the Debezium JDBC sink as `deploy/connect/plugin/pom.xml` puts it together;
- * from the cache, or fetched from Maven Central at the first call.
+ * The folder for a worker's `plugin.path`, with the Debezium JDBC sink as
+ * `deploy/connect/plugin/pom.xml` puts it together; from the cache, or fetched from Maven Central
+ * at the first call.
  * @throws Error that says what to install when Maven is missing
  */
 export async function prepareConnectPlugin(): Promise<string> {
@@ -22,7 +23,10 @@ export async function prepareConnectPlugin(): Promise<string> {
   return folder;
 }
 
-/** Why no Kafka Connect can be started on this machine, or undefined when it can. For tests: {@link withPostgis}. */
+/**
+ * Why no Kafka Connect can be started on this machine, or undefined when it can. For tests:
+ * {@link withPostgis}.
+ */
 export function whyNoConnectWorker(): string | undefined {
   const missing = whyNoLocalKafka();
   if (missing !== undefined || existsSync(pluginFolder())) return missing;

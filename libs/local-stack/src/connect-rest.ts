@@ -42,7 +42,9 @@ export class ConnectRest {
     }
   }
 
-  /** Creates the connector, or changes it. @throws ConnectError with what is wrong in its settings */
+  /**
+   * Creates the connector, or changes it. @throws ConnectError with what is wrong in its settings
+   */
   async putConnector(name: string, config: Readonly<Record<string, string>>): Promise<void> {
     await this.#ask('PUT', `${path(name)}/config`, config);
   }
@@ -74,7 +76,10 @@ export class ConnectRest {
     await this.#ask('POST', `${path(name)}/restart?includeTasks=true&onlyFailed=true`);
   }
 
-  /** Resolves when the connector and all of its tasks run. @throws Error with the trace of what has failed */
+  /**
+   * Resolves when the connector and all of its tasks run. @throws Error with the trace of what has
+   * failed
+   */
   async awaitRunning(name: string, timeoutMs = 30_000): Promise<void> {
     let last: ConnectorStatus | undefined;
     for (const deadline = Date.now() + timeoutMs; Date.now() < deadline; await sleep(50)) {

@@ -27,7 +27,9 @@ function isSettings(value: unknown): value is Record<string, string> {
   );
 }
 
-/** The environment of a worker whose connectors, made from the templates, write to this database. */
+/**
+ * The environment of a worker whose connectors, made from the templates, write to this database.
+ */
 export function postgisVariables(
   postgis: Pick<LocalPostgis, 'host' | 'port' | 'database' | 'password'> & { readonly user: string },
 ): Record<string, string> {

@@ -14,9 +14,14 @@ import { freePorts } from './ports.js';
 /** Options of {@link startConnectWorker}. */
 export interface ConnectWorkerOptions {
   readonly brokers: string;
-  /** Its group and its topics are named for it; workers of one name share their connectors. Default `kafnus-connect`. */
+  /**
+   * Its group and its topics are named for it; workers of one name share their connectors. Default
+   * `kafnus-connect`.
+   */
   readonly name?: string;
-  /** Settings that win over those of `deploy/connect/worker.properties` and over those for tests. */
+  /**
+   * Settings that win over those of `deploy/connect/worker.properties` and over those for tests.
+   */
   readonly properties?: Readonly<Record<string, string>>;
   /** What `${env:...}` in connectors stands for: see {@link postgisVariables}. */
   readonly env?: Readonly<Record<string, string>>;
@@ -24,7 +29,10 @@ export interface ConnectWorkerOptions {
   readonly port?: number;
   /** Heap as Java writes it. Default `512m`. */
   readonly heap?: string;
-  /** Benchmarks: the whole JIT compiler and the default garbage collector, instead of those that start fastest. */
+  /**
+   * Benchmarks: the whole JIT compiler and the default garbage collector, instead of those that
+   * start fastest.
+   */
   readonly fullJit?: boolean;
   /** A folder for the log, kept after the end. Without it the log is deleted at the end. */
   readonly logs?: string;
@@ -42,7 +50,10 @@ export interface ConnectWorker {
   deleteConnector(name: string): Promise<void>;
   /** @throws Error when there is no such connector, or not yet */
   status(name: string): Promise<ConnectorStatus>;
-  /** Resolves when the connector and all of its tasks run. @throws Error with the trace of what has failed */
+  /**
+   * Resolves when the connector and all of its tasks run. @throws Error with the trace of what has
+   * failed
+   */
   awaitRunning(name: string, timeoutMs?: number): Promise<void>;
   /** Restarts what has failed of the connector, as an operator does. */
   restartFailed(name: string): Promise<void>;
@@ -59,7 +70,10 @@ export interface ConnectWorker {
 /** A busy machine with two cores. */
 const START_DEADLINE = 90_000;
 
-/** The waits with which a production cluster protects itself from rebalances; a test that kills a worker would sit them out. */
+/**
+ * The waits with which a production cluster protects itself from rebalances; a test that kills a
+ * worker would sit them out.
+ */
 const FOR_TESTS = {
   'scheduled.rebalance.max.delay.ms': '0',
   'heartbeat.interval.ms': '500',
@@ -70,8 +84,8 @@ const FOR_TESTS = {
 };
 
 /**
- * Starts a worker with the settings of `deploy/connect/worker.properties`. It takes about five seconds, and the worker dies
- * with this process, however it dies.
+ * Starts a worker with the settings of `deploy/connect/worker.properties`. It takes about five
+ * seconds, and the worker dies with this process, however it dies.
  */
 export async function startConnectWorker(options: ConnectWorkerOptions): Promise<ConnectWorker> {
   const [kafka, plugins, port] = await Promise.all([

@@ -2,7 +2,10 @@ import type { OutputRecord } from '@kafnus/agent-runtime';
 import { runCommand } from './command.js';
 import { prepareKafka } from './kafka-distribution.js';
 
-/** A schema of Kafka Connect. `type` is its name in Connect (int64, string, ...): a JSON schema's `double` is `float64`. */
+/**
+ * A schema of Kafka Connect. `type` is its name in Connect (int64, string, ...): a JSON schema's
+ * `double` is `float64`.
+ */
 export interface ConnectSchema {
   readonly type: string;
   /** The logical name, `org.apache.kafka.connect.data.Timestamp` for example. */
@@ -17,7 +20,10 @@ export interface ConnectSchema {
   readonly items?: ConnectSchema;
 }
 
-/** What a sink would get. Structs are objects, bytes base64, dates milliseconds since the epoch, decimals texts. */
+/**
+ * What a sink would get. Structs are objects, bytes base64, dates milliseconds since the epoch,
+ * decimals texts.
+ */
 interface ConnectData {
   /** null for a tombstone or an absent key. */
   readonly schema: ConnectSchema | null;
@@ -31,9 +37,10 @@ export type ConverterVerdict =
   | { readonly ok: false; readonly error: string };
 
 /**
- * Passes records through the JsonConverter of Kafka Connect, as a sink would, validates the structs that come out, and
- * converts them back: the converter takes a text in a number's place for 0 without a word, and that is refused here too.
- * All records go through one Java process: about a second, however many they are.
+ * Passes records through the JsonConverter of Kafka Connect, as a sink would, validates the structs
+ * that come out, and converts them back: the converter takes a text in a number's place for 0
+ * without a word, and that is refused here too. All records go through one Java process: about a
+ * second, however many they are.
  */
 export async function checkWithJsonConverter(
   records: readonly Pick<OutputRecord, 'topic' | 'key' | 'value'>[],

@@ -1,18 +1,22 @@
 /**
- * librdkafka's mock cluster: brokers inside the Kafka client, on real TCP ports, up in milliseconds and without Java.
+ * librdkafka's mock cluster: brokers inside the Kafka client, on real TCP ports, up in milliseconds
+ * and without Java.
  *
  * What holds (librdkafka 2.15):
- * - Other processes and other clients (kcat) use it by its address. It lives in threads of the client: a busy event loop
- *   does not slow it down.
- * - It creates a topic, always with {@link EMBEDDED_PARTITIONS} partitions, when a client asks for its metadata and allows
- *   that: producers always do, consumers with `allow.auto.create.topics`. CreateTopics requests are not answered: name the
- *   topics in the options instead.
- * - Consumer groups work, cooperative-sticky too (the first assignment takes about 3 s), and so do their committed offsets.
- * - Transactions can be initialised, begun, committed; but offsets sent with a transaction are not stored, records of an
- *   open or aborted transaction are visible to everyone, and nobody is fenced.
+ * - Other processes and other clients (kcat) use it by its address. It lives in threads of the
+ *   client: a busy event loop does not slow it down.
+ * - It creates a topic, always with {@link EMBEDDED_PARTITIONS} partitions, when a client asks for
+ *   its metadata and allows that: producers always do, consumers with `allow.auto.create.topics`.
+ *   CreateTopics requests are not answered: name the topics in the options instead.
+ * - Consumer groups work, cooperative-sticky too (the first assignment takes about 3 s), and so do
+ *   their committed offsets.
+ * - Transactions can be initialised, begun, committed; but offsets sent with a transaction are not
+ *   stored, records of an open or aborted transaction are visible to everyone, and nobody is
+ *   fenced.
  * - A partition keeps its last 5 MiB or 100,000 batches only; there is no compaction and no disk.
  *
- * So it serves demos and contract tests. It proves nothing about exactly-once: that takes `startLocalKafka`.
+ * So it serves demos and contract tests. It proves nothing about exactly-once: that takes
+ * `startLocalKafka`.
  */
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { ANSWER_TIMEOUT, call, partitionCounts } from './kafka-client.js';

@@ -91,7 +91,10 @@ async function connected<C extends AnyClient, T>(
   }
 }
 
-/** A client is asked to connect once only; another takes its place while a broker that a test has killed still shows in the cluster. */
+/**
+ * A client is asked to connect once only; another takes its place while a broker that a test has
+ * killed still shows in the cluster.
+ */
 async function connect<C extends AnyClient>(create: () => C, address: KafkaAddress): Promise<C> {
   // The first complaint says what is wrong; the last one is always that all brokers are down.
   let complaint = '';
@@ -111,6 +114,7 @@ async function connect<C extends AnyClient>(create: () => C, address: KafkaAddre
 
 function clientSettings(address: KafkaAddress): ClientSettings {
   const given = typeof address === 'string' ? { 'bootstrap.servers': address } : address;
-  // A broker that a test has just killed is back within seconds: do not wait long before the next attempt.
+  // A broker that a test has just killed is back within seconds: do not wait long before the next
+  // attempt.
   return { log_level: 2, 'reconnect.backoff.max.ms': 500, ...given };
 }

@@ -11,7 +11,10 @@ export const KAFKA_VERSION = '4.1.0';
 export interface KafkaDistribution {
   /** The `java` command. */
   readonly java: string;
-  /** A class path with the broker, Kafka's tools, Connect's runtime, converters and transforms, and our own classes. */
+  /**
+   * A class path with the broker, Kafka's tools, Connect's runtime, converters and transforms, and
+   * our own classes.
+   */
   readonly classPath: string;
   /** The part of it that is our own: named for what the rest is, too. */
   readonly jar: string;
@@ -26,8 +29,8 @@ const SOURCES = join(JAVA_FOLDER, 'src/kafnus/stack');
 const OWN_JAR = 'kafnus-local-stack.jar';
 
 /**
- * Kafka's jars and our Java classes, from the cache, or fetched from Maven Central and compiled at the first call (about
- * ten seconds).
+ * Kafka's jars and our Java classes, from the cache, or fetched from Maven Central and compiled at
+ * the first call (about ten seconds).
  * @throws Error that says what to install when Java or Maven is missing
  */
 export async function prepareKafka(): Promise<KafkaDistribution> {
@@ -44,7 +47,10 @@ export async function prepareKafka(): Promise<KafkaDistribution> {
   };
 }
 
-/** Why no local Kafka can be started on this machine, or undefined when it can. For tests: {@link withKafka}. */
+/**
+ * Why no local Kafka can be started on this machine, or undefined when it can. For tests:
+ * {@link withKafka}.
+ */
 export function whyNoLocalKafka(): string | undefined {
   const version = /version "(\d+)/.exec(askCommand(javaCommand('java'), '-version') ?? '')?.[1];
   if (version === undefined)

@@ -3,7 +3,10 @@ import { losslessProducer, type OutputRecord } from '@kafnus/agent-runtime';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { call, partitionCounts, withProducer, type ClientSettings, type KafkaAddress } from './kafka-client.js';
 
-/** A record to be written by a test: an {@link OutputRecord}, of which only topic and value are needed. */
+/**
+ * A record to be written by a test: an {@link OutputRecord}, of which only topic and value are
+ * needed.
+ */
 export type RecordToWrite = Pick<OutputRecord, 'topic' | 'value'> &
   Partial<OutputRecord> & {
     /** Wins over partitionHash and key. */
@@ -18,8 +21,8 @@ export interface ProduceOptions {
 }
 
 /**
- * Writes records in their order and resolves when all are acknowledged by all in-sync replicas. Keys choose the partition
- * as in a Java producer (murmur2).
+ * Writes records in their order and resolves when all are acknowledged by all in-sync replicas.
+ * Keys choose the partition as in a Java producer (murmur2).
  * @returns how many records were written
  * @throws Error when a record was not acknowledged
  */
@@ -64,7 +67,10 @@ export async function produceAll(
   });
 }
 
-/** Queues a record; waits only while the producer's queue is full. @throws Error when the client refuses it otherwise */
+/**
+ * Queues a record; waits only while the producer's queue is full. @throws Error when the client
+ * refuses it otherwise
+ */
 export async function enqueue(
   producer: RdKafka.Producer,
   ...record: Parameters<RdKafka.Producer['produce']>

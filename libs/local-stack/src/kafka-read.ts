@@ -8,7 +8,10 @@ const OFFSET_BEGINNING = -2;
 export interface ReadOptions {
   /** Default read_committed: what a consumer of the agents' output sees. */
   readonly isolation?: Isolation;
-  /** `end` (default): to the end of every partition as it is now. A number: until so many records were read. */
+  /**
+   * `end` (default): to the end of every partition as it is now. A number: until so many records
+   * were read.
+   */
   readonly until?: 'end' | number;
   /** Default 30,000 ms. */
   readonly timeoutMs?: number;
@@ -16,7 +19,8 @@ export interface ReadOptions {
 
 /**
  * Reads topics from their beginning, in order per partition.
- * @throws Error when a topic does not exist, or when the time is over: it says how far the reader came
+ * @throws Error when a topic does not exist, or when the time is over: it says how far the reader
+ * came
  */
 export async function readAll(
   address: KafkaAddress,
@@ -32,7 +36,8 @@ export async function readAll(
     const records: InputRecord[] = [];
     const finished = (): boolean => (until === 'end' ? open.size === 0 : records.length >= until);
 
-    // The end of a partition cannot be told from offsets: the last ones may be transaction markers, which nobody reads.
+    // The end of a partition cannot be told from offsets: the last ones may be transaction markers,
+    // which nobody reads.
     consumer.on('partition.eof', (end) => open.delete(partitionName(end)));
     consumer.setDefaultConsumeTimeout(100);
     consumer.assign(partitions.map((partition) => ({ ...partition, offset: OFFSET_BEGINNING })));

@@ -21,8 +21,8 @@ export interface TopicPlan {
 export type Isolation = 'read_committed' | 'read_uncommitted';
 
 /**
- * Creates topics and waits until their partitions have leaders. librdkafka's mock cluster cannot do it: see
- * {@link startEmbeddedBroker}.
+ * Creates topics and waits until their partitions have leaders. librdkafka's mock cluster cannot do
+ * it: see {@link startEmbeddedBroker}.
  * @throws Error naming the topic when it exists already or the broker refuses it
  */
 export async function createTopics(address: KafkaAddress, topics: readonly TopicPlan[]): Promise<void> {
@@ -58,7 +58,10 @@ export async function committedOffsets(
   });
 }
 
-/** What the group of a consumer has committed, by partition of one topic; a partition without an offset is left out. */
+/**
+ * What the group of a consumer has committed, by partition of one topic; a partition without an
+ * offset is left out.
+ */
 export async function committedOf(
   consumer: RdKafka.KafkaConsumer,
   partitions: { topic: string; partition: number }[],
@@ -72,8 +75,8 @@ export async function committedOf(
 }
 
 /**
- * The end of each partition: the offset that the next record will get, or with read_committed the first offset that is
- * not stable yet. Transaction markers take offsets too.
+ * The end of each partition: the offset that the next record will get, or with read_committed the
+ * first offset that is not stable yet. Transaction markers take offsets too.
  */
 export async function endOffsets(
   address: KafkaAddress,
@@ -101,8 +104,9 @@ export async function endOffsets(
 }
 
 /**
- * Waits until read_committed readers of a topic see all that is in it: until no transaction is open any more. That of a member
- * that died without a successor of its name lives until its timeout, and a commit may be answered before its markers are written.
+ * Waits until read_committed readers of a topic see all that is in it: until no transaction is open
+ * any more. That of a member that died without a successor of its name lives until its timeout, and
+ * a commit may be answered before its markers are written.
  * @throws Error naming the topic when it takes longer
  */
 export async function awaitStable(address: KafkaAddress, topic: string, timeoutMs = 30_000): Promise<void> {
@@ -115,7 +119,10 @@ export async function awaitStable(address: KafkaAddress, topic: string, timeoutM
   }
 }
 
-/** Waits until a client knows leaders for so many partitions of a topic. @throws Error naming the topic when it takes longer */
+/**
+ * Waits until a client knows leaders for so many partitions of a topic. @throws Error naming the
+ * topic when it takes longer
+ */
 export async function awaitLeaders(
   client: AnyClient,
   topic: string,

@@ -6,10 +6,16 @@ import type { KafkaDistribution } from './kafka-distribution.js';
 import { lastLines } from './last-lines.js';
 import type { TcpProxy } from './tcp-proxy.js';
 
-/** One broker (and controller) of a local Kafka: a Java process that a test may kill, freeze and start again. */
+/**
+ * One broker (and controller) of a local Kafka: a Java process that a test may kill, freeze and
+ * start again.
+ */
 export interface LocalBroker {
   readonly id: number;
-  /** The port that clients use: the proxy's, when there is one. It stays the same when the broker is started again. */
+  /**
+   * The port that clients use: the proxy's, when there is one. It stays the same when the broker is
+   * started again.
+   */
   readonly port: number;
   /** undefined while the broker is down. */
   readonly pid: number | undefined;
@@ -17,17 +23,22 @@ export interface LocalBroker {
   readonly logFile: string;
   /** Stands between the clients and this broker; only with `proxied: true`. */
   readonly proxy: TcpProxy | undefined;
-  /** Sends a signal that ends the process and resolves when it is gone. Default SIGKILL: a crash. */
+  /**
+   * Sends a signal that ends the process and resolves when it is gone. Default SIGKILL: a crash.
+   */
   kill(signal?: 'SIGKILL' | 'SIGTERM'): Promise<void>;
   /** A controlled shutdown; a broker that is not gone after 30 s is killed. */
   stop(): Promise<void>;
   /** Starts the broker on the same ports and data, and resolves when it serves clients. */
   start(): Promise<void>;
-  /** Resolves when the process is gone, whoever ended it, with how and its last words; never before the first start. */
+  /**
+   * Resolves when the process is gone, whoever ended it, with how and its last words; never before
+   * the first start.
+   */
   ended(): Promise<string>;
   /**
-   * Freezes the process (SIGSTOP): it keeps its connections and answers nothing. A frozen broker is the one thing that
-   * outlives a parent that a signal kills.
+   * Freezes the process (SIGSTOP): it keeps its connections and answers nothing. A frozen broker is
+   * the one thing that outlives a parent that a signal kills.
    */
   pause(): void;
   /** Ends {@link pause}. */
@@ -63,7 +74,9 @@ export function brokerArguments(
   return [...plan.jvmOptions, ...log, ...main];
 }
 
-/** How long the start of a broker may take, in ms: several of them on a busy machine with two cores. */
+/**
+ * How long the start of a broker may take, in ms: several of them on a busy machine with two cores.
+ */
 const START_DEADLINE = 90_000;
 const STOP_DEADLINE = 30_000;
 
@@ -94,11 +107,15 @@ export class BrokerProcess implements LocalBroker {
     await this.#plan.visible();
   }
 
-  /** Starts the process and resolves when the broker says that it is up: the others may not know it yet. */
+  /**
+   * Starts the process and resolves when the broker says that it is up: the others may not know it
+   * yet.
+   */
   async launch(): Promise<void> {
     if (this.#child !== undefined) throw new Error(`Broker ${this.id} is running already (pid ${this.#child.pid})`);
     const errors = openSync(`${this.logFile}.err`, 'a');
-    // Standard input is never written to: the broker dies when it closes, that is, when this process dies.
+    // Standard input is never written to: the broker dies when it closes, that is, when this
+    // process dies.
     const child = spawn(this.#plan.java, this.#plan.javaArguments, { stdio: ['pipe', 'pipe', errors] });
     closeSync(errors);
     this.#child = child;

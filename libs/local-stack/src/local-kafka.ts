@@ -21,19 +21,31 @@ export interface LocalKafkaOptions {
   readonly properties?: Readonly<Record<string, string>>;
   /** Heap of each broker as Java writes it. Default `512m`. */
   readonly heap?: string;
-  /** Benchmarks: the whole JIT compiler and the default garbage collector, instead of those that start fastest. */
+  /**
+   * Benchmarks: the whole JIT compiler and the default garbage collector, instead of those that
+   * start fastest.
+   */
   readonly fullJit?: boolean;
-  /** A folder for the brokers' logs, kept after the end. Without it they are deleted with the data. */
+  /**
+   * A folder for the brokers' logs, kept after the end. Without it they are deleted with the data.
+   */
   readonly logs?: string;
   /** Puts a {@link TcpProxy} before each broker: clients know and use only the proxies. */
   readonly proxied?: boolean;
-  /** Accounts, by name, with passwords: clients must log in (security.protocol=sasl_plaintext, sasl.mechanism=PLAIN). */
+  /**
+   * Accounts, by name, with passwords: clients must log in (security.protocol=sasl_plaintext,
+   * sasl.mechanism=PLAIN).
+   */
   readonly users?: Readonly<Record<string, string>>;
-  /** ACLs: nothing is allowed to the {@link users} that no ACL allows; add ACLs with {@link LocalKafka.tool}. */
+  /**
+   * ACLs: nothing is allowed to the {@link users} that no ACL allows; add ACLs with
+   * {@link LocalKafka.tool}.
+   */
   readonly authorizer?: boolean;
   /**
-   * Listeners besides the plain ones, by name, each with its protocol (`SSL`, `SASL_SSL`) and a port that is free. What else
-   * they need are {@link properties}; see {@link startSecureKafka}. For one broker.
+   * Listeners besides the plain ones, by name, each with its protocol (`SSL`, `SASL_SSL`) and a
+   * port that is free. What else they need are {@link properties}; see {@link startSecureKafka}.
+   * For one broker.
    */
   readonly listeners?: readonly { readonly name: string; readonly port: number; readonly protocol: string }[];
   /** Further options of the JVM. */
@@ -47,8 +59,9 @@ export interface LocalKafka {
   /** Where clients connect to, through the proxies if there are any. */
   readonly bootstrapServers: string;
   /**
-   * The listener of the brokers among themselves: plaintext, never proxied, and its users may do everything. For the
-   * hands of a test: what it prepares and how it looks at the end result are no part of the fault.
+   * The listener of the brokers among themselves: plaintext, never proxied, and its users may do
+   * everything. For the hands of a test: what it prepares and how it looks at the end result are no
+   * part of the fault.
    */
   readonly internalServers: string;
   readonly brokers: readonly LocalBroker[];
@@ -56,7 +69,8 @@ export interface LocalKafka {
   readonly logs: string;
   /**
    * Runs one of Kafka's command line tools on the internal listener.
-   * @param mainClass for example `org.apache.kafka.tools.AclCommand` or `org.apache.kafka.tools.TransactionsCommand`
+   * @param mainClass for example `org.apache.kafka.tools.AclCommand` or
+   * `org.apache.kafka.tools.TransactionsCommand`
    * @returns what it printed
    * @throws Error with the end of its output when it fails
    */
@@ -66,8 +80,9 @@ export interface LocalKafka {
 }
 
 /**
- * Starts a Kafka of one or three combined brokers and controllers, without Docker; it needs a JDK 17 and, once, Maven.
- * It takes about three seconds, and the brokers die with this process, however it dies.
+ * Starts a Kafka of one or three combined brokers and controllers, without Docker; it needs a JDK
+ * 17 and, once, Maven. It takes about three seconds, and the brokers die with this process, however
+ * it dies.
  */
 export async function startLocalKafka(options: LocalKafkaOptions = {}): Promise<LocalKafka> {
   const kafka = await prepareKafka();
@@ -135,7 +150,8 @@ export async function startLocalKafka(options: LocalKafkaOptions = {}): Promise<
     await Promise.all(running.map((internal) => awaitBrokers(`127.0.0.1:${internal}`, running.length)));
   };
   const stop = async (): Promise<void> => {
-    // All at once and by force: brokers that leave one by one hand their partitions on, for data that is thrown away.
+    // All at once and by force: brokers that leave one by one hand their partitions on, for data
+    // that is thrown away.
     await Promise.all(brokers.map((broker) => broker.kill()));
     await Promise.all(proxies.map((proxy) => proxy.close()));
     rmSync(scratch, { recursive: true, force: true });

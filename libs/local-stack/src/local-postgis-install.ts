@@ -21,7 +21,10 @@ export function findPostgis(): PostgisInstallation {
   return found;
 }
 
-/** Why no local PostGIS can be started on this machine, or undefined when it can. For tests: {@link withPostgis}. */
+/**
+ * Why no local PostGIS can be started on this machine, or undefined when it can. For tests:
+ * {@link withPostgis}.
+ */
 export function whyNoLocalPostgis(): string | undefined {
   const found = look();
   return typeof found === 'string' ? found : undefined;

@@ -31,12 +31,14 @@ export interface LocalPostgis {
   /** What the server logs. */
   readonly logFile: string;
   /**
-   * Runs one statement on a connection of its own: it works as soon as the server is back after an outage, and keeps no
-   * process alive.
+   * Runs one statement on a connection of its own: it works as soon as the server is back after an
+   * outage, and keeps no process alive.
    * @throws Error when the server is down or refuses the statement
    */
   query<R extends object>(sql: string, parameters?: readonly unknown[]): Promise<R[]>;
-  /** An outage: an immediate shutdown, in which every connection breaks. What was committed is kept. */
+  /**
+   * An outage: an immediate shutdown, in which every connection breaks. What was committed is kept.
+   */
   kill(): Promise<void>;
   /** Ends {@link kill}: the same port, the same data. */
   start(): Promise<void>;
@@ -51,9 +53,9 @@ const START_DEADLINE = 30_000;
 const CONNECT_DEADLINE = 5000;
 
 /**
- * Runs the server until a line comes on standard input, or its end: then the parent is dead, however it died, and nobody
- * will read the data any more. SIGQUIT is an immediate shutdown. A shell gives its background jobs no standard input:
- * hence descriptor 3.
+ * Runs the server until a line comes on standard input, or its end: then the parent is dead,
+ * however it died, and nobody will read the data any more. SIGQUIT is an immediate shutdown. A
+ * shell gives its background jobs no standard input: hence descriptor 3.
  */
 const EXIT_WITH_PARENT = `
 folder=$1; shift
@@ -70,7 +72,10 @@ kill $watcher 2>/dev/null
 exit $status
 `;
 
-/** What makes a server quick and small whose data need not survive a crash of the machine. A kill loses nothing. */
+/**
+ * What makes a server quick and small whose data need not survive a crash of the machine. A kill
+ * loses nothing.
+ */
 const SETTINGS = {
   fsync: 'off',
   full_page_writes: 'off',
@@ -85,8 +90,9 @@ const SETTINGS = {
 };
 
 /**
- * Starts a PostgreSQL with the extension PostGIS in the database `kafnus`, from the packages of Debian or Ubuntu. It takes
- * about two seconds, and the server dies with this process, however it dies.
+ * Starts a PostgreSQL with the extension PostGIS in the database `kafnus`, from the packages of
+ * Debian or Ubuntu. It takes about two seconds, and the server dies with this process, however it
+ * dies.
  * @throws Error that says what to install, or with the end of the server's log
  */
 export async function startLocalPostgis(options: LocalPostgisOptions = {}): Promise<LocalPostgis> {
@@ -199,7 +205,8 @@ async function run<R extends QueryResultRow>(
     password,
     connectionTimeoutMillis: CONNECT_DEADLINE,
   });
-  // A connection that breaks tells the statement that waits on it; the event is for those that have none.
+  // A connection that breaks tells the statement that waits on it; the event is for those that have
+  // none.
   client.on('error', () => undefined);
   try {
     await client.connect();

@@ -7,8 +7,9 @@ import { runCommand } from './command.js';
 import { withFileLock } from './file-lock.js';
 
 /**
- * The folder in the cache for what follows from `sources`, and is named for them: with another pom or another source it is
- * another folder. The cache is `$KAFNUS_CACHE`, else `.cache` in the root of the repository.
+ * The folder in the cache for what follows from `sources`, and is named for them: with another pom
+ * or another source it is another folder. The cache is `$KAFNUS_CACHE`, else `.cache` in the root
+ * of the repository.
  */
 export function cacheFolder(name: string, sources: readonly string[]): string {
   const hash = createHash('sha256');
@@ -18,8 +19,8 @@ export function cacheFolder(name: string, sources: readonly string[]): string {
 }
 
 /**
- * Has `fill` make the folder unless it is there. It is made under a lock and appears by a rename: processes that start at
- * the same time share one download and never see half of it.
+ * Has `fill` make the folder unless it is there. It is made under a lock and appears by a rename:
+ * processes that start at the same time share one download and never see half of it.
  * @param fill makes the folder whose path it gets
  */
 export async function fillOnce(folder: string, fill: (partial: string) => Promise<void>): Promise<void> {

@@ -1,9 +1,10 @@
 import { createServer } from 'node:net';
 
 /**
- * Free TCP ports on 127.0.0.1, below the range from which systems take the ports of outgoing connections (32768 and up
- * on Linux). In that range a client's own connection could take the port of a broker that is down, and a client that
- * keeps trying to connect to it can even end up connected to itself.
+ * Free TCP ports on 127.0.0.1, below the range from which systems take the ports of outgoing
+ * connections (32768 and up on Linux). In that range a client's own connection could take the port
+ * of a broker that is down, and a client that keeps trying to connect to it can even end up
+ * connected to itself.
  */
 export async function freePorts(count: number): Promise<number[]> {
   const ports: number[] = [];

@@ -26,7 +26,10 @@ export function usageOf(pid: number): Usage {
   return { cpuMs, peakRssBytes };
 }
 
-/** The memory that the process and its children have resident now, bytes. @throws Error like {@link usageOf} */
+/**
+ * The memory that the process and its children have resident now, bytes. @throws Error like
+ * {@link usageOf}
+ */
 export function residentBytes(pid: number): number {
   return withChildren(pid).reduce((sum, member) => {
     const resident = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${member}/status`, 'utf8'))?.[1];

@@ -16,7 +16,10 @@ export interface ServerProcessPlan {
   readonly cwd?: string;
   /** Whose rights it has, where they are not ours. */
   readonly user?: { readonly uid: number; readonly gid: number };
-  /** What it prints is added to this file; the last lines of all of these end the message of a failed start. */
+  /**
+   * What it prints is added to this file; the last lines of all of these end the message of a
+   * failed start.
+   */
   readonly logFiles: readonly [string, ...string[]];
   /** Whether it serves; asked again and again. */
   readonly isReady: () => Promise<boolean>;
@@ -26,9 +29,9 @@ export interface ServerProcessPlan {
 }
 
 /**
- * A server as a child process that a test may end and start again. Its standard input closes when this
- * process dies, however that happens. It has a session of its own: Ctrl-C on a terminal reaches this process only, which
- * ends its servers in the order that it likes.
+ * A server as a child process that a test may end and start again. Its standard input closes when
+ * this process dies, however that happens. It has a session of its own: Ctrl-C on a terminal
+ * reaches this process only, which ends its servers in the order that it likes.
  */
 export class ServerProcess {
   readonly #plan: ServerProcessPlan;

@@ -5,13 +5,18 @@ export interface TcpProxy {
   readonly port: number;
   /** What went through so far: a fault test proves with it that its fault hit something. */
   readonly counters: Readonly<ProxyCounters>;
-  /** Holds all bytes in both directions; connections stay open, new ones are accepted. A network that is down. */
+  /**
+   * Holds all bytes in both directions; connections stay open, new ones are accepted. A network
+   * that is down.
+   */
   stall(): void;
   /** Ends {@link stall} and {@link refuse}: held bytes go on, new connections are accepted. */
   resume(): Promise<void>;
   /** Resets every open connection; new ones are accepted as before. @returns how many it cut */
   cut(): number;
-  /** Resets every open connection and stops listening: new ones are refused. A machine that is gone. */
+  /**
+   * Resets every open connection and stops listening: new ones are refused. A machine that is gone.
+   */
   refuse(): Promise<void>;
   /** Lets the bytes of each connection that is accepted from now on pass through a filter of its own; undefined: unchanged. */
   filter(make: (() => ProxyFilter) | undefined): void;
@@ -35,7 +40,10 @@ interface ProxyCounters {
   bytes: number;
 }
 
-/** Where the proxy leads: it is connected to anew for each connection, so that the target may come and go. */
+/**
+ * The target of the proxy. Each client connection opens a new connection to it, so that the target
+ * may be restarted.
+ */
 export interface ProxyTarget {
   readonly port: number;
   /** Default 127.0.0.1. */
@@ -43,8 +51,8 @@ export interface ProxyTarget {
 }
 
 /**
- * Starts a proxy. A Kafka broker behind it must advertise the proxy's port, for clients leave the bootstrap address for
- * the advertised one: `startLocalKafka({ proxied: true })` sees to it.
+ * Starts a proxy. A Kafka broker behind it must advertise the proxy's port, for clients leave the
+ * bootstrap address for the advertised one: `startLocalKafka({ proxied: true })` sees to it.
  * @param port the port to listen on; 0, the default, takes a free one
  */
 export async function startTcpProxy(target: ProxyTarget, port = 0): Promise<TcpProxy> {

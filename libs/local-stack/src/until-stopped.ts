@@ -1,6 +1,6 @@
 /**
- * Resolves on SIGTERM or SIGINT. With `exitWithParent`, also when standard input ends: a parent that keeps a pipe to this process
- * takes it along, however the parent dies.
+ * Resolves on SIGTERM or SIGINT. With `exitWithParent`, also when standard input ends: a parent
+ * that keeps a pipe to this process takes it along, however the parent dies.
  */
 export function untilStopped(options: { readonly exitWithParent: boolean }): Promise<void> {
   return new Promise((resolve) => {

@@ -5,14 +5,20 @@ import { join } from 'node:path';
 
 const PACKAGE = join(import.meta.dirname, '..');
 
-/** This package as JavaScript, for tests of its programs: they need no build before, and never test an old one. */
+/**
+ * This package as JavaScript, for tests of its programs: they need no build before, and never test
+ * an old one.
+ */
 export interface CompiledPackage {
   /** The compiled form of a file in `src`, by its name without extension. */
   program(name: string): string;
   remove(): void;
 }
 
-/** Compiles `src` into a temporary copy of the package's folder, with links to what lies beside `src`, and to `deploy`. */
+/**
+ * Compiles `src` into a temporary copy of the package's folder, with links to what lies beside
+ * `src`, and to `deploy`.
+ */
 export function compilePackage(): CompiledPackage {
   const root = mkdtempSync(join(tmpdir(), 'kafnus-compiled-'));
   const copy = join(root, 'libs', 'local-stack');

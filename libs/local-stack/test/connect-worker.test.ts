@@ -140,9 +140,9 @@ withPostgis(describe)('a local Kafka Connect', () => {
     expect(config).toMatchObject({ 'connection.password': '${env:KAFNUS_POSTGIS_PASSWORD}' });
     const tasks = await (await fetch(`${worker.url}/connectors/lastdata/tasks`)).text();
     const topic = await readAll(kafka.bootstrapServers, 'kafnus-connect-configs');
-    for (const told of [tasks, topic.map(({ value }) => String(value)).join(), readFileSync(worker.logFile, 'utf8')]) {
-      expect(told.includes('connection.password')).toBe(true);
-      expect(told.includes(postgis.password)).toBe(false);
+    for (const output of [tasks, topic.map(({ value }) => String(value)).join(), readFileSync(worker.logFile, 'utf8')]) {
+      expect(output.includes('connection.password')).toBe(true);
+      expect(output.includes(postgis.password)).toBe(false);
     }
   });
 
@@ -199,16 +199,16 @@ withPostgis(describe)('a local Kafka Connect', () => {
     await produceAll(kafka.bootstrapServers, [
       { topic: 'city', key: null, value: 'no JSON', headers: headers('city._lamp') },
     ]);
-    const [letter] = await readAll(kafka.bootstrapServers, 'raw_errors', { until: 1, timeoutMs: 20_000 });
-    expect(String(letter?.value)).toBe('no JSON');
-    const names = letter?.headers.flatMap((header) => Object.keys(header));
+    const [deadLetter] = await readAll(kafka.bootstrapServers, 'raw_errors', { until: 1, timeoutMs: 20_000 });
+    expect(String(deadLetter?.value)).toBe('no JSON');
+    const names = deadLetter?.headers.flatMap((header) => Object.keys(header));
     expect(names).toEqual(expect.arrayContaining(['target_table', '__connect.errors.exception.message']));
   });
 
   test('dead-letters a record that does not name its table', async () => {
     await produceAll(kafka.bootstrapServers, [row('city', undefined, 'lost', [])]);
-    const [, letter] = await readAll(kafka.bootstrapServers, 'raw_errors', { until: 2, timeoutMs: 20_000 });
-    expect(String(letter?.value)).toContain('lost');
+    const [, deadLetter] = await readAll(kafka.bootstrapServers, 'raw_errors', { until: 2, timeoutMs: 20_000 });
+    expect(String(deadLetter?.value)).toContain('lost');
     await worker.awaitRunning('historic');
   });
 

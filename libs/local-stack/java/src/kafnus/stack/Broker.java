@@ -11,10 +11,11 @@ import kafka.tools.StorageTool;
 import org.apache.kafka.common.utils.Time;
 
 /**
- * One Kafka broker and controller that lives no longer than the process that started it, see {@link ExitWithParent}.
+ * One Kafka broker and controller that lives no longer than the process that started it, see
+ * {@link ExitWithParent}.
  *
- * <p>Arguments: server.properties, cluster id, scratch folder. It formats its storage when that is new, prints the line
- * {@code ready} once it serves clients, and stops on SIGTERM.
+ * <p>Arguments: server.properties, cluster id, scratch folder. It formats its storage when that is
+ * new, prints the line {@code ready} once it serves clients, and stops on SIGTERM.
  */
 public final class Broker {
   public static void main(String[] args) throws IOException {

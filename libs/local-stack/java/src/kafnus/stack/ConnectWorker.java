@@ -4,7 +4,8 @@ import java.io.File;
 import org.apache.kafka.connect.cli.ConnectDistributed;
 
 /**
- * A worker of Kafka Connect (distributed mode) that lives no longer than the process that started it, see {@link ExitWithParent}.
+ * A worker of Kafka Connect (distributed mode) that lives no longer than the process that started
+ * it, see {@link ExitWithParent}.
  *
  * <p>Arguments: worker.properties, scratch folder.
  */

@@ -29,9 +29,10 @@ import org.apache.kafka.connect.json.JsonConverter;
 /**
  * Passes records through Kafka Connect's own JsonConverter and says what a sink would see.
  *
- * <p>One JSON object a line on standard input: {@code {"topic", "key": base64|null, "value": base64|null}}. One a line on
- * standard output: {@code {"ok": true, "key": data, "value": data}} or {@code {"ok": false, "error": text}}, where data is
- * {@code {"schema": schema|null, "value": ...}}.
+ * <p>One JSON object a line on standard input: {@code {"topic", "key": base64|null,
+ * "value": base64|null}}. One a line on
+ * standard output: {@code {"ok": true, "key": data, "value": data}} or {@code {"ok": false,
+ * "error": text}}, where data is {@code {"schema": schema|null, "value": ...}}.
  */
 public final class ConverterCheck {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -75,7 +76,8 @@ public final class ConverterCheck {
     JsonNode bytes = record.get(part);
     byte[] raw = bytes == null || bytes.isNull() ? null : bytes.binaryValue();
     SchemaAndValue data = converter.toConnectData(record.get("topic").asText(), raw);
-    // The converter checks each field it finds; that none is missing is checked where a sink validates the struct.
+    // The converter checks each field it finds; that none is missing is checked where a sink
+    // validates the struct.
     if (data.value() instanceof Struct struct) {
       struct.validate();
     }

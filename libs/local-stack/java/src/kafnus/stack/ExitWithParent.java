@@ -4,8 +4,8 @@ import java.io.File;
 import java.io.IOException;
 
 /**
- * Lets a process live no longer than the one that started it. Nothing is ever written to standard input,
- * and the system closes it when the parent dies, however the parent dies.
+ * Lets a process live no longer than the one that started it. Nothing is ever written to standard
+ * input, and the system closes it when the parent dies, however the parent dies.
  */
 final class ExitWithParent {
   private ExitWithParent() {}
