@@ -1,5 +1,5 @@
-# Everything a developer or a pipeline does, by name. A fresh clone needs Node.js >= 20.19 with npm, git and make: each
-# target sets up what it needs, once.
+# Everything a developer or a pipeline does, by name. A fresh clone needs Node.js >= 20.19 with npm,
+# git and make: each target sets up what it needs, once.
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-kafka setup-postgis setup-chromium setup-shells setup-prometheus lockfile build lint format test check check-rest test-unit test-quick test-integration test-security test-monitoring test-faults test-e2e soak guard demo stack bench bench-guard build-images image-check helm-check audit docs clean
@@ -13,8 +13,9 @@ MANIFESTS := package.json pnpm-workspace.yaml pnpm-lock.yaml \
 
 PNPM := node .tools/node_modules/pnpm/bin/pnpm.cjs
 BIN := node_modules/.bin
-# Each blocking call of a Kafka client holds a thread of Node's pool; the tests run several clients in a process. Fault tests
-# that wait more than they work share a cluster and run side by side, as many as two cores take.
+# Each blocking call of a Kafka client holds a thread of Node's pool; the tests run several clients
+# in a process. Fault tests that wait more than they work share a cluster and run side by side, as
+# many as two cores take.
 JEST := UV_THREADPOOL_SIZE=32 node --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js --maxConcurrency=3
 
 help: ## List the targets

@@ -3,8 +3,8 @@ import regexp from 'eslint-plugin-regexp';
 import tseslint from 'typescript-eslint';
 
 /**
- * Who may import whom. Packages are reached by name alone (their `exports` hold nothing but the index), and by relative
- * paths nobody leaves a package: its tsconfig's rootDir sees to that.
+ * Who may import whom. Packages are reached by name alone (their `exports` hold nothing but the
+ * index), and by relative paths nobody leaves a package: its tsconfig's rootDir sees to that.
  *
  * @param {string} allowed the packages, as a regular expression
  * @param {string} message why, read by whoever breaks the rule
@@ -13,7 +13,10 @@ const mayImport = (allowed, message) => ({
   'no-restricted-imports': ['error', { patterns: [{ regex: `^(?!\\.{1,2}/|(${allowed})$)`, message }] }],
 });
 
-/** What a decision must not reach for: the same bytes in give the same bytes out, whenever and wherever it runs. */
+/**
+ * What a decision must not reach for: the same bytes in give the same bytes out, whenever and
+ * wherever it runs.
+ */
 const pure = {
   'no-restricted-globals': [
     'error',

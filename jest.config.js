@@ -1,4 +1,7 @@
-/** Jest runs the TypeScript sources directly (transpiled by swc); `make lint` and `make build` check the types. */
+/**
+ * Jest runs the TypeScript sources directly (transpiled by swc); `make lint` and `make build` check
+ * the types.
+ */
 const packages = {
   'ngsi-core': 'libs',
   'agent-runtime': 'libs',
@@ -33,7 +36,8 @@ const shared = {
 };
 
 export default {
-  // With the Kafka client loaded, Node's own clean-up at the end of a process sometimes spins for good.
+  // With the Kafka client loaded, Node's own clean-up at the end of a process sometimes spins for
+  // good.
   forceExit: true,
   projects: [
     ...Object.entries(packages).map(([name, folder]) => ({

@@ -1,10 +1,13 @@
 /**
- * What the suite is made of: that every dependency is pinned, that production dependencies have licences which go with
- * Apache-2.0, that no package runs a script at installation but those that may, and that no known vulnerability is among them.
+ * Audits the dependencies: every one is pinned, production dependencies have licences compatible
+ * with Apache-2.0, only listed packages run install scripts, and no known vulnerability is present.
  *
- *     node scripts/audit.mjs [--strict]     --strict: a registry that keeps no list of vulnerabilities is a failure as well
+ *     node scripts/audit.mjs [--strict]
  *
- * Prints a line for each check and `N passed, N failed` at the end; the exit code is 1 when something failed.
+ * With --strict, a registry without a list of vulnerabilities is a failure as well.
+ *
+ * Prints a line for each check and `N passed, N failed` at the end; the exit code is 1 when
+ * something failed.
  */
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -28,7 +31,7 @@ const allowedLicences = new Set([
   'Zlib',
 ]);
 
-/** pnpm of the clone; what it prints counts also when it ends with an error. */
+/** Runs the clone's pnpm. The output is used even when it exits with an error. */
 async function pnpm(...args) {
   const program = join(root, '.tools/node_modules/pnpm/bin/pnpm.cjs');
   const options = { cwd: root, maxBuffer: 64 * 1024 * 1024, env: { ...process.env, CI: 'true' } };

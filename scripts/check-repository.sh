@@ -1,5 +1,6 @@
 #!/bin/sh
-# What must not get into the repository: paths of somebody's machine, addresses of a package registry, large files.
+# Checks for content that does not belong into the repository: paths of a developer's machine,
+# addresses of a package registry, large files. Then checks the language: check-words.mjs.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -12,7 +13,7 @@ fi
 problems=$(
   printf '%s\n' "$files" | while IFS= read -r file; do
     [ -f "$file" ] || continue
-    # The brackets keep this file from finding itself.
+    # The brackets keep the pattern from matching this file.
     grep -HnIE '(^|[^[:alnum:]_.-])/(wor[k]|roo[t])/' "$file" | sed 's/$/   <- a path of one machine/'
     case $file in
       *.md) ;;
@@ -23,7 +24,6 @@ problems=$(
     [ "$size" -le 5242880 ] || echo "$file: $size bytes   <- more than 5 MiB"
   done | cut -c 1-300
 )
-[ -z "$problems" ] || {
-  printf '%s\n' "$problems"
-  exit 1
-}
+[ -z "$problems" ] || printf '%s\n' "$problems"
+printf '%s\n' "$files" | node scripts/check-words.mjs
+[ -z "$problems" ]

@@ -1,9 +1,9 @@
 /**
- * `make guard`: are the tests worth their name? Takes one safeguard of the delivery guarantee away at a time, in a copy of the
- * working tree, and expects the tests that are named for it to fail; before that, it expects them to pass.
+ * `make guard`: mutation tests of the delivery guarantee. Removes one safeguard at a time in a copy
+ * of the working tree, and expects its named tests to fail. Before that, it expects them to pass.
  *
- * A mutation that survives means that the guarantee can be broken unnoticed: write the test that is missing. One that cannot be
- * made means that the code has moved: mend it in mutation-guard/mutations.mjs.
+ * A surviving mutation means that a test is missing. A mutation that cannot be applied means that
+ * the code has changed: update mutation-guard/mutations.mjs.
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -72,7 +72,9 @@ async function share(copies, tasks, work) {
   await Promise.all(copies.map(worker));
 }
 
-/** @throws {GuardError} when a test does not pass as things are: it could fail for any reason then */
+/**
+ * @throws {GuardError} when a test does not pass as things are: it could fail for any reason then
+ */
 async function expectPassing(copy, run) {
   const { results, output } = await runTests(copy, cache, run);
   for (const name of run.names) {
@@ -133,7 +135,7 @@ async function guard({ chosen, jobs, json }) {
 
   const runs = byFile(chosen.flatMap(({ tests }) => tests));
   say(`${runs.reduce((sum, { names }) => sum + names.length, 0)} tests without any mutation: they must pass`);
-  // What takes longest comes first: a Kafka is started for it.
+  // The longest tasks run first: they start a Kafka.
   const slow = ({ project }) => Number(project === 'quick' || project === 'integration');
   for (const problem of await Promise.all(copies.map(compile)))
     if (problem !== '') throw new GuardError(`it does not compile without any mutation:\n${problem}`);

@@ -1,14 +1,15 @@
 #!/bin/sh
-# Prepares a clone, and repairs one: packages and the native Kafka client; with the argument `kafka` what a local Apache
-# Kafka needs, with `postgis` a PostgreSQL with PostGIS, with `chromium` a browser, with `shells` zsh and fish, with
-# `prometheus` a Prometheus, with `pnpm` only the package manager. What is in place is left alone. Run it through make, which knows when.
+# Prepares or repairs a clone: packages and the native Kafka client; with the argument `kafka` the
+# requirements of a local Apache Kafka, with `postgis` a PostgreSQL with PostGIS, with `chromium` a
+# browser, with `shells` zsh and fish, with `prometheus` a Prometheus, with `pnpm` only the package
+# manager. What is in place is left alone. Run it through make, which knows when.
 set -eu
 cd "$(dirname "$0")/.."
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-# --- Debian packages -------------------------------------------------------------------------------------------------
+# --- Debian packages ------------------------------------------------------------------------------
 
 as_root=
 [ "$(id -u)" = 0 ] || as_root='sudo -n'
@@ -47,7 +48,7 @@ debian_packages() {
   apt_get update && apt_get install -y --no-install-recommends $missing
 }
 
-# --- A local Apache Kafka: a JDK and Maven ---------------------------------------------------------------------------
+# --- A local Apache Kafka: a JDK and Maven --------------------------------------------------------
 
 jdk_is_recent() {
   version=$("${JAVA_HOME:+$JAVA_HOME/bin/}javac" -version 2>&1 | sed -n 's/^javac \([0-9]*\).*/\1/p')
@@ -66,10 +67,10 @@ setup_kafka() {
   jdk_is_recent || die "$jdk is installed, but 'javac -version' is older than 17: check PATH and JAVA_HOME"
 }
 
-# --- PostgreSQL with PostGIS -----------------------------------------------------------------------------------------
+# --- PostgreSQL with PostGIS ----------------------------------------------------------------------
 
-# The newest version of PostgreSQL of which there is a server, as Debian and Ubuntu install it; with an argument: of which
-# there is that extension, too.
+# The newest version of PostgreSQL of which there is a server, as Debian and Ubuntu install it; with
+# an argument: of which there is that extension, too.
 postgres_version() {
   newest=
   for programs in /usr/lib/postgresql/*/bin; do
@@ -81,8 +82,9 @@ postgres_version() {
   [ -n "$newest" ] && echo "$newest"
 }
 
-# The tests start servers of their own, in temporary folders. Installing a first server would also create one for the system
-# and start it: a setting for the time of the installation keeps Debian from that.
+# The tests start servers of their own, in temporary folders. Installing a first server would also
+# create one for the system and start it: a setting for the time of the installation keeps Debian
+# from that.
 setup_postgis() {
   if postgres_version postgis >/dev/null; then return 0; fi
   command -v apt-get >/dev/null || die 'a real database for the tests needs PostgreSQL with PostGIS: please install them'
@@ -108,7 +110,7 @@ setup_postgis() {
     die 'without PostgreSQL and PostGIS there is no database to test against'
 }
 
-# --- Chromium ----------------------------------------------------------------------------------------------------------
+# --- Chromium -------------------------------------------------------------------------------------
 
 # The browser in which the status page is tested.
 setup_chromium() {
@@ -119,7 +121,7 @@ setup_chromium() {
   debian_packages chromium || die 'without Chromium the status page is not tested (where there is no such package: Google Chrome does as well)'
 }
 
-# --- Shells ------------------------------------------------------------------------------------------------------------
+# --- Shells ---------------------------------------------------------------------------------------
 
 # Those for which `kafnus completion` writes scripts, beside bash.
 setup_shells() {
@@ -128,10 +130,10 @@ setup_shells() {
   debian_packages zsh fish || die 'without zsh and fish their completion is not tested'
 }
 
-# --- Prometheus --------------------------------------------------------------------------------------------------------
+# --- Prometheus -----------------------------------------------------------------------------------
 
-# Debian's package is unpacked and not installed: the tests need its two programs only, installing would start a service, and
-# this needs no rights.
+# Debian's package is unpacked and not installed: the tests need its two programs only, installing
+# would start a service, and this needs no rights.
 setup_prometheus() {
   if command -v prometheus >/dev/null && command -v promtool >/dev/null; then return 0; fi
   unpacked=.cache/prometheus
@@ -151,13 +153,14 @@ download_prometheus() {
   (cd "$unpacked.new" && apt-get -qq download prometheus) >/dev/null 2>&1
 }
 
-# --- The native Kafka client -----------------------------------------------------------------------------------------
+# --- The native Kafka client ----------------------------------------------------------------------
 
 client_loads() {
   (cd libs/agent-runtime && node -e "require('@confluentinc/kafka-javascript')") 2>&1
 }
 
-# Unpacks a cached client into node_modules in one rename, so that an interrupted run leaves no half of it.
+# Unpacks a cached client into node_modules in one rename, so that an interrupted run leaves no half
+# of it.
 place_client() {
   rm -rf "$client/build.new"
   mkdir "$client/build.new"
@@ -166,8 +169,8 @@ place_client() {
   mv "$client/build.new" "$client/build"
 }
 
-# The publisher's binary, if it loads: it may want a newer C library. The host is asked first: where it is out of reach, a
-# download would hang for minutes.
+# The publisher's binary, if it loads: it may want a newer C library. The host is asked first: where
+# it is out of reach, a download would hang for minutes.
 download_client() {
   node_pre_gyp=$dependencies/@mapbox/node-pre-gyp/bin/node-pre-gyp
   url=$(node "$node_pre_gyp" reveal hosted_tarball --silent)
@@ -193,7 +196,8 @@ build_client() {
   nodedir=$(dirname "$(dirname "$(node -p 'process.execPath')")")
   [ -f "$nodedir/include/node/node.h" ] || nodedir=
   # Linked with the system's libraries: linking statically would download and build those as well.
-  # One job: the generated makefile does not order its steps for more (librdkafka's own takes all processors).
+  # One job: the generated makefile does not order its steps for more (librdkafka's own takes all
+  # processors).
   env -u MAKEFLAGS CKJS_LINKING=dynamic NODE_PATH="$dependencies" ${nodedir:+npm_config_nodedir="$nodedir"} \
     node "$root/.tools/node_modules/pnpm/dist/node_modules/node-gyp/bin/node-gyp.js" rebuild >"$log" 2>&1 || {
     tail -n 30 "$log" >&2
@@ -201,8 +205,9 @@ build_client() {
   }
 }
 
-# pnpm is told to run no install scripts: the client is fetched or built here, outside of node_modules, and kept in the
-# user's cache, so that the next clone takes seconds and neither pnpm's store nor a clone ever holds half a build.
+# pnpm is told to run no install scripts: the client is fetched or built here, outside of
+# node_modules, and kept in the user's cache, so that the next clone takes seconds and neither
+# pnpm's store nor a clone ever holds half a build.
 setup_client() {
   client_loads >/dev/null && return 0
   client=$(node -p "fs.realpathSync('libs/agent-runtime/node_modules/@confluentinc/kafka-javascript')")
@@ -250,7 +255,7 @@ setup_client() {
   fi
 }
 
-# --- Packages --------------------------------------------------------------------------------------------------------
+# --- Packages -------------------------------------------------------------------------------------
 
 check_node() {
   command -v node >/dev/null || die 'Node.js is missing: please install Node.js >= 20.19 with npm, see https://nodejs.org'

@@ -4,8 +4,9 @@
  *     node scripts/test.mjs quick    what guards every change, within minutes: make test
  *     node scripts/test.mjs rest     everything else: make check runs it after make test
  *
- * A failed step does not hide the later ones. The last line says `N passed, N failed`: tests, and one more failure for each
- * step that failed otherwise (lint, types). What was skipped is named; in CI (CI=true) a skip is a failure.
+ * All steps run, also after a failure. The last line says `N passed, N failed`: tests, and one more
+ * failure for each step that failed otherwise (lint, types). What was skipped is named; in CI
+ * (CI=true) a skip is a failure.
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -103,7 +104,7 @@ async function tests(target, minutes) {
   failed += bad;
 }
 
-/** A script that ends with a line like ours. */
+/** Runs a script whose last line has the same format. */
 async function checks(target, minutes) {
   let text = '';
   const code = await make(target, minutes, [], (chunk) => (text = (text + chunk).slice(-4096)));

@@ -1,4 +1,4 @@
-/** docs/cli.md: what `kafnus --help` and the help of each command print. */
+/** Generates docs/cli.md from `kafnus --help` and the help of each command. */
 
 /** Where the command is explained. */
 const pages = {

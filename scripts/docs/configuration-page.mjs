@@ -1,7 +1,7 @@
-/** docs/configuration.md: every setting of every agent, from the schemas that the agents themselves start with. */
+/** Generates docs/configuration.md: every setting of every agent, from the agents' schemas. */
 import { code, prose, table } from './markdown.mjs';
 
-/** In which part of the page a setting is. Each is in one: the page cannot be made otherwise. */
+/** The section of each setting. Every setting must be in exactly one section. */
 const parts = [
   {
     title: 'Kafka',
@@ -39,7 +39,7 @@ const parts = [
   },
 ];
 
-/** What differs from agent to agent, or from machine to machine. */
+/** Defaults that differ between agents or machines. */
 const defaults = { groupId: '`ngsi-agent-<agent>`', instanceId: 'the host name', kafkaBrokers: 'required' };
 
 /**
@@ -58,7 +58,7 @@ export function configurationPage(agents) {
   }
 
   const describe = ({ row, agents: having }) => {
-    const argument = `--${row.key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    const argument = `--${row.key.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`)}`;
     return [
       code(row.env),
       code(row.key),

@@ -1,9 +1,11 @@
 /**
- * Draws a dashboard as SVG from what a Prometheus holds: for the documentation, and for a look without a Grafana.
+ * Draws a dashboard as SVG from the data of a Prometheus, for the documentation and for use without
+ * Grafana.
  *
  *     node scripts/docs/draw-dashboard.mjs http://localhost:9090 fleet 10 > fleet.svg
  *
- * Arguments: the Prometheus; fleet, agent or tenant; how many minutes back; then values of variables, `agent=lastdata`.
+ * Arguments: the Prometheus; fleet, agent or tenant; how many minutes back; then values of
+ * variables, `agent=lastdata`.
  */
 import { dashboards } from './dashboards.mjs';
 
@@ -31,7 +33,9 @@ async function ask(path, parameters) {
   return data.result;
 }
 
-/** The series of a panel: a name, and points of time and value; of a panel without time, one point. */
+/**
+ * The series of a panel: a name, and points of time and value; of a panel without time, one point.
+ */
 async function series({ type, targets }) {
   const answers = targets.map(async ({ expr, legendFormat }) => {
     const query = expr.replace(/\$(\w+)/g, (_, key) => (key === '__rate_interval' ? `${4 * step}s` : variables[key]));
@@ -71,7 +75,7 @@ function colourOf(value, { steps }) {
   return { green: '#56a64b', orange: '#ef843c', red: '#e02f44' }[color];
 }
 
-/** Values as large numbers, and bars. */
+/** Draws values as large numbers and bars. */
 function figures(panel, all, width, height) {
   const { unit, decimals, thresholds, noValue = 'no data' } = panel.fieldConfig.defaults;
   if (all.length === 0)

@@ -1,7 +1,7 @@
-/** docs/errors.md: every code of the closed vocabularies, and what to do about it. */
+/** Generates docs/errors.md: every code, and what to do about it. */
 import { code, prose, table } from './markdown.mjs';
 
-/** What the runtime refuses for, besides the agents (SPEC 13). test/docs holds the list to the code. */
+/** The reject codes of the runtime (SPEC 13). test/docs compares the list with the code. */
 export const runtimeCodes = {
   'topic-unwritable': 'The cluster refuses the output topic: no right, an illegal name, a policy.',
   'record-too-large': 'An output is larger than the producer may send.',
@@ -14,7 +14,10 @@ const NORMALIZED =
 const NOT_ORION = 'Find who publishes it: Orion does not. The dead letter has the bytes.';
 const DEVICE = 'The device, or who writes the attribute to Orion.';
 
-/** What a person does. A code without an advice, and an advice without a code, stop the page. */
+/**
+ * The operator's action for each code. Generation fails for a code without an action, or an action
+ * without a code.
+ */
 const advice = {
   'value-missing': 'Who publishes tombstones to a raw topic? Raw topics are not compacted.',
   'not-utf8': NOT_ORION,
@@ -53,7 +56,8 @@ const advice = {
 };
 
 /**
- * @param {{ rejectCodes: object, attributeCodes: object, skipReasons: object, findingCodes: object }} codes texts by code
+ * @param {{ rejectCodes: object, attributeCodes: object, skipReasons: object, findingCodes: object
+ * }} codes texts by code
  */
 export function errorsPage({ rejectCodes, attributeCodes, skipReasons, findingCodes }) {
   const known = { ...rejectCodes, ...runtimeCodes, ...attributeCodes, ...skipReasons };

@@ -1,20 +1,21 @@
 /**
- * Grafana's dashboard model, as much of it as our dashboards need: from rows of panels to the JSON that Grafana imports.
+ * Converts rows of panels to the JSON that Grafana imports.
  *
- * A panel is `{ title, description, queries: [[expr, legend], ...], unit?, ... }`, see {@link PanelDefinition}; where it
- * stands is computed.
+ * A panel is `{ title, description, queries: [[expr, legend], ...], unit?, ... }`, see
+ * {@link PanelDefinition}; its position is computed.
  *
  * @typedef {object} PanelDefinition
  * @property {string} title
  * @property {string} description What an operator reads from it.
  * @property {[string, string][]} queries PromQL and the legend of its series.
- * @property {'timeseries' | 'stat' | 'bargauge'} [type] Default: timeseries. The others show the last value.
+ * @property {'timeseries' | 'stat' | 'bargauge'} [type]
+ *   Default: timeseries. The others show the last value.
  * @property {string} [unit] One of Grafana's, default `short`.
  * @property {number} [decimals]
  * @property {number} [max]
  * @property {boolean} [stacked]
- * @property {{ warning?: number, critical?: number, below?: boolean }} [limits] Where values turn orange and red;
- *   `below`: where they fall below it.
+ * @property {{ warning?: number, critical?: number, below?: boolean }} [limits] Where values turn
+ * orange and red; `below`: where they fall below it.
  * @property {string} [none] What to show where nothing is found.
  * @property {number} [width] Of 24 columns, default 8.
  */
@@ -71,14 +72,14 @@ export function dashboard({ uid, title, description, variables, rows }) {
   };
 }
 
-/** The choice of the Prometheus. */
+/** The variable for the Prometheus data source. */
 export function datasourceVariable() {
   return { name: 'datasource', label: 'Prometheus', type: 'datasource', query: 'prometheus', hide: 0 };
 }
 
 /**
- * A choice among the values of a label. Several and all can be chosen unless `single`; all matches series without the label, too:
- * outside of Kubernetes there is no namespace.
+ * A variable with the values of a label. Several values and all can be selected unless `single`.
+ * "All" also matches series without the label: outside of Kubernetes there is no namespace.
  */
 export function labelVariable(name, metric, { single = false } = {}) {
   const query = `label_values(${metric}, ${name})`;

@@ -1,7 +1,7 @@
 /**
- * Writes the files that are made from others: the reference pages of docs/, deploy/dashboards, and the chart's copies of
- * dashboards and alerts (a chart holds no file from outside its folder). With --check it writes nothing, and fails when one of
- * them is not as it would be written. `make docs` builds before.
+ * Writes the generated files: the reference pages of docs/, deploy/dashboards, and the chart's
+ * copies of dashboards and alerts (a chart cannot contain files from outside its folder). With
+ * --check it writes nothing, and fails when a file is out of date. `make docs` builds first.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -50,7 +50,7 @@ for (const [file, text] of Object.entries(files)) {
   }
 }
 
-// Not left to Node: with the Kafka client loaded, its clean-up at the end of a process sometimes spins for good.
+// An explicit exit: with the Kafka client loaded, Node's exit sometimes hangs.
 process.exit(process.exitCode);
 
 async function settingsRows(name) {

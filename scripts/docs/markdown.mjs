@@ -1,4 +1,4 @@
-/** Markdown in small pieces; prettier aligns it afterwards. */
+/** Builds Markdown; prettier formats it afterwards. */
 
 export const code = (text) => `\`${text}\``;
 
@@ -7,5 +7,5 @@ export function table(head, rows) {
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-/** Text of the code as Markdown: outside of backticks `<agent>` would be taken for HTML, and disappear. */
+/** Escapes text for Markdown: outside of backticks `<agent>` would be HTML and disappear. */
 export const prose = (text) => text.replace(/`[^`]*`|</g, (match) => (match === '<' ? '\\<' : match));

@@ -1,4 +1,7 @@
-/** docs/metrics.md: every metric of an agent, and every value of the labels `reason` and `code`. */
+/**
+ * Generates docs/metrics.md: every metric of an agent, and every value of the labels `reason` and
+ * `code`.
+ */
 import { createRequire } from 'node:module';
 import { createMetrics, metricsReference } from '../../libs/agent-runtime/dist/metrics.js';
 import { attributeCodes, rejectCodes, skipReasons } from '../../libs/ngsi-core/dist/index.js';

@@ -1,15 +1,19 @@
-/** The agents themselves, started with the environment that the chart makes for their containers, without any Kafka. */
+/**
+ * Starts the agents with the environment that the chart renders for their containers, without
+ * Kafka.
+ */
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
 
 import { agents, chart, check, expect, refused, run } from './support.mjs';
 
-/** Nobody answers there. */
+/** An address at which nothing listens. */
 const nowhere = '127.0.0.1:1';
 
 /**
- * The environment of a pod's container: the ConfigMap, its own variables, and files in place of the Secrets.
+ * The environment of a pod's container: the ConfigMap, its own variables, and files in place of the
+ * Secrets.
  * @param {import('./session.mjs').Session} session
  */
 function environmentOf(session, name, { spec }) {
@@ -22,7 +26,7 @@ function environmentOf(session, name, { spec }) {
   const volume = spec.volumes?.find((one) => one.name === 'secrets');
   for (const { path } of volume?.projected.sources.flatMap(({ secret }) => secret.items) ?? []) {
     mkdirSync(dirname(join(secrets, path)), { recursive: true });
-    // The agents read certificates and keys before they connect: these are real ones.
+    // The agents read certificates and keys before they connect, so these must be valid.
     const file = { '.crt': session.cluster.certificate, '.key': session.cluster.key }[extname(path)];
     writeFileSync(join(secrets, path), file === undefined ? 'secret' : readFileSync(file));
   }
@@ -31,7 +35,10 @@ function environmentOf(session, name, { spec }) {
   return { PATH: process.env.PATH, ...data, ...Object.fromEntries(own), ...here };
 }
 
-/** Starts the agent of a rendering, and ends it. @returns {Promise<object>} what it says of its configuration */
+/**
+ * Starts the agent of a rendered release, and stops it. @returns {Promise<object>} its
+ * configuration
+ */
 async function configurationOf(session, name) {
   const { template } = session.objectOf(name, 'StatefulSet', 'Deployment').spec;
   const agent = template.metadata.labels['app.kubernetes.io/component'];
@@ -79,7 +86,8 @@ export async function checkAgents(session) {
       agents.map(async (agent) => {
         const { template } = session.objectOf(agent, 'Job').spec;
         const args = [`services/${agent}/dist/main.js`, ...template.spec.containers[0].args];
-        // It gets as far as to look for Kafka: a wrong argument ends it with 2 before.
+        // It reaches the connection to Kafka: a wrong argument would end it with exit code 2
+        // before.
         await refused(/ended with 1\n[^]*No Kafka answers/, () =>
           run(process.execPath, args, environmentOf(session, agent, template)),
         );

@@ -1,6 +1,7 @@
 /**
- * What a Kubernetes control plane makes of the chart: admission under the restricted Pod Security profile, the controllers of
- * workloads, Jobs, budgets and autoscalers. There is no container: see kubelet.mjs.
+ * Installs the chart on a real Kubernetes control plane: admission under the restricted Pod
+ * Security profile, and the controllers of workloads, Jobs, disruption budgets and autoscalers. No
+ * containers run: see kubelet.mjs.
  */
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -52,7 +53,10 @@ export class ClusterChecks {
     ]);
   }
 
-  /** @returns {Promise<string>} its name, when pods can be made in it; only such as pass the restricted profile */
+  /**
+   * @returns {Promise<string>} its name, when pods can be made in it; only such as pass the
+   * restricted profile
+   */
   async namespace(name) {
     const modes = ['enforce', 'warn', 'audit'];
     const labels = Object.fromEntries(modes.map((mode) => [`pod-security.kubernetes.io/${mode}`, 'restricted']));
@@ -98,7 +102,7 @@ export class ClusterChecks {
     const jobs = async () => (await this.get(`/apis/batch/v1/namespaces/${ns}/jobs`)).items;
     await until('the topics Job', async () => (await jobs())[0].status.succeeded === 1);
 
-    // The same again changes nothing; another setting rolls the pods and runs the Job anew.
+    // The same values change nothing; another setting rolls the pods and runs the Job again.
     await this.release('upgrade', agent, values, ns);
     const same = await this.get(base);
     expect(same.metadata.generation === first.metadata.generation, 'an upgrade without a change changed the workload');
@@ -124,7 +128,8 @@ export class ClusterChecks {
 
   async autoscales(metricsServer) {
     const ns = await this.namespace('scales');
-    // Without the windows, in which the autoscaler only looks, and with seconds for minutes on the way down.
+    // Without the windows, in which the autoscaler only looks, and with seconds for minutes on the
+    // way down.
     const options = [
       'scaleUp.stabilizationWindowSeconds=0',
       'scaleDown.stabilizationWindowSeconds=0',
@@ -152,7 +157,8 @@ export class ClusterChecks {
     // A setting is changed while it is scaled out: Helm must leave the number of pods alone.
     await this.release('upgrade', 'historic', values, ns, `${options} --set logLevel=debug`);
     expect((await pods(3)) === true, 'an upgrade changed the number of pods');
-    // Pods that came within the period make up for those that go, and nothing is limited. The time is told in whole seconds.
+    // Pods that came within the period make up for those that go, and nothing is limited. The time
+    // is told in whole seconds.
     const restedMs = async () => Date.now() - Date.parse((await status()).lastScaleTime);
     await until('the pods that came are older than the period of five seconds', async () => (await restedMs()) > 6000);
     metricsServer.setCpu(10);

@@ -1,4 +1,7 @@
-/** What can be said of the chart without a cluster: documentation, lint, unit tests, schemas of several Kubernetes versions. */
+/**
+ * Checks of the chart without a cluster: documentation, lint, unit tests, schemas of several
+ * Kubernetes versions.
+ */
 import { cpSync, existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 
@@ -6,12 +9,17 @@ import { coreSchemas, customSchemas } from './schemas.mjs';
 import { objectsIn } from './session.mjs';
 import { chart, check, expect, tool } from './support.mjs';
 
-/** The oldest and the newest Kubernetes that there are schemas of, and that of the control plane. */
+/**
+ * The oldest and the newest Kubernetes that there are schemas of, and that of the control plane.
+ */
 const versions = ['1.27.0', '1.35.0', '1.37.0'];
 
 const crds = join(import.meta.dirname, 'crds');
 
-/** Helm takes no files from outside of a chart, and speaks of each symbolic link whenever it is called. */
+/**
+ * Helm takes no files from outside of a chart, and speaks of each symbolic link whenever it is
+ * called.
+ */
 function copies() {
   const dashboards = readdirSync('deploy/dashboards').filter((file) => file.endsWith('.json'));
   return [
@@ -31,7 +39,10 @@ async function readme(session) {
   return session.run('node_modules/.bin/prettier', `--config .prettierrc.json ${draft}`);
 }
 
-/** @param {import('./session.mjs').Session} session @param {boolean} write brings what is generated or copied up to date */
+/**
+ * @param {import('./session.mjs').Session} session @param {boolean} write updates generated and
+ * copied files
+ */
 export async function checkOffline(session, write) {
   const stale = 'it is stale: make helm-check ARGS=--write';
   await check('README.md is what values.yaml says', async () => {

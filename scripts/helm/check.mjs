@@ -1,6 +1,6 @@
 /**
- * `make helm-check`, when the tools are there. Everything that is started is stopped in the end, and nothing touches a cluster
- * that kubectl may be configured for.
+ * Runs `make helm-check` once the tools are installed. All started processes are stopped at the
+ * end, and the user's kubectl configuration is not used.
  */
 import { rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -25,7 +25,7 @@ for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP:
 }
 
 try {
-  // It starts while the rest is looked at.
+  // It starts during the other checks.
   const starting = session.cluster.start();
   starting.catch(() => {});
   await session.render();

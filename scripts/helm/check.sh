@@ -1,6 +1,7 @@
 #!/bin/sh
-# `make helm-check`: the chart, rendered, validated and installed on a real control plane. Ends with `N passed, N failed`.
-# --write makes anew what is generated or copied in the chart: README.md and files/.
+# `make helm-check`: renders, validates and installs the chart on a real control plane. Ends with `N
+# passed, N failed`. --write updates the generated and copied files of the chart: README.md and
+# files/.
 set -eu
 cd "$(dirname "$0")/../.."
 sh scripts/helm/tools.sh || {

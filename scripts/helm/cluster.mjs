@@ -1,6 +1,7 @@
 /**
- * A Kubernetes control plane on loopback: etcd, API server, controller manager and scheduler, from one program. Ports are free
- * ones, its files are in one folder, and it ends with {@link Cluster.stop}. There is no node: see kubelet.mjs.
+ * A Kubernetes control plane on loopback: etcd, API server, controller manager and scheduler, from
+ * one program. Ports are free ones, its files are in one folder, and it ends with {@link
+ * Cluster.stop}. There is no node: see kubelet.mjs.
  */
 import { spawn } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
@@ -10,7 +11,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** As much as a slow machine may take. */
+/** The timeout for a slow machine, in ms. */
 const startMs = 120_000;
 
 export class Cluster {

@@ -1,7 +1,8 @@
 /**
- * A node that runs nothing and says what a kubelet would: pods run and are ready, those of Jobs have succeeded, and those that
- * are deleted are gone. A pod whose image has the tag `broken` runs and is never ready. What the chart's objects do in the
- * controllers of Kubernetes is real; what happens in a container is not, and is tested elsewhere.
+ * A simulated kubelet: it runs no containers and reports pod status. Pods are running and ready,
+ * pods of Jobs have succeeded, and deleted pods are removed. A pod whose image has the tag `broken`
+ * is never ready. The controllers of Kubernetes are real; the behavior of the containers is tested
+ * elsewhere.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -82,7 +83,7 @@ export async function startKubelet(cluster) {
         const { items = [] } = (await cluster.get(`/api/v1/pods?fieldSelector=spec.nodeName=${node}`)) ?? {};
         await Promise.all(items.map(report));
       } catch {
-        // The API server is busy or gone: the next round tells.
+        // The API server is busy or stopped: retried in the next round.
       }
       await delay(everyMs);
     }

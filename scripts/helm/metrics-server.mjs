@@ -1,6 +1,6 @@
 /**
- * A metrics server that says of every pod that it uses as much CPU as it was told to say: what a HorizontalPodAutoscaler does
- * with it is real. The API server reaches it as an ExternalName Service on loopback.
+ * A simulated metrics server that reports a configured CPU usage for every pod, as input for a real
+ * HorizontalPodAutoscaler. The API server reaches it as an ExternalName Service on loopback.
  */
 import { readFileSync } from 'node:fs';
 import https from 'node:https';

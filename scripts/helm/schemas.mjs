@@ -1,4 +1,7 @@
-/** JSON schemas for kubeconform: those of Kubernetes' own kinds, and of the custom kinds in crds/. All strict. */
+/**
+ * JSON schemas for kubeconform: those of Kubernetes' own kinds, and of the custom kinds in crds/.
+ * All strict.
+ */
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 

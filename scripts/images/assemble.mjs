@@ -1,11 +1,11 @@
 /**
- * Gathers what the images hold, from a clone that is installed and compiled:
+ * Collects the files of the images from an installed and compiled clone:
  *
- *     OUT/node_modules      the packages that the services need to run, and of these what is not documentation or source
+ *     OUT/node_modules      the runtime dependencies, without documentation and sources
  *     OUT/services/NAME     package.json, LICENSE and the compiled code of one service
  *
- * Used by the Dockerfiles: `node assemble.mjs PRODUCTION OUT`, where PRODUCTION is a folder with the same packages laid out
- * flat, without those for development.
+ * Used by the Dockerfiles: `node assemble.mjs PRODUCTION OUT`, where PRODUCTION is a folder with
+ * the same packages laid out flat, without those for development.
  */
 import {
   cpSync,
@@ -33,7 +33,7 @@ const NO_CODE_FOLDERS =
 const manifest = (folder) => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
 const workspace = new Map(globSync('libs/*').map((folder) => [manifest(folder).name, folder]));
 
-/** What of a package goes in: nothing that only a developer reads. */
+/** Whether a file of a package is needed at runtime. */
 function isKept(folder, file) {
   const path = relative(folder, file);
   return path === '' || !(NO_CODE.test(path) || NO_CODE_FOLDERS.test(path) || basename(path) === 'node_modules');
@@ -54,7 +54,9 @@ function find(name, folder) {
 
 const done = new Set();
 
-/** Copies the dependencies of a package and theirs; each keeps its place, and with it who finds it. */
+/**
+ * Copies the dependencies of a package and theirs; each keeps its place, and with it who finds it.
+ */
 function take(folder, { name, dependencies = {}, optionalDependencies = {} }) {
   const needed = name === CLIENT ? CLIENT_NEEDS : Object.keys({ ...dependencies, ...optionalDependencies });
   for (const dependency of needed) {

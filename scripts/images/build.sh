@@ -1,12 +1,12 @@
 #!/bin/sh
 # Builds the images of the agents, kafnus-ngsi-<agent>, with Docker or buildah. The variables:
 #
-#     AGENTS      which ones (default: all four)
+#     AGENTS      the images to build (default: all four)
 #     TAG         (default: the version in package.json)
-#     REGISTRY    goes before the names, e.g. registry.example.org/kafnus
+#     REGISTRY    prefix of the names, e.g. registry.example.org/kafnus
 #     BASE_IMAGE  (default: node:24-bookworm-slim), also with a digest: node@sha256:...
-#     STAND_IN    yes: where the base image is out of reach, make one from Debian's and npm's packages. For tests, not for
-#                 production. (default: yes; with REGISTRY, where images go that others run: no)
+#     STAND_IN    yes: when the base image cannot be pulled, builds a substitute from Debian's and
+#                 npm's packages, for tests only (default: yes; no when REGISTRY is set)
 #     BUILDER     docker or buildah (default: the first that works)
 set -eu
 cd "$(dirname "$0")/../.."
@@ -83,15 +83,16 @@ build() {
   label=org.opencontainers.image
   set -- --build-arg BASE_IMAGE="$base" --label "$label.version=$TAG" --label "$label.revision=$revision" --label "$label.base.name=$base"
   if [ -f "$HOME/.npmrc" ]; then set -- "$@" --secret "id=npmrc,src=$HOME/.npmrc"; fi
-  # What this machine trusts: a network of its own certificates has them here.
+  # The trusted certificates of this machine, for networks with a private CA.
   certificates=${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}
   if [ -f "$certificates" ]; then set -- "$@" --secret "id=ca,src=$certificates"; fi
   set -- "$@" -f "services/$agent/Dockerfile" -t "$image" .
   began=$(date +%s)
   case $builder in
     docker) DOCKER_BUILDKIT=1 docker build --progress plain "$@" ;;
-    # chroot: works without rights of root, and inside of a container. docker: OCI's own format knows no HEALTHCHECK.
-    # Layers in its cache have a time already: with a given one they are made anew.
+    # chroot: works without rights of root, and inside of a container. docker: OCI's own format
+    # knows no HEALTHCHECK. Cached layers have another timestamp, so they are rebuilt when one is
+    # given.
     buildah) buildah bud --isolation chroot --layers --format docker --pull-never \
       ${SOURCE_DATE_EPOCH:+--no-cache --timestamp "$SOURCE_DATE_EPOCH"} "$@" ;;
   esac >"$logs/$agent.log" 2>&1 || {

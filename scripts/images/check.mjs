@@ -1,11 +1,11 @@
 /**
- * `make image-check`, second half: looks into the images, and runs them as a cluster would, against a real Kafka on this
- * machine: with settings of its own, and then as the chart renders them (rendered.mjs). The first half, check.sh, has built
- * them and found what runs them.
+ * The second half of `make image-check`: inspects the images and runs them hardened against a real
+ * Kafka on this machine, with its own settings and then as the chart renders them (rendered.mjs).
+ * The first half, check.sh, has built the images and found a container engine.
  *
  *     node check.mjs '<command that runs containers>' '<its options>' REGISTRY-OR-EMPTY TAG
  *
- * What has to come out of a container is what the agents of this very clone decide, record by record.
+ * The outputs of a container must equal the decisions of this clone's agents, record by record.
  */
 import { readFileSync } from 'node:fs';
 import { composeProblems } from './compose.mjs';
@@ -31,7 +31,7 @@ async function inImage(agent, user, program, ...args) {
   return (await engine('run', ...flags, imageOf(agent), ...args)).stdout;
 }
 
-// --- Images --------------------------------------------------------------------------------------------------------------
+// --- Images --------------------------------------------------------------------------------------
 
 async function checkImage(agent) {
   const [{ Config: config, Size: size }] = JSON.parse((await engine('image', 'inspect', imageOf(agent))).stdout);
@@ -53,7 +53,7 @@ async function checkImage(agent) {
       [`kafnus-ngsi-${agent}`, tag, 'Apache-2.0'],
       'the labels',
     );
-    // A cache must not bring back the labels of an older build.
+    // The labels must not come from a cached older build.
     expectEqual(label('revision').replace(/-modified$/, ''), REVISION, 'the revision');
   });
   await check(
@@ -153,7 +153,7 @@ function checkDockerfiles() {
   });
 }
 
-// --- Containers ------------------------------------------------------------------------------------------------------------
+// --- Containers ----------------------------------------------------------------------------------
 
 function settings(brokers, port) {
   const env = { KAFNUS_KAFKA_BROKERS: brokers, KAFNUS_HTTP_PORT: port, KAFNUS_TOPIC_PARTITIONS: 2 };
@@ -209,7 +209,7 @@ async function checkStop(agent, port) {
   await check(`${agent}: SIGTERM ends it within ${STOP_SECONDS} s, in order`, () => expectStop(nameOf(agent), port));
 }
 
-// -----------------------------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 const SUITE = JSON.parse(readFileSync('package.json', 'utf8'));
 const REVISION = await run('git', ['rev-parse', 'HEAD']).then(

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Builds the images, looks into them, and runs them as a cluster would: hardened, against a real Kafka on this machine. Ends
-# with `N passed, N failed`. It takes what build.sh takes; the base image may be a stand-in unless STAND_IN=no.
+# Builds and inspects the images, and runs them hardened against a real Kafka on this machine. Ends
+# with `N passed, N failed`. It accepts the variables of build.sh; the base image may be a
+# substitute unless STAND_IN=no.
 set -eu
 cd "$(dirname "$0")/../.."
 . scripts/images/engine.sh

@@ -1,6 +1,6 @@
 /**
- * Checks of deploy/compose that need no Docker: whatever a file points to is there, and every setting of an agent is one that
- * it knows. Docker itself has the last word where it is installed.
+ * Checks deploy/compose without Docker: every referenced file exists, and every setting of an agent
+ * is valid. When Docker is installed, it validates the files as well.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -25,7 +25,7 @@ function hostPaths(service) {
   return context === undefined ? mounted : [...mounted, join(context, dockerfile)];
 }
 
-/** What is wrong, in words; empty when nothing is. */
+/** Returns the problems as text; empty when there is none. */
 export function composeProblems(agents) {
   const all = services();
   const base = read('compose.yaml').services;

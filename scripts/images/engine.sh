@@ -1,4 +1,4 @@
-# Finds what can build and run images on this machine, and installs it where it may. Sourced, not run.
+# Finds a container engine on this machine, or installs one when allowed. Sourced, not run.
 
 say() { printf 'images: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -6,7 +6,8 @@ die() { say "$*"; exit 1; }
 as_root=
 [ "$(id -u)" = 0 ] || as_root='sudo -n'
 
-# Installs what is missing of the named Debian packages; fails where it may not, and says the command.
+# Installs the missing ones of the named Debian packages; without the right to do so, fails and
+# prints the command.
 install_packages() {
   missing=
   for package in "$@"; do

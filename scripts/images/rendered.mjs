@@ -1,14 +1,18 @@
 /**
- * What the chart renders for each agent with its delivered values, run from the agent's image: the pod of the StatefulSet and
- * that of the topics Job, with their ConfigMap, on a real Kafka. podman takes such objects (`podman kube play`), but it is no
- * Kubernetes:
+ * Runs the rendered objects of each agent from its image, with the values file of the agent: the
+ * pod of the StatefulSet and that of the topics Job, with their ConfigMap, on a real Kafka. podman
+ * accepts such objects (`podman kube play`), with these differences to Kubernetes:
  *
- * - It makes no pods of a StatefulSet or a Job: they are made here, named as the controllers would. A Job has one try.
- * - Probes are left out: podman would make health checks of them that need systemd and a curl in the image. Their paths are
- *   asked from here, at the port that they name; how often and how long is not tried.
- * - The pods share the network of the machine, where Kafka is, each agent with a port of its own. podman refuses ports there.
+ * - It makes no pods of a StatefulSet or a Job: they are made here, named as the controllers would.
+ *   A Job has one try.
+ * - Probes are left out: podman would make health checks of them that need systemd and a curl in
+ *   the image. Their paths are asked from here, at the port that they name; how often and how long
+ *   is not tried.
+ * - The pods share the network of the machine, where Kafka is, each agent with a port of its own.
+ *   podman refuses ports there.
  * - It refuses annotations longer than 63 characters, and so gets none.
- * - Of the resources only the memory counts; grace period, fsGroup and spreading are ignored, and seccomp is podman's default.
+ * - Of the resources only the memory counts; grace period, fsGroup and spreading are ignored, and
+ *   seccomp is podman's default.
  * - It mounts no projected volumes, as the chart mounts Secrets. The delivered values have none.
  *
  * Whether Kubernetes itself takes all of this is for `make helm-check`.
@@ -26,7 +30,10 @@ const { parseAllDocuments, stringify } = createRequire(resolve('libs/agent-runti
 const HELM = '.cache/tools/helm';
 const JOB_MS = 60_000;
 
-/** The objects of a release, by kind; values of the agent's own file but for what differs on this machine. */
+/**
+ * The objects of a release, by kind; values of the agent's own file but for what differs on this
+ * machine.
+ */
 async function render(agent, brokers) {
   const port = await freePort();
   const texts = `kafka.brokers=${brokers},image.registry=${registry},image.tag=${tag},image.pullPolicy=Never`;
@@ -36,7 +43,10 @@ async function render(agent, brokers) {
   return Object.fromEntries(objects.filter((object) => object !== null).map((object) => [object.kind, object]));
 }
 
-/** What a controller makes of a template, less what podman would make a mess of. */
+/**
+ * The pod that a controller creates from a template, without fields that podman handles
+ * differently.
+ */
 function podOf(name, { metadata, spec }) {
   const containers = spec.containers.map(({ ports, livenessProbe, readinessProbe, ...rest }) => rest);
   return {
@@ -47,7 +57,10 @@ function podOf(name, { metadata, spec }) {
   };
 }
 
-/** podman 4.3 knows limits of kube play from its configuration alone; one that the machine's owner has named stays. */
+/**
+ * podman 4.3 knows limits of kube play from its configuration alone; one that the machine's owner
+ * has named stays.
+ */
 function environment(folder) {
   const limits = options.flatMap((option, index) => (options[index - 1] === '--ulimit' ? [option] : []));
   const file = join(folder, 'containers.conf');
@@ -132,7 +145,8 @@ export async function checkRendered() {
       releases.push(release);
     });
   }
-  // Without one of them, what the others refuse and what errors makes of it would be something else.
+  // Without one of them, what the others refuse and what errors makes of it would be something
+  // else.
   if (releases.length < AGENTS.length) return;
   for (const release of releases) {
     await check(`${release.agent}, as rendered: its Job makes its topics`, () => release.expectTopics());

@@ -1,6 +1,6 @@
 /**
- * What an agent in a container has to show, however it was started: that it becomes ready, what it may do, that it writes
- * what the agents of this very clone decide, and that it ends in order.
+ * Checks of a running agent container: it becomes ready, has no further privileges, writes what
+ * this clone's agents decide, and stops cleanly.
  */
 import { ask, engine, expect, expectEqual, run, until, AGENTS } from './support.mjs';
 import { AgentDriver } from '../../libs/agent-testkit/dist/index.js';

@@ -1,7 +1,7 @@
 /**
- * Prints what an image consists of, as a CycloneDX 1.6 document: Node.js, librdkafka, the packages of npm and those of Debian.
- * It runs inside of the image that it describes: `node sbom.mjs FOLDER`, with the suite's package.json and node_modules in
- * FOLDER. The same image gives the same document: there is no date and no random number in it.
+ * Prints the SBOM of an image as a CycloneDX 1.6 document: Node.js, librdkafka, npm and Debian
+ * packages. It runs inside the image: `node sbom.mjs FOLDER`, with the suite's package.json and
+ * node_modules in FOLDER. The document is reproducible: it contains no date and no random number.
  */
 import { execFileSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';

@@ -1,7 +1,9 @@
 #!/bin/sh
-# Makes a stand-in for the image node:24-bookworm-slim from Debian's and npm's packages: for machines that reach these two and
-# no container registry. For tests, not for production: what it lacks against the original are the latter's own patches and tags.
-# usage: stand-in-base.sh TAR: writes the root file system there, and prints the version of Node. As root; needs mmdebstrap and npm.
+# Builds a substitute for the image node:24-bookworm-slim from Debian's and npm's packages, for
+# machines without access to a container registry. For tests, not for production: it lacks the
+# patches and tags of the original.
+# Usage: stand-in-base.sh TAR. Writes the root file system to TAR and prints the version of Node.
+# Needs root, mmdebstrap and npm.
 set -eu
 tar=$1
 node_major=24

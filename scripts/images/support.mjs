@@ -1,4 +1,7 @@
-/** The command line of check.mjs, counting checks, waiting, and asking: what the parts of the check share. */
+/**
+ * The command line of check.mjs, counting checks, waiting, and asking: what the parts of the check
+ * share.
+ */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:net';
@@ -6,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 export const AGENTS = ['historic', 'lastdata', 'mutable', 'errors'];
-/** Told apart from what another check runs on the same machine. */
+/** A unique name, so that concurrent checks on one machine do not conflict. */
 export const runId = randomUUID().slice(0, 8);
 
 export const words = (text) => text.split(' ').filter((word) => word !== '');
@@ -18,7 +21,7 @@ export const options = words(flags);
 export const run = promisify(execFile);
 export const engine = (...args) => run(command, args, { maxBuffer: 64 << 20 });
 
-/** What is to be undone in the end, the last one first. */
+/** Cleanup functions, called in reverse order. */
 export const endings = [];
 
 export async function cleanUp() {

@@ -1,14 +1,17 @@
 /**
- * What the delivery guarantee rests on, line by line: each mutation takes one safeguard away, and names the tests that must
- * notice.
+ * The safeguards of the delivery guarantee: each mutation removes one, and names the tests that
+ * must fail.
  *
  * - `breaks`: what goes wrong in production without the safeguard.
- * - `edits`: in `file`; each `find` must occur exactly once. Several, where one safeguard cannot be taken away in one place.
- * - `tests`: all of them must fail. A test in memory or on librdkafka's mock cluster where that can show the fault: it takes
- *   seconds. On a real Kafka, what only a broker decides.
+ * - `edits`: in `file`; each `find` must occur exactly once. There are several when a safeguard is
+ *   in several places.
+ * - `tests`: all of them must fail. Prefer a test in memory or on librdkafka's mock cluster, which
+ *   takes seconds; use a real Kafka for broker behavior.
  *
- * @typedef {{ project: string, file: string, name: string }} TestName project is Jest's display name, name the full name
- * @typedef {{ name: string, breaks: string, file: string, edits: { find: string, replace: string }[], tests: TestName[] }} Mutation
+ * @typedef {{ project: string, file: string, name: string }} TestName project is Jest's display
+ * name, name the full name
+ * @typedef {{ name: string, breaks: string, file: string, edits: { find: string, replace: string
+ * }[], tests: TestName[] }} Mutation
  */
 const source = (name) => `libs/agent-runtime/src/${name}`;
 
@@ -32,8 +35,8 @@ const session = (name) => real(`session conformance: a classic group, exactly-on
 const atLeastOnce = (name) => real(`session conformance: a classic group, at-least-once ${name}`);
 
 /**
- * For each file a test that passes whatever is mutated: when it fails too, the run itself has failed (no broker, no memory), and
- * the failure of the others says nothing.
+ * A control test for each file, which passes under every mutation. When it fails, the run itself
+ * has failed (no broker, no memory), and the other failures mean nothing.
  */
 export const controls = new Map(
   [
@@ -48,7 +51,7 @@ export const controls = new Map(
 
 /** @type {readonly Mutation[]} */
 export const mutations = [
-  // --- without transactions ------------------------------------------------------------------------------------------
+  // --- without transactions ----------------------------------------------------------------------
   {
     name: 'purges-ignored',
     breaks: 'at-least-once: offsets are committed of records that a fatal error purged from the queue of the producer',
@@ -71,7 +74,7 @@ export const mutations = [
       ),
     ],
   },
-  // --- after an abort ------------------------------------------------------------------------------------------------
+  // --- after an abort ----------------------------------------------------------------------------
   {
     name: 'no-rewind',
     breaks: 'after an abort the loop does not ask for the same records again: they are lost',
@@ -164,7 +167,7 @@ export const mutations = [
     tests: [loop('under a fault aborted: what is read again is not counted twice')],
   },
 
-  // --- records made to stop an agent -----------------------------------------------------------------------------------
+  // --- records made to stop an agent -------------------------------------------------------------
   {
     name: 'decision-unguarded',
     breaks: 'a record that makes a decision throw ends the process, and each process after it',
@@ -193,7 +196,7 @@ export const mutations = [
     tests: [session('records have and keep headers of any name as own members, also of one that every object has')],
   },
 
-  // --- after an unknown outcome --------------------------------------------------------------------------------------
+  // --- after an unknown outcome ------------------------------------------------------------------
   {
     name: 'no-restore-after-unknown',
     breaks: 'a commit whose answer was lost is taken for aborted, though it was made: its records are processed twice',
@@ -240,7 +243,7 @@ export const mutations = [
     ],
   },
 
-  // --- partitions that come and go -----------------------------------------------------------------------------------
+  // --- partitions that come and go ---------------------------------------------------------------
   {
     name: 'no-ownership-filter',
     breaks: 'the session delivers records of a partition that was given away',
@@ -327,7 +330,7 @@ export const mutations = [
     tests: [loop('without faults the state that is restored holds all that the committed offsets cover')],
   },
 
-  // --- what is read and written --------------------------------------------------------------------------------------
+  // --- what is read and written ------------------------------------------------------------------
   {
     name: 'restore-reads-uncommitted',
     breaks: 'state is restored from transactions that were aborted',
@@ -419,7 +422,7 @@ export const mutations = [
     ],
     tests: [real('loses no record that is written to a topic right after its creation')],
   },
-  // --- readiness -----------------------------------------------------------------------------------------------------
+  // --- readiness ---------------------------------------------------------------------------------
   {
     name: 'one-problem-ends-all',
     breaks: 'a process is ready while something else still keeps it from working: nobody looks at it',

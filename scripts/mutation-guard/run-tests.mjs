@@ -4,7 +4,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 
-/** A test that waits for what never comes gives up by itself before this. */
+/** Longer than the timeout of a single test. */
 const runLimitMs = 180_000;
 
 /**
@@ -19,8 +19,8 @@ export async function compile({ root }) {
 /**
  * Runs the named tests of one file.
  * @param {string} cache of the repository: a local Kafka is not downloaded again for a copy
- * @returns {Promise<{ results: Map<string, { status: string, message: string }>, output: string }>} by the test's full name; a test
- * that is not in it did not run, and `output` may say why
+ * @returns {Promise<{ results: Map<string, { status: string, message: string }>, output: string }>}
+ * by the test's full name; a test that is not in it did not run, and `output` may say why
  */
 export async function runTests({ root }, cache, { project, file, names }) {
   const report = join(root, '..', 'report.json');

@@ -1,16 +1,17 @@
 /**
- * A copy of the working tree to break things in: tracked and new files as they are now, uncommitted changes included.
+ * A copy of the working tree for mutations: tracked and new files, with uncommitted changes.
  *
- * It lies outside of the repository: Jest and editors watch what is inside, and would meet every package twice. Installed
- * packages are not copied. The root's node_modules is a link to the original; each package's own node_modules holds nothing
- * but relative links, copied as they are, so that those to third parties lead through the root's link and those to packages
- * of this repository lead to the copy:
+ * It lies outside of the repository: Jest and editors watch what is inside, and would meet every
+ * package twice. Installed packages are not copied. The root's node_modules is a link to the
+ * original; each package's own node_modules holds nothing but relative links, copied as they are,
+ * so that those to third parties lead through the root's link and those to packages of this
+ * repository lead to the copy:
  *
- *     copy/node_modules                                 -> repository/node_modules
- *     copy/libs/agent-testkit/node_modules/pino         -> ../../../node_modules/.pnpm/...    the repository's
- *     copy/libs/agent-testkit/node_modules/@kafnus/...  -> ../../../agent-runtime             the copy's
+ *     copy/node_modules                        -> repository/node_modules
+ *     copy/libs/NAME/node_modules/pino         -> ../../../node_modules/.pnpm/ (the repository's)
+ *     copy/libs/NAME/node_modules/@kafnus/...  -> ../../../agent-runtime (the copy's)
  *
- * The latter is checked: a test that ran the original would pass, whatever is broken in the copy.
+ * The last line is checked: a test that ran the original would pass under every mutation.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -65,8 +66,8 @@ export class ScratchCopy {
   }
 
   /**
-   * Breaks one thing.
-   * @returns {() => void} mends it
+   * Applies one mutation.
+   * @returns {() => void} reverts it
    * @throws {GuardError} when the text is not there, or not once
    */
   apply({ file, edits }) {

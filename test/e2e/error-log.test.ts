@@ -136,13 +136,13 @@ describePipeline('the error log', (pipeline) => {
 
   test('SQL errors that other sinks report', async () => {
     const file = new URL('../../libs/ngsi-core/test/golden/connect-dead-letters.json', import.meta.url);
-    const letters = JSON.parse(readFileSync(file, 'utf8')) as readonly {
+    const deadLetters = JSON.parse(readFileSync(file, 'utf8')) as readonly {
       readonly headers: readonly string[];
       readonly key: string | null;
       readonly payload: string | null;
       readonly ts: number;
     }[];
-    const records = letters.map(({ headers, key, payload, ts }): RecordToWrite => {
+    const records = deadLetters.map(({ headers, key, payload, ts }): RecordToWrite => {
       const pairs = Array.from({ length: headers.length / 2 }, (_, place) => ({
         [headers[place * 2] ?? '']: headers[place * 2 + 1] ?? '',
       }));

@@ -1,4 +1,6 @@
-// The Kubernetes control plane for tests, as one program: control-plane etcd|apiserver|controller-manager|scheduler FLAGS...
+// The Kubernetes control plane for tests, as one program:
+//
+//	control-plane etcd|apiserver|controller-manager|scheduler FLAGS...
 package main
 
 import (
