@@ -50,13 +50,15 @@ const pure = {
 export default defineConfig(
   { ignores: ['**/dist/', '**/node_modules/', '.tools/', '.cache/', 'coverage/'] },
   {
-    // An expression whose time grows with the square of its input, or worse, lets one record stop an agent.
+    // An expression whose time grows with the square of its input, or worse, lets one record stop
+    // an agent.
     files: ['**/*.ts', '**/*.mjs', '**/*.js'],
     plugins: { regexp },
     rules: { 'regexp/no-super-linear-backtracking': ['error', { report: 'potential' }] },
   },
   {
-    // The same for a search that begins again at each place. What tests match they have made themselves.
+    // The same for a search that begins again at each place. What tests match they have made
+    // themselves.
     files: ['**/*.ts', '**/*.mjs', '**/*.js'],
     ignores: ['**/test/**', 'test/**'],
     rules: { 'regexp/no-super-linear-move': ['error', { report: 'certain' }] },

@@ -43,10 +43,7 @@ const words = [
   [String.raw`\bdisown`, 'unassign'],
   [String.raw`\bsent away\b`, 'gets CONCURRENT_TRANSACTIONS and backs off'],
   // Not: dead letter, deadLetter, dead-letter; nor the letters of a text.
-  [
-    String.raw`(?<!dead[-_ ]?|small )letters?\b(?! and digits|, digits| or a digit)`,
-    'dead letter, dead-letter record',
-  ],
+  [String.raw`(?<!dead[-_ ]?|small )letters?\b(?! and digits|, digits| or a digit)`, 'dead letter, dead-letter record'],
 ].map(([word, better]) => ({
   // A phrase may continue on the next line of a comment.
   pattern: new RegExp(word.replaceAll(' ', String.raw`(?: |\n\s*(?:\*|//|#)? *)`), 'gi'),

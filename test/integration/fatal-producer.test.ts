@@ -1,4 +1,7 @@
-/** At-least-once when the broker gives the producer no id: what the agent has read is written, or it says why it is not. */
+/**
+ * At-least-once when the broker gives the producer no id: what the agent has read is written, or it
+ * says why it is not.
+ */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { withKafka } from '@kafnus/agent-testkit';
 import {

@@ -57,8 +57,9 @@ const delivery = 'exactly-once';
 const fatalAfterMs = 3000;
 
 /**
- * Answers that end so many producers some time after their start: twice COORDINATOR_NOT_AVAILABLE, upon which the client asks again,
- * then INVALID_TRANSACTION_TIMEOUT, which is fatal to any producer. Records that are sent meanwhile wait in the queue.
+ * Answers that end so many producers some time after their start: twice COORDINATOR_NOT_AVAILABLE,
+ * upon which the client asks again, then INVALID_TRANSACTION_TIMEOUT, which is fatal to any
+ * producer. Records that are sent meanwhile wait in the queue.
  */
 function fatalAnswers(producers: number): () => number | undefined {
   const codes = Array.from({ length: producers }, () => [15, 15, 50]).flat();
@@ -122,7 +123,8 @@ withKafka(describe)('the session on a real Kafka', () => {
     }
   }, 60_000);
 
-  // The transaction timeout bounds the steps of a commit in both ways of delivery: here to 0.8 s for the offsets.
+  // The transaction timeout bounds the steps of a commit in both ways of delivery: here to 0.8 s
+  // for the offsets.
   test('without transactions, commits the offsets however long the records take', async () => {
     await createTopics(kafka.internalServers, [{ topic: 'slow', partitions: 1 }]);
     const session = open(

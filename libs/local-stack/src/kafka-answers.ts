@@ -1,9 +1,10 @@
 /**
- * Changes a broker's answers on their way through a {@link TcpProxy}: for errors that a broker gives only under
- * circumstances that a test cannot bring about.
+ * Changes a broker's answers on their way through a {@link TcpProxy}: for errors that a broker
+ * gives only under circumstances that a test cannot bring about.
  *
- * Kafka's protocol: a request is its size (4 bytes), API key (2), version (2) and correlation id (4), then the rest; an answer
- * is its size and the correlation id of its request, then the rest. So the requests are read to know what an answer is about.
+ * Kafka's protocol: a request is its size (4 bytes), API key (2), version (2) and correlation id
+ * (4), then the rest; an answer is its size and the correlation id of its request, then the rest.
+ * So the requests are read to know what an answer is about.
  */
 import type { ProxyFilter } from './tcp-proxy.js';
 
@@ -15,7 +16,9 @@ interface Request {
   readonly version: number;
 }
 
-/** One answer: what it answers, and its bytes from the correlation id on, to be changed in place. */
+/**
+ * One answer: what it answers, and its bytes from the correlation id on, to be changed in place.
+ */
 interface Answer extends Request {
   readonly bytes: Buffer;
 }
@@ -51,13 +54,14 @@ function answerFilter(edit: (answer: Answer) => void): () => ProxyFilter {
 
 /**
  * Answers requests for a producer id with errors.
- * @param next the error code of Kafka's protocol for the next answer, such as 31, CLUSTER_AUTHORIZATION_FAILED; undefined: the
- *   broker's own answer
+ * @param next the error code of Kafka's protocol for the next answer, such as 31,
+ * CLUSTER_AUTHORIZATION_FAILED; undefined: the broker's own answer
  */
 export function refuseProducerIds(next: () => number | undefined): () => ProxyFilter {
   return answerFilter(({ apiKey, version, bytes }) => {
     const code = apiKey === initProducerId ? next() : undefined;
-    // Correlation id (4 bytes), tagged fields of the header (1, none, from version 2 on), throttle time (4), error code.
+    // Correlation id (4 bytes), tagged fields of the header (1, none, from version 2 on), throttle
+    // time (4), error code.
     if (code !== undefined) bytes.writeInt16BE(code, version >= 2 ? 9 : 8);
   });
 }

@@ -18,7 +18,10 @@ export interface TcpProxy {
    * Resets every open connection and stops listening: new ones are refused. A machine that is gone.
    */
   refuse(): Promise<void>;
-  /** Lets the bytes of each connection that is accepted from now on pass through a filter of its own; undefined: unchanged. */
+  /**
+   * Lets the bytes of each connection that is accepted from now on pass through a filter of its
+   * own; undefined: unchanged.
+   */
   filter(make: (() => ProxyFilter) | undefined): void;
   close(): Promise<void>;
 }

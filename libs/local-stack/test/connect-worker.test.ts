@@ -140,7 +140,11 @@ withPostgis(describe)('a local Kafka Connect', () => {
     expect(config).toMatchObject({ 'connection.password': '${env:KAFNUS_POSTGIS_PASSWORD}' });
     const tasks = await (await fetch(`${worker.url}/connectors/lastdata/tasks`)).text();
     const topic = await readAll(kafka.bootstrapServers, 'kafnus-connect-configs');
-    for (const output of [tasks, topic.map(({ value }) => String(value)).join(), readFileSync(worker.logFile, 'utf8')]) {
+    for (const output of [
+      tasks,
+      topic.map(({ value }) => String(value)).join(),
+      readFileSync(worker.logFile, 'utf8'),
+    ]) {
       expect(output.includes('connection.password')).toBe(true);
       expect(output.includes(postgis.password)).toBe(false);
     }
