@@ -28,7 +28,7 @@ export function cliPage(programHelp, commands) {
 
 # The command line
 
-In a clone, \`kafnus\` is \`./kafnus\`: the first call builds what it needs. The agents have a command line of their own: settings as arguments
+In a clone, \`kafnus\` is \`./kafnus\`: the first call builds what it needs; elsewhere it is the image \`kafnus-ngsi-cli\`. The agents have a command line of their own: settings as arguments
 ([configuration.md](configuration.md)), and \`topics\` before them, as in \`node services/lastdata/dist/main.js topics check\`.
 
 ${block(programHelp)}

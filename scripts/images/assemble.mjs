@@ -1,11 +1,19 @@
 /**
  * Collects the files of the images from an installed and compiled clone:
  *
+<<<<<<< Updated upstream
  *     OUT/node_modules      the runtime dependencies, without documentation and sources
  *     OUT/services/NAME     package.json, LICENSE and the compiled code of one service
  *
  * Used by the Dockerfiles: `node assemble.mjs PRODUCTION OUT`, where PRODUCTION is a folder with
  * the same packages laid out flat, without those for development.
+=======
+ *     OUT/node_modules      the packages that the programs need to run, and of these what is not documentation or source
+ *     OUT/PROGRAM           package.json, LICENSE and the compiled code of one program, such as services/historic
+ *
+ * Used by the Dockerfiles: `node assemble.mjs PRODUCTION OUT PROGRAM...`, where PRODUCTION is a folder with the same packages
+ * laid out flat, without those for development.
+>>>>>>> Stashed changes
  */
 import {
   cpSync,
@@ -20,7 +28,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, extname, join, relative } from 'node:path';
 
-const [production, out] = process.argv.slice(2);
+const [production, out, ...programs] = process.argv.slice(2);
 const CLIENT = '@confluentinc/kafka-javascript';
 /** Of the client's dependencies: the others serve its installation. */
 const CLIENT_NEEDS = ['bindings'];
@@ -95,9 +103,9 @@ function copyNativeClient(to) {
 }
 
 rmSync(out, { recursive: true, force: true });
-for (const service of globSync('services/*')) {
-  take(join(production, service), manifest(service));
-  const to = join(out, service);
-  copyCompiled(service, to);
+for (const program of programs) {
+  take(join(production, program), manifest(program));
+  const to = join(out, program);
+  copyCompiled(program, to);
   cpSync('LICENSE', join(to, 'LICENSE'));
 }

@@ -1,7 +1,11 @@
 #!/bin/sh
-# Builds the images of the agents, kafnus-ngsi-<agent>, with Docker or buildah. The variables:
+# Builds the images of the agents and of the command line, kafnus-ngsi-<name>, with Docker or buildah. The variables:
 #
+<<<<<<< Updated upstream
 #     AGENTS      the images to build (default: all four)
+=======
+#     AGENTS      which ones (default: all four agents, and cli)
+>>>>>>> Stashed changes
 #     TAG         (default: the version in package.json)
 #     REGISTRY    prefix of the names, e.g. registry.example.org/kafnus
 #     BASE_IMAGE  (default: node:24-bookworm-slim), also with a digest: node@sha256:...
@@ -12,15 +16,20 @@ set -eu
 cd "$(dirname "$0")/../.."
 . scripts/images/engine.sh
 
-AGENTS=${AGENTS:-historic lastdata mutable errors}
+AGENTS=${AGENTS:-historic lastdata mutable errors cli}
 TAG=${TAG:-$(sed -n 's/^  "version": "\(.*\)",$/\1/p' package.json)}
 BASE_IMAGE=${BASE_IMAGE:-node:24-bookworm-slim}
 STAND_IN=${STAND_IN:-$([ -z "${REGISTRY:-}" ] && echo yes || echo no)}
 stand_in_image=localhost/kafnus-stand-in:node24-bookworm
 logs=.cache/images
 
+# Where the Dockerfile of an image is.
+dockerfile_of() {
+  if [ "$1" = cli ]; then echo tools/cli/Dockerfile; else echo "services/$1/Dockerfile"; fi
+}
+
 for agent in $AGENTS; do
-  [ -f "services/$agent/Dockerfile" ] || die "AGENTS: there is no agent '$agent': historic, lastdata, mutable or errors"
+  [ -f "$(dockerfile_of "$agent")" ] || die "AGENTS: there is no image '$agent': historic, lastdata, mutable, errors or cli"
 done
 
 has_image() {
@@ -86,7 +95,7 @@ build() {
   # The trusted certificates of this machine, for networks with a private CA.
   certificates=${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}
   if [ -f "$certificates" ]; then set -- "$@" --secret "id=ca,src=$certificates"; fi
-  set -- "$@" -f "services/$agent/Dockerfile" -t "$image" .
+  set -- "$@" -f "$(dockerfile_of "$agent")" -t "$image" .
   began=$(date +%s)
   case $builder in
     docker) DOCKER_BUILDKIT=1 docker build --progress plain "$@" ;;

@@ -142,6 +142,23 @@ async function checkImage(agent) {
   );
 }
 
+/** The image of the command line: what an operator starts beside the agents. */
+async function checkCommandLine(brokers) {
+  const inHardened = async (...args) =>
+    (await engine('run', '--rm', ...options, ...HARDENED, imageOf('cli'), ...args)).stdout;
+  await check('cli: it is kafnus, as user 1000, and prints its commands', async () => {
+    const [{ Config: config }] = JSON.parse((await engine('image', 'inspect', imageOf('cli'))).stdout);
+    expectEqual([config.User, config.ExposedPorts], ['1000:1000', undefined], 'user and ports');
+    expectEqual((await inHardened('--version')).trim(), `kafnus ${SUITE.version}`, 'its version');
+    expect((await inHardened()).includes('Usage: kafnus <command>'), 'it prints no help');
+  });
+  await check('cli: topics check, lag and acls work from the image', async () => {
+    await inHardened('topics', 'check', '--brokers', brokers);
+    expect((await inHardened('lag', '--brokers', brokers)).includes('ngsi-agent-historic'), 'lag shows no historic');
+    expect((await inHardened('acls', '--principal', 'User:kafnus')).includes('User:kafnus'), 'acls prints no rights');
+  });
+}
+
 function checkDockerfiles() {
   return check('the four Dockerfiles differ in nothing but the agent', () => {
     const texts = AGENTS.map((agent) => {
@@ -237,6 +254,7 @@ async function checkContainers() {
   for (const agent of AGENTS) await checkTopics(agent, brokers);
   for (const agent of AGENTS) ports.set(agent, await startAgent(agent, brokers));
   await send(brokers);
+  await checkCommandLine(brokers);
   for (const [agent, port] of ports) await checkContainer(agent, brokers, port);
   for (const [agent, port] of ports) await checkStop(agent, port);
 }

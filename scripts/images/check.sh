@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 
 STAND_IN=${STAND_IN:-yes}
 TAG=${TAG:-$(sed -n 's/^  "version": "\(.*\)",$/\1/p' package.json)}
-AGENTS='historic lastdata mutable errors'
+AGENTS='historic lastdata mutable errors cli'
 export STAND_IN TAG AGENTS
 
 find_builder
