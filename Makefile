@@ -90,7 +90,7 @@ test-e2e: build setup-kafka setup-postgis ## Follow notifications into PostGIS r
 	@$(JEST) --selectProjects e2e --runInBand --verbose $(ARGS)
 
 soak: build setup-kafka ## Run everything under load and random faults for MINUTES=10, and watch memory; ARGS=--help
-	@node test/soak/main.mjs --minutes $(or $(MINUTES),10) $(ARGS)
+	@node test/soak/run-soak.mjs --minutes $(or $(MINUTES),10) $(ARGS)
 
 guard: $(SETUP) setup-kafka ## Take away what exactly-once rests on, piece by piece in a copy: a test must notice each; ARGS=--help
 	@node scripts/mutation-guard.mjs $(ARGS)

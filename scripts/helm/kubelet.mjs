@@ -14,7 +14,7 @@ const merge = 'application/merge-patch+json';
 const now = () => new Date().toISOString().replace(/\.\d+/, '');
 
 /**
- * @param {import('./cluster.mjs').Cluster} cluster
+ * @param {import('./control-plane.mjs').Cluster} cluster
  * @returns {Promise<() => Promise<void>>} ends it
  */
 export async function startKubelet(cluster) {

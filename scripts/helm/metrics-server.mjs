@@ -9,7 +9,7 @@ const group = 'metrics.k8s.io';
 const version = `${group}/v1beta1`;
 
 /**
- * @param {import('./cluster.mjs').Cluster} cluster
+ * @param {import('./control-plane.mjs').Cluster} cluster
  * @returns {Promise<{ setCpu: (millicores: number) => void, stop: () => void }>} registered
  */
 export async function startMetricsServer(cluster) {

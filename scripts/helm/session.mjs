@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 
-import { Cluster } from './cluster.mjs';
+import { Cluster } from './control-plane.mjs';
 import { agents, chart, expect, repository, run, tool } from './support.mjs';
 
 const { parseAllDocuments } = createRequire(join(repository, 'libs/agent-runtime/package.json'))('yaml');

@@ -2,7 +2,7 @@
 import { expect, test } from '@jest/globals';
 import { partitionLeaders, type LocalBroker, type LocalKafka } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { inSync } from './harness/cluster.js';
+import { inSync } from './harness/in-sync.js';
 import { eventually } from './harness/eventually.js';
 import { expectExactlyOnce } from './harness/expectations.js';
 import { withFleet, type Fleet } from './harness/fleet.js';

@@ -4,7 +4,7 @@ import type { LocalBroker } from '@kafnus/local-stack';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { eventually } from './harness/eventually.js';
-import { inSync } from './harness/cluster.js';
+import { inSync } from './harness/in-sync.js';
 import { expectExactlyOnce } from './harness/expectations.js';
 import { withFleet } from './harness/fleet.js';
 import { describeFaults } from './harness/suite.js';

@@ -1,7 +1,7 @@
 /** Injects random faults in two independent loops: one for processes, one for the cluster. */
 import type { LocalBroker, LocalKafka } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { inSync } from '../faults/harness/cluster.js';
+import { inSync } from '../faults/harness/in-sync.js';
 import { endedCleanly } from '../faults/harness/fleet.js';
 import { seeded } from '../faults/harness/random.js';
 import type { AgentGroup, Member } from './agents.js';

@@ -1,4 +1,4 @@
-/** The options that main.mjs has parsed. */
+/** The options that run-soak.mjs has parsed. */
 export interface SoakOptions {
   readonly runMs: number;
   /** Notifications a second, for each of historic, lastdata and mutable. */

@@ -1,5 +1,5 @@
 /**
- * Runs all four agents under load and random faults; see main.mjs for its options. The checks at
+ * Runs all four agents under load and random faults; see run-soak.mjs for its options. The checks at
  * the end are those of the fault tests.
  */
 import { expect, jest, test } from '@jest/globals';
