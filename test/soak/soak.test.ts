@@ -1,6 +1,6 @@
 /**
- * Runs all four agents under load and random faults; see run-soak.mjs for its options. The checks at
- * the end are those of the fault tests.
+ * Runs all four agents under load and random faults; see run-soak.mjs for its options. The checks
+ * at the end are those of the fault tests.
  */
 import { expect, jest, test } from '@jest/globals';
 import { committedOffsets, startLocalKafka, type LocalKafka } from '@kafnus/local-stack';
