@@ -1,19 +1,12 @@
 /**
  * Collects the files of the images from an installed and compiled clone:
  *
-<<<<<<< Updated upstream
  *     OUT/node_modules      the runtime dependencies, without documentation and sources
- *     OUT/services/NAME     package.json, LICENSE and the compiled code of one service
+ *     OUT/PROGRAM           package.json, LICENSE and the compiled code of one program,
+ *                           such as services/historic
  *
- * Used by the Dockerfiles: `node assemble.mjs PRODUCTION OUT`, where PRODUCTION is a folder with
- * the same packages laid out flat, without those for development.
-=======
- *     OUT/node_modules      the packages that the programs need to run, and of these what is not documentation or source
- *     OUT/PROGRAM           package.json, LICENSE and the compiled code of one program, such as services/historic
- *
- * Used by the Dockerfiles: `node assemble.mjs PRODUCTION OUT PROGRAM...`, where PRODUCTION is a folder with the same packages
- * laid out flat, without those for development.
->>>>>>> Stashed changes
+ * Used by the Dockerfiles: `node assemble.mjs PRODUCTION OUT PROGRAM...`, where PRODUCTION is a
+ * folder with the same packages laid out flat, without those for development.
  */
 import {
   cpSync,

@@ -1,11 +1,8 @@
 #!/bin/sh
-# Builds the images of the agents and of the command line, kafnus-ngsi-<name>, with Docker or buildah. The variables:
+# Builds the images of the agents and of the command line, kafnus-ngsi-<name>, with Docker or
+# buildah. The variables:
 #
-<<<<<<< Updated upstream
-#     AGENTS      the images to build (default: all four)
-=======
-#     AGENTS      which ones (default: all four agents, and cli)
->>>>>>> Stashed changes
+#     AGENTS      the images to build (default: the four agents, and cli)
 #     TAG         (default: the version in package.json)
 #     REGISTRY    prefix of the names, e.g. registry.example.org/kafnus
 #     BASE_IMAGE  (default: node:24-bookworm-slim), also with a digest: node@sha256:...
