@@ -9,10 +9,20 @@
  */
 import { dashboards } from './dashboards.mjs';
 
-const COLUMN = 50;
-const UNIT = 26;
-const POINTS = 150;
-const COLOURS = ['#7eb26d', '#eab839', '#6ed0e0', '#ef843c', '#e24d42', '#1f78c1', '#ba43a9', '#705da0', '#508642'];
+const columnWidth = 50;
+const rowUnit = 26;
+const pointCount = 150;
+const seriesColours = [
+  '#7eb26d',
+  '#eab839',
+  '#6ed0e0',
+  '#ef843c',
+  '#e24d42',
+  '#1f78c1',
+  '#ba43a9',
+  '#705da0',
+  '#508642',
+];
 
 const [prometheus, name = 'fleet', minutes = '10', ...settings] = process.argv.slice(2);
 const dashboard = dashboards[`${name}.json`];
@@ -24,7 +34,7 @@ const given = settings.map((setting) => setting.split('='));
 const variables = { namespace: '.*', instance: '.*', agent: 'historic', tenant: 'city', ...Object.fromEntries(given) };
 const end = Math.floor(Date.now() / 1000);
 const start = end - Number(minutes) * 60;
-const step = Math.max(1, Math.round((end - start) / POINTS));
+const step = Math.max(1, Math.round((end - start) / pointCount));
 
 async function ask(path, parameters) {
   const response = await fetch(`${prometheus}/api/v1/${path}?${new URLSearchParams(parameters)}`);
@@ -126,12 +136,12 @@ function lines(panel, all, width, height) {
   });
   const curves = drawn.map(({ points }, index) => {
     const path = points.map(([time, value]) => `${x(time).toFixed(1)},${y(value).toFixed(1)}`).join(' ');
-    return `<polyline points="${path}" fill="none" stroke="${COLOURS[index % COLOURS.length]}" stroke-width="1.5"/>`;
+    return `<polyline points="${path}" fill="none" stroke="${seriesColours[index % seriesColours.length]}" stroke-width="1.5"/>`;
   });
   const legend = drawn.slice(0, 8).map(({ name: of }, index) => {
     const [atX, atY] = [left + (index % 2) * ((right - left) / 2), bottom + 18 + Math.floor(index / 2) * 14];
     const more = index === 7 && drawn.length > 8 ? ` and ${drawn.length - 8} more` : '';
-    const mark = `<rect x="${atX}" y="${atY - 6}" width="10" height="3" fill="${COLOURS[index % COLOURS.length]}"/>`;
+    const mark = `<rect x="${atX}" y="${atY - 6}" width="10" height="3" fill="${seriesColours[index % seriesColours.length]}"/>`;
     return mark + label(atX + 14, atY, cut(of, Math.floor((right - left) / 13) - more.length) + more);
   });
   return [...grid, ...curves, ...legend];
@@ -140,17 +150,17 @@ function lines(panel, all, width, height) {
 const parts = await Promise.all(
   dashboard.panels.map(async (panel) => {
     const { x, y, w, h } = panel.gridPos;
-    const move = `<g transform="translate(${x * COLUMN + 4} ${y * UNIT + 44})">`;
+    const move = `<g transform="translate(${x * columnWidth + 4} ${y * rowUnit + 44})">`;
     if (panel.type === 'row') return `${move}${label(4, 19, panel.title, 'class="row"')}</g>`;
-    const [width, height] = [w * COLUMN - 8, h * UNIT - 8];
+    const [width, height] = [w * columnWidth - 8, h * rowUnit - 8];
     const all = await series(panel);
     const content = panel.type === 'timeseries' ? lines(panel, all, width, height) : figures(panel, all, width, height);
     const frame = `<rect width="${width}" height="${height}" rx="4" fill="#fff" stroke="#d8dde3"/>`;
     return `${move}${frame}${label(10, 20, panel.title, 'class="title"')}${[content].flat().join('')}</g>`;
   }),
 );
-const height = Math.max(...dashboard.panels.map(({ gridPos }) => gridPos.y + gridPos.h)) * UNIT + 52;
-console.log(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${24 * COLUMN} ${height}" font-family="sans-serif" font-size="11" fill="#464c54">
+const height = Math.max(...dashboard.panels.map(({ gridPos }) => gridPos.y + gridPos.h)) * rowUnit + 52;
+console.log(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${24 * columnWidth} ${height}" font-family="sans-serif" font-size="11" fill="#464c54">
 <style>.title { font-weight: bold; font-size: 12px } .row { font-size: 15px; font-weight: bold } .big { font-size: 26px; font-weight: bold } .head { font-size: 20px; font-weight: bold }</style>
 <rect width="100%" height="100%" fill="#f4f5f5"/>
 ${label(10, 30, dashboard.title, 'class="head"')}

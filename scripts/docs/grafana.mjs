@@ -21,7 +21,7 @@
  */
 
 const datasource = { type: 'prometheus', uid: '${datasource}' };
-const COLUMNS = 24;
+const gridColumns = 24;
 
 /**
  * @param {{ uid: string, title: string, description: string, variables: object[],
@@ -108,7 +108,7 @@ function placed(rows) {
       title: row.title,
       collapsed: false,
       panels: [],
-      gridPos: { x: 0, y, w: COLUMNS, h: 1 },
+      gridPos: { x: 0, y, w: gridColumns, h: 1 },
       id: panels.length + 1,
     });
     y += 1;
@@ -117,7 +117,7 @@ function placed(rows) {
     for (const definition of row.panels) {
       const w = definition.width ?? 8;
       const h = (definition.type ?? 'timeseries') === 'stat' ? 4 : 8;
-      if (x + w > COLUMNS) {
+      if (x + w > gridColumns) {
         x = 0;
         y += height;
         height = 0;

@@ -91,7 +91,7 @@ export interface Prometheus {
  * Descriptor 3 closes when this process ends, however it ends. Standard input cannot be used: a
  * shell gives its background jobs none.
  */
-const EXIT_WITH_PARENT = `
+const exitWithParent = `
 exec 3<&0
 "$@" </dev/null 3<&- &
 server=$!
@@ -123,7 +123,7 @@ export async function startPrometheus(targets: readonly Target[]): Promise<Prome
   const options = [`--config.file=${config}`, `--storage.tsdb.path=${join(folder, 'data')}`];
   const args = [
     '-c',
-    EXIT_WITH_PARENT,
+    exitWithParent,
     'exit-with-parent',
     needed('prometheus'),
     ...options,
