@@ -19,6 +19,8 @@ const quick = (file) => (name) => ({ project: 'agent-runtime', file: `libs/agent
 const loop = quick('run.test.ts');
 const store = quick('partition-store.test.ts');
 const problems = quick('problems.test.ts');
+const http = quick('http.test.ts');
+const wire = quick('wire.test.ts');
 const late = quick('kafka-session.test.ts');
 const underFault = (fault) =>
   loop(`under a fault ${fault}, at every single call, commits between polls: nothing shows`);
@@ -34,6 +36,13 @@ const real = (name) => ({
 const session = (name) => real(`session conformance: a classic group, exactly-once ${name}`);
 const atLeastOnce = (name) => real(`session conformance: a classic group, at-least-once ${name}`);
 
+/** Real processes behind a proxy. */
+const stopping = (name) => ({
+  project: 'integration',
+  file: 'test/integration/stop.test.ts',
+  name: `an agent that is told to stop ${name}`,
+});
+
 /**
  * A control test for each file, which passes under every mutation. When it fails, the run itself
  * has failed (no broker, no memory), and the other failures mean nothing.
@@ -44,6 +53,9 @@ export const controls = new Map(
     store('PartitionStore values are any number but NaN, which would be none'),
     late('records come in order, batch by batch'),
     problems('Problems what many partitions wait for is said once, and the rest is counted'),
+    http('reads health, config, log level'),
+    wire('bytes what is written is read'),
+    stopping('while its committed offsets are not stable ends in time'),
     session('a changelog that is empty is restored at once'),
     linear('text of a megabyte is read within a second shown'),
   ].map(({ file, name }) => [file, name]),
@@ -203,8 +215,8 @@ export const mutations = [
     file: source('run.ts'),
     edits: [
       {
-        find: 'this.#partitions.own(await this.#preparation.prepare(partitions, new AbortController().signal, report));',
-        replace: 'await this.#preparation.prepare(partitions, new AbortController().signal);',
+        find: 'this.#partitions.own(await this.#preparation.prepare(partitions, this.#stop.signal, report));',
+        replace: 'await this.#preparation.prepare(partitions, this.#stop.signal, report);',
       },
     ],
     tests: [underFault('unknown, and committed')],
@@ -318,7 +330,7 @@ export const mutations = [
     file: source('preparation.ts'),
     edits: [
       {
-        find: 'const positions = await session.committed(partitions);',
+        find: 'const positions = await session.committed(partitions, signal);',
         replace: 'const positions = partitions.map((partition) => ({ ...partition, offset: null }));',
       },
       {
@@ -444,5 +456,106 @@ export const mutations = [
       },
     ],
     tests: [problems('an agent with several problems a commit of other records does not end the waiting for a topic')],
+  },
+  {
+    name: 'idle-connections-refuse-probes',
+    breaks:
+      'whoever opens some hundred connections keeps the probes out, and the orchestrator ends a process that works',
+    file: source('http.ts'),
+    edits: [
+      {
+        find: 'limitConnections(app.server, MAX_CONNECTIONS);',
+        replace: 'void limitConnections;\n  app.server.maxConnections = MAX_CONNECTIONS;',
+      },
+    ],
+    tests: [
+      http(
+        'the server probes are answered within a second, whoever holds connections open: idle ones, and requests that do not come to an end',
+      ),
+    ],
+  },
+  {
+    name: 'evicted-while-answered',
+    breaks: 'a scrape that takes a while is cut off by connections that say nothing',
+    file: source('http-connections.ts'),
+    edits: [{ find: 'if (unanswered.has(socket)) continue;\n', replace: '' }],
+    tests: [http('the server whoever waits for an answer keeps the connection; of the others the oldest goes')],
+  },
+  // --- the end -------------------------------------------------------------------------------------------------------
+  {
+    name: 'recovery-outlives-stop',
+    breaks: 'a process that is told to stop in a recovery waits for the cluster until it is killed',
+    file: source('run.ts'),
+    edits: [{ find: 'await this.#session.reset(this.#stop.signal);', replace: 'await this.#session.reset();' }],
+    tests: [
+      loop('the end stop() in a recovery in which reset is never answered ends it, and nothing is lost or doubled'),
+    ],
+  },
+  {
+    name: 'offsets-outlive-stop',
+    breaks: 'a process that is told to stop while committed offsets are read waits for the cluster until it is killed',
+    file: source('preparation.ts'),
+    edits: [
+      {
+        find: 'const positions = await session.committed(partitions, signal);',
+        replace: 'const positions = await session.committed(partitions);',
+      },
+    ],
+    tests: [
+      loop('the end stop() in a recovery in which committed is never answered ends it, and nothing is lost or doubled'),
+      loop('the end stop() in a revocation that waits for a recovery ends it, and the partition is given back'),
+    ],
+  },
+  {
+    name: 'topic-outlives-stop',
+    breaks: 'a process that is told to stop while a topic is looked up waits for the cluster until it is killed',
+    file: source('run.ts'),
+    edits: [
+      {
+        find: 'return await untilAborted(this.#topics.provision(step), this.#stop.signal);',
+        replace: 'void untilAborted;\n      return await this.#topics.provision(step);',
+      },
+    ],
+    tests: [
+      loop('the end stop() while nobody answers about an output topic ends it; what was decided before is committed'),
+    ],
+  },
+  {
+    name: 'goodbye-to-nobody',
+    breaks:
+      'a process that has nothing to finish waits 5 s for the answer of a cluster that is away, and ends with exit code 1',
+    file: source('kafka/kafka-session.ts'),
+    edits: [
+      {
+        find: 'if (!(await this.#clusterAnswers())) {',
+        replace: 'if ((await this.#clusterAnswers()) === undefined) {',
+      },
+    ],
+    tests: [stopping('without anything to do, when the cluster does not answer, ends in time')],
+  },
+  {
+    name: 'failure-beside-the-loop-unheard',
+    breaks: 'an error where a commit is acted on leaves a loop that waits for the outcome for ever',
+    file: source('run.ts'),
+    edits: [{ find: '.catch((error: unknown) => this.#fail(error));', replace: '.catch(() => undefined);' }],
+    tests: [loop('the end an error beside the loop, where a commit is acted on, ends the process with it')],
+  },
+  {
+    name: 'answer-for-another-rebalance',
+    breaks: 'a rebalance that comes while another is being answered has no answer: the member cannot leave its group',
+    file: source('kafka/rebalances.ts'),
+    edits: [
+      { find: 'if (index >= 0) this.#waiting.splice(index, 1);', replace: 'void index;\n    this.#waiting = [];' },
+    ],
+    tests: [
+      late('a rebalance that comes while another one is being answered has an answer of its own: also from close()'),
+    ],
+  },
+  {
+    name: 'second-request-takes-the-place',
+    breaks: 'two requests at once on our own connection: the first waits for ever, and a restore with it',
+    file: source('wire/connection.ts'),
+    edits: [{ find: 'if (this.#waiting !== undefined)', replace: 'if (this.#size < 0)' }],
+    tests: [wire('the connection a request that has no answer yet keeps its place: another one is refused until then')],
   },
 ];

@@ -11,6 +11,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { logLevels } from './config.js';
 import type { LogLevel } from './config.js';
 import { messageOf } from './error-text.js';
+import { limitConnections } from './http-connections.js';
 import { Activity, sampleSeconds } from './page/activity.js';
 import type { ActivitySample } from './page/activity.js';
 import { pageHeaders, statusPage } from './page/status-page.js';
@@ -58,6 +59,9 @@ export function createHttp(options: HttpOptions): HttpServer {
   const app = fastify({
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
+    // How long a request may be on its way: its headers, and all of it. Looked at every second, and
+    // not every 30 s as by default.
+    http: { headersTimeout: 5000, connectionsCheckingInterval: 1000 },
     requestTimeout: 10_000,
     keepAliveTimeout: 65_000,
     // An orderly stop must not wait for a client that keeps its connection.
@@ -65,7 +69,7 @@ export function createHttp(options: HttpOptions): HttpServer {
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     frameworkErrors: (error, _request, reply) => void answerError(error, reply),
   });
-  app.server.maxConnections = MAX_CONNECTIONS;
+  limitConnections(app.server, MAX_CONNECTIONS);
 
   app.setErrorHandler<FastifyError>((error, _request, reply) => {
     if ((error.statusCode ?? 500) >= 500) telemetry.logger.error({ err: error }, 'HTTP request failed');

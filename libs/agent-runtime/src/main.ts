@@ -222,6 +222,7 @@ function watchdog(
 ): { stalled: () => boolean; stop: () => void } {
   let stalled = false;
   const look = (): void => {
+    loop.lookForProgress();
     const idleMs = loop.stuckMs;
     const now = idleMs > config.stallTimeoutMs;
     if (now && !stalled) {

@@ -10,6 +10,7 @@ import { partitionName, type Session, type TopicPartition } from './session.js';
 import { changelogSpec, parseChangelogValue, partitionMismatch } from './state/changelog.js';
 import { PartitionStore } from './state/partition-store.js';
 import type { Telemetry } from './telemetry.js';
+import { untilAborted } from './until-aborted.js';
 
 /** How far a restore has come: entries read, and the changelog's offsets. */
 export interface RestoreProgress {
@@ -24,6 +25,8 @@ export interface PreparationOptions {
   /** undefined for an agent without state. */
   readonly changelog: string | undefined;
   readonly session: Pick<Session, 'committed' | 'partitionCount' | 'ensureTopic' | 'restore'>;
+  /** Called when more entries of a changelog were read. */
+  readonly onProgress: () => void;
   readonly telemetry: Pick<
     Telemetry,
     'restoreStarted' | 'restoreProgress' | 'restoreFinished' | 'foreignChangelogRecord'
@@ -62,7 +65,7 @@ export class Preparation {
     report: (waiting: string | null) => void = () => undefined,
   ): Promise<Prepared> {
     const { session, changelog } = this.#options;
-    const positions = await session.committed(partitions);
+    const positions = await session.committed(partitions, signal);
     if (changelog === undefined || partitions.length === 0) return { positions, stores: new Map() };
     await this.#provisionChangelog(changelog, signal, report);
     return { positions, stores: await this.#restoreAll(changelog, partitions, signal) };
@@ -98,11 +101,12 @@ export class Preparation {
     report: (waiting: string | null) => void,
   ): Promise<void> {
     const { session, configured, config } = this.#options;
-    const expected = await session.partitionCount(configured.inputTopic);
+    const expected = await session.partitionCount(configured.inputTopic, signal);
     if (expected === null) throw new Error(`the input topic ${configured.inputTopic} is gone`);
     for (;;) {
       signal.throwIfAborted();
-      const state = await session.ensureTopic(changelog, changelogSpec(expected, config.topicReplication));
+      const lookup = session.ensureTopic(changelog, changelogSpec(expected, config.topicReplication));
+      const state = await untilAborted(lookup, signal);
       if (state.kind === 'unwritable') throw state.error;
       if (state.kind === 'writable') {
         report(null);
@@ -110,7 +114,7 @@ export class Preparation {
         throw new ConfigurationError([partitionMismatch(changelog, state.partitions, configured.inputTopic, expected)]);
       }
       report(`waiting for the changelog: ${state.error.message}`);
-      await sleep(retryPauseMs);
+      await sleep(retryPauseMs, undefined, { signal });
     }
   }
 
@@ -133,6 +137,7 @@ export class Preparation {
           else telemetry.foreignChangelogRecord({ topic: changelog, partition, key: key.toString() });
         },
         (progress) => {
+          this.#options.onProgress();
           this.#progress.set(name, progress);
           telemetry.restoreProgress({ topic, partition, ...progress });
         },

@@ -32,10 +32,11 @@ import { deadLetter, fittingDeadLetter } from './dead-letter.js';
 import { guardDecision } from './decision-guard.js';
 import { Ledger, LedgerBatch } from './ledger.js';
 import { Lifecycle } from './lifecycle.js';
-import { OutputTopics } from './output-topics.js';
+import { OutputTopics, type Provisioned } from './output-topics.js';
 import { Partitions, type OwnedPartition, type Prepared } from './partitions.js';
 import { Preparation } from './preparation.js';
 import { Problems } from './problems.js';
+import { Progress } from './progress.js';
 import { maxRecordBytes, recordBytes } from './record-size.js';
 import type { CommitOutcome, OutgoingRecord, Session, SessionEvent, TopicPartition } from './session.js';
 import { changelogRecord, changelogTopic } from './state/changelog.js';
@@ -43,6 +44,7 @@ import { noState } from './state/partition-store.js';
 import type { PartitionStatus } from './status.js';
 import type { Telemetry } from './telemetry.js';
 import { carrying, type BatchSpan, type Tracing } from './tracing.js';
+import { untilAborted } from './until-aborted.js';
 
 /** How much is in memory at once, in records: see {@link Batch.size}. One record more than that, with all that it makes, may be. */
 export interface Limits {
@@ -131,7 +133,9 @@ export class AgentLoop {
     | undefined;
   #prepared: Prepared | undefined;
 
-  #stopping = false;
+  /** Aborted by {@link stop}: ends what waits for the cluster. */
+  readonly #stop = new AbortController();
+  /** The first failure of what runs beside the loop: the loop ends with it. */
   #failure: Error | undefined;
   readonly #problems = new Problems();
   #probing = false;
@@ -140,9 +144,7 @@ export class AgentLoop {
   #lastCommit: Date | null = null;
   /** What the last commit took, in milliseconds. */
   #commitMs = 0;
-  #lastProgress = performance.now();
-  /** Entries that were restored when progress was last looked for. */
-  #lastRestored = 0;
+  readonly #progress = new Progress();
 
   constructor(options: RunOptions) {
     const { agent, config, configured, session, telemetry } = options;
@@ -153,7 +155,11 @@ export class AgentLoop {
     this.#maxBytes = maxRecordBytes(config);
     this.#limits = options.limits ?? defaultLimits;
     this.#topics = new OutputTopics(options);
-    this.#preparation = new Preparation({ ...options, changelog: this.#changelog });
+    this.#preparation = new Preparation({
+      ...options,
+      changelog: this.#changelog,
+      onProgress: () => this.#progress.advance(),
+    });
     this.ledger = new Ledger(config.maxTenantLabels);
   }
 
@@ -191,10 +197,13 @@ export class AgentLoop {
 
   /** Asks the loop to finish: it commits or aborts what is open, leaves the group and returns. */
   stop(): void {
-    this.#stopping = true;
-    this.#preparing?.abort.abort();
+    this.#stop.abort(new Error('the agent is told to stop'));
     if (this.lifecycle.state === 'starting') this.#session.cancel();
     else this.#session.wake();
+  }
+
+  get #stopping(): boolean {
+    return this.#stop.signal.aborted;
   }
 
   async #handle(event: SessionEvent): Promise<void> {
@@ -240,7 +249,9 @@ export class AgentLoop {
       const trace = tracing?.traceOf(record);
       if (trace) step = carrying(step, trace);
       if (!this.#topics.ready(step)) {
-        const provisioned = await this.#topics.provision(step);
+        const provisioned = await this.#provision(step);
+        // Told to stop: the record is left to the next process.
+        if (provisioned === undefined) return;
         if (provisioned.kind === 'wait') {
           await this.#backOff(record, provisioned.problem);
           return;
@@ -254,6 +265,15 @@ export class AgentLoop {
         if (!(await this.#makeRoom(batch))) return;
         batch = this.#batch;
       }
+    }
+  }
+
+  async #provision(step: Step): Promise<Provisioned | undefined> {
+    try {
+      return await untilAborted(this.#topics.provision(step), this.#stop.signal);
+    } catch (error) {
+      if (this.#stopping) return undefined;
+      throw error;
     }
   }
 
@@ -347,7 +367,7 @@ export class AgentLoop {
     await this.#finishCommit();
     await this.#abandon();
     this.#problems.setWaiting(record, problem);
-    await sleep(waitMs);
+    await sleep(waitMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
   }
 
   // --- commit --------------------------------------------------------------------------------------------------------
@@ -389,12 +409,15 @@ export class AgentLoop {
     this.#batch = undefined;
     this.#open = false;
     const started = performance.now();
-    const settled = this.#session.commit(offsets).then((outcome) => {
-      if (this.#committing) this.#committing.outcome = outcome;
-      batch.ended(outcome);
-      if (outcome.kind === 'committed') this.#committed(batch, performance.now() - started);
-      this.#session.wake();
-    });
+    const settled = this.#session
+      .commit(offsets)
+      .then((outcome) => {
+        if (this.#committing) this.#committing.outcome = outcome;
+        batch.ended(outcome);
+        if (outcome.kind === 'committed') this.#committed(batch, performance.now() - started);
+        this.#session.wake();
+      })
+      .catch((error: unknown) => this.#fail(error));
     this.#committing = { batch, settled };
   }
 
@@ -407,7 +430,7 @@ export class AgentLoop {
     this.#problems.clear('cluster');
     this.#lastCommit = new Date();
     this.#commitMs = durationMs;
-    this.#lastProgress = performance.now();
+    this.#progress.advance();
     const batchMs = performance.now() - since;
     this.#options.telemetry.transactionCommitted({ records: counts.records, outputs, durationMs, batchMs }, counts);
   }
@@ -427,6 +450,7 @@ export class AgentLoop {
   /** Waits for the commit in flight, if there is one, and acts on its outcome. */
   async #finishCommit(): Promise<void> {
     await this.#committing?.settled;
+    if (this.#failure) throw this.#failure;
     await this.#settle();
   }
 
@@ -472,9 +496,16 @@ export class AgentLoop {
     report(null);
     this.lifecycle.to('recovering');
     telemetry.recovering(cause, error);
-    await this.#session.reset();
-    const partitions = [...this.#partitions].map(({ topic, partition }) => ({ topic, partition }));
-    this.#partitions.own(await this.#preparation.prepare(partitions, new AbortController().signal, report));
+    try {
+      await this.#session.reset(this.#stop.signal);
+      const partitions = [...this.#partitions].map(({ topic, partition }) => ({ topic, partition }));
+      this.#partitions.own(await this.#preparation.prepare(partitions, this.#stop.signal, report));
+    } catch (thrown) {
+      // There is nothing to finish: what is not committed has been taken back, and the next process
+      // goes on from there.
+      if (this.#stopping) return;
+      throw thrown;
+    }
     await this.#session.rewind(this.#partitions.rewindPositions());
     this.#problems.clearCommitted(this.#partitions);
     this.#problems.clear('recovery');
@@ -502,18 +533,24 @@ export class AgentLoop {
     const abort = new AbortController();
     const report = (waiting: string | null): void =>
       waiting === null ? this.#problems.clear('preparation') : this.#problems.set('preparation', waiting);
-    const done = this.#preparation.prepare(partitions, abort.signal, report).then(
+    const signal = AbortSignal.any([abort.signal, this.#stop.signal]);
+    const done = this.#preparation.prepare(partitions, signal, report).then(
       (prepared) => {
         this.#prepared = prepared;
         this.#session.wake();
       },
       (error: unknown) => {
-        if (!abort.signal.aborted) this.#failure = error instanceof Error ? error : new Error(String(error));
-        this.#session.wake();
+        if (!signal.aborted) this.#fail(error);
       },
     );
     this.#preparing = { partitions, abort, done };
     this.#options.telemetry.partitionsAssigned(partitions);
+  }
+
+  /** Ends the loop with this error, from beside it. */
+  #fail(error: unknown): void {
+    this.#failure ??= error instanceof Error ? error : new Error(String(error));
+    this.#session.wake();
   }
 
   async #acceptPrepared(): Promise<void> {
@@ -528,7 +565,7 @@ export class AgentLoop {
     this.#problems.clear('preparation');
     // The group has answered, and the coordinator with the offsets.
     this.#problems.clear('cluster');
-    this.#lastProgress = performance.now();
+    this.#progress.advance();
   }
 
   async #revoke(partitions: readonly TopicPartition[], lost: boolean): Promise<void> {
@@ -598,14 +635,12 @@ export class AgentLoop {
 
   /** Milliseconds for which there was something to do, and nothing was committed or restored. */
   get stuckMs(): number {
-    const all = this.partitions();
-    let restored = 0;
-    for (const { restore } of all) restored += restore?.entries ?? 0;
-    // While partitions are prepared, those that are there stand still: librdkafka hands out nothing before its answer.
-    const progress = restored !== this.#lastRestored || all.every(({ lag }) => lag === null || lag === 0);
-    this.#lastRestored = restored;
-    if (progress) this.#lastProgress = performance.now();
-    return performance.now() - this.#lastProgress;
+    return this.#progress.stuckMs;
+  }
+
+  /** To be called now and then, see {@link Progress}. */
+  lookForProgress(): void {
+    this.#progress.look(this.partitions());
   }
 
   /** The cluster does not answer: not ready, until it answers again. The client reconnects by itself. */

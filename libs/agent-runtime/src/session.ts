@@ -110,8 +110,12 @@ export interface Session {
   /** Makes a waiting {@link next} return. */
   wake(): void;
 
-  /** The committed offsets, once they are stable: no transaction that could still change them is open (KIP-447). */
-  committed(partitions: readonly TopicPartition[]): Promise<readonly PartitionOffset[]>;
+  /**
+   * The committed offsets, once they are stable: no transaction that could still change them is
+   * open (KIP-447). Waits for the cluster, for as long as it takes.
+   * @throws at once when `signal` is aborted
+   */
+  committed(partitions: readonly TopicPartition[], signal?: AbortSignal): Promise<readonly PartitionOffset[]>;
   /** Takes the partitions of an `assigned` event, from these offsets on. */
   accept(positions: readonly PartitionOffset[]): Promise<void>;
   /** Gives the partitions of a `revoked` event back: the last thing that is done with them. */
@@ -136,8 +140,12 @@ export interface Session {
   commit(offsets: readonly PartitionOffset[]): Promise<CommitOutcome>;
   /** Aborts what was sent since {@link begin}. Never throws. */
   abort(): Promise<CommitOutcome>;
-  /** A new producer under the same identity: fences the old one and ends its transaction. Retries until the cluster answers. */
-  reset(): Promise<void>;
+  /**
+   * A new producer under the same identity: fences the old one and ends its transaction. Retries
+   * until the cluster answers.
+   * @throws at once when `signal` is aborted; the session can only be closed then
+   */
+  reset(signal?: AbortSignal): Promise<void>;
 
   /** The state of a topic as far as it is known and fresh: cheap, asked for every record. */
   topic(name: string): TopicState | undefined;
@@ -145,8 +153,10 @@ export interface Session {
   ensureTopic(name: string, spec: TopicSpec | null): Promise<TopicState>;
   /** Forgets what is known of a topic; with an error, takes it for unwritable for a while. */
   forgetTopic(name: string, error?: Error): void;
-  /** Partitions of a topic; null when it does not exist. */
-  partitionCount(topic: string): Promise<number | null>;
+  /**
+   * Partitions of a topic; null when it does not exist. @throws at once when `signal` is aborted
+   */
+  partitionCount(topic: string, signal?: AbortSignal): Promise<number | null>;
 
   /**
    * Reads a changelog partition from its beginning to the end that it has now, committed records only, in order.
@@ -161,6 +171,9 @@ export interface Session {
 
   /** Ends the retries of requests that wait for the cluster: they reject. */
   cancel(): void;
-  /** Leaves the group and disconnects. */
+  /**
+   * Leaves the group and disconnects; where the cluster does not answer, without a word to the
+   * group.
+   */
   close(): Promise<void>;
 }

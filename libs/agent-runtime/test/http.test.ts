@@ -1,8 +1,11 @@
-import { Agent, request } from 'node:http';
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { Agent, createServer, request, type IncomingMessage } from 'node:http';
+import { connect, type AddressInfo, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from '@jest/globals';
 
 import { createHttp } from '../src/http.js';
+import { limitConnections } from '../src/http-connections.js';
 import type { HttpOptions, HttpServer } from '../src/http.js';
 import { Telemetry } from '../src/telemetry.js';
 import type { AgentStatus } from '../src/status.js';
@@ -225,6 +228,97 @@ describe('the server', () => {
     await closed;
     expect(performance.now() - started).toBeLessThan(2000);
     agent.destroy();
+  });
+
+  test('probes are answered within a second, whoever holds connections open: idle ones, and requests that do not come to an end', async () => {
+    const { port, call } = await serve();
+    const held: Socket[] = [];
+    const hold = async (count: number, bytes: string): Promise<void> => {
+      for (let index = 0; index < count; index += 1) {
+        const socket = connect(port, '127.0.0.1')
+          .on('error', () => undefined)
+          .resume();
+        held.push(socket);
+        await once(socket, 'connect');
+        socket.write(bytes);
+      }
+    };
+    const probes = async (): Promise<void> => {
+      for (const path of ['/live', '/ready']) {
+        const started = performance.now();
+        expect((await call(path, { headers: { connection: 'close' } })).code).toBe(200);
+        expect(performance.now() - started).toBeLessThan(1000);
+      }
+    };
+    try {
+      await hold(300, '');
+      await probes();
+      // Slow loris: a header more now and then.
+      await hold(300, 'GET /live HTTP/1.1\r\nHost: x\r\n');
+      const drip = setInterval(() => held.forEach((socket) => socket.write('X-A: b\r\n')), 50);
+      try {
+        await probes();
+        // A body that was announced and does not come.
+        await hold(300, 'PUT /loglevel HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n');
+        await probes();
+      } finally {
+        clearInterval(drip);
+      }
+      // The ends of the others arrive by and by.
+      const open = (): number => held.filter(({ closed }) => !closed).length;
+      for (const deadline = performance.now() + 5000; open() > 256 && performance.now() < deadline;) await sleep(20);
+      expect(open()).toBeLessThanOrEqual(256);
+    } finally {
+      held.forEach((socket) => socket.destroy());
+    }
+  }, 20_000);
+
+  test('headers that do not come to an end are waited for some seconds', async () => {
+    const { port } = await serve();
+    const socket = connect(port, '127.0.0.1');
+    await once(socket, 'connect');
+    const started = performance.now();
+    socket.write('GET /live HTTP/1.1\r\n');
+    let answer = '';
+    socket.on('data', (data) => (answer += data.toString()));
+    await once(socket, 'close');
+    expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+    expect(performance.now() - started).toBeLessThan(8000);
+  }, 15_000);
+
+  test('whoever waits for an answer keeps the connection; of the others the oldest goes', async () => {
+    let answer: () => void = () => undefined;
+    const asked: IncomingMessage[] = [];
+    const server = createServer((incoming, response) => {
+      asked.push(incoming);
+      answer = () => response.end('late');
+    });
+    limitConnections(server, 3);
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const { port } = server.address() as AddressInfo;
+    const open = async (): Promise<Socket> => {
+      const socket = connect(port, '127.0.0.1')
+        .on('error', () => undefined)
+        .resume();
+      await once(socket, 'connect');
+      return socket;
+    };
+    const waiting = await open();
+    let text = '';
+    waiting.on('data', (data) => (text += data.toString()));
+    waiting.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    while (asked.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    const idle: Socket[] = [];
+    for (let index = 0; index < 5; index += 1) idle.push(await open());
+    await Promise.all(idle.slice(0, 3).map(async (socket) => socket.closed || once(socket, 'close')));
+    expect([waiting, ...idle].map(({ closed }) => closed)).toEqual([false, true, true, true, false, false]);
+    answer();
+    while (!text.includes('late')) await once(waiting, 'data');
+    // Answered, it is as good as any other, and the oldest.
+    idle.push(await open());
+    await (waiting.closed || once(waiting, 'close'));
+    for (const socket of idle) socket.destroy();
+    server.close();
   });
 
   test('bytes that are no HTTP get a 400 and the server goes on', async () => {

@@ -11,6 +11,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KafkaConsumer } from '../src/kafka/client.js';
+import { assignPartitions } from '../src/kafka/errors.js';
 
 jest.setTimeout(30_000);
 
@@ -114,6 +115,41 @@ describe('records', () => {
   });
 });
 
+describe('a rebalance', () => {
+  test('that comes while another one is being answered has an answer of its own: also from close()', async () => {
+    const { session: lonely, rebalance, deliverNothing, answers } = withoutClient();
+    // A consume call is in flight from now on.
+    await lonely.accept([]);
+    rebalance('assigned', [place]);
+    expect(await lonely.next(100, false)).toEqual({ kind: 'assigned', partitions: [place] });
+    const accepted = lonely.accept([{ ...place, offset: 7 }]);
+    rebalance('lost', [place]);
+    deliverNothing();
+    await accepted;
+    const closed = lonely.close();
+    deliverNothing();
+    await closed;
+    expect(answers).toEqual([
+      ['assign', []],
+      ['assign', [{ ...place, offset: 7 }]],
+      ['unassign', [place]],
+    ]);
+  });
+
+  test('that nobody has answered is answered by close(), each once and in their order', async () => {
+    const { session: lonely, rebalance, answers } = withoutClient();
+    rebalance('assigned', [place]);
+    rebalance('lost', [place]);
+    await lonely.close();
+    expect(answers).toEqual([
+      ['assign', [place]],
+      ['unassign', [place]],
+    ]);
+    rebalance('assigned', [place]);
+    expect(answers.slice(2)).toEqual([['assign', [place]]]);
+  });
+});
+
 describe('a cluster that takes connections and says nothing', () => {
   test('is told of; and cancel() ends the start well before the five seconds in which SIGTERM is to be answered', async () => {
     const silent = createServer().listen(0, '127.0.0.1');
@@ -154,6 +190,50 @@ function open(brokers = broker.bootstrapServers, clusterAway: (error: Error) => 
     clientLog: ignore,
   };
   return new KafkaSession({ agent: 'late', inputTopic: topic, config: outcome.config, listener });
+}
+
+const place: TopicPartition = { topic, partition: 0 };
+
+/**
+ * A session whose consumer does what the test says: rebalances come, and consume calls return, when
+ * it is told to.
+ */
+function withoutClient(): {
+  readonly session: KafkaSession;
+  readonly rebalance: (kind: 'assigned' | 'lost', partitions: readonly TopicPartition[]) => void;
+  readonly deliverNothing: () => void;
+  readonly answers: unknown[];
+} {
+  const { KafkaConsumer: Original } = kafka;
+  const answers: unknown[] = [];
+  let announce: (error: { readonly code: number }, partitions: readonly TopicPartition[]) => void = () => undefined;
+  let deliverNothing: () => void = () => undefined;
+  kafka.KafkaConsumer = class extends Original {
+    constructor(...[config, topicConfig]: ConstructorParameters<typeof Original>) {
+      super(config, topicConfig);
+      announce = config['rebalance_cb'] as typeof announce;
+      Object.assign(this, {
+        consume: (_count: number, done: (error: null, messages: readonly never[]) => void) => {
+          deliverNothing = () => done(null, []);
+        },
+        rebalanceProtocol: () => 'COOPERATIVE',
+        assignmentLost: () => true,
+        incrementalAssign: (partitions: unknown) => answers.push(['assign', partitions]),
+        incrementalUnassign: (partitions: unknown) => answers.push(['unassign', partitions]),
+      });
+    }
+  };
+  try {
+    return {
+      session: open(),
+      rebalance: (kind, partitions) =>
+        announce({ code: kind === 'assigned' ? assignPartitions : assignPartitions + 1 }, partitions),
+      deliverNothing: () => deliverNothing(),
+      answers,
+    };
+  } finally {
+    kafka.KafkaConsumer = Original;
+  }
 }
 
 /** A partition with three batches: the first is delivered, the second is in hand, the third is behind it. */

@@ -51,6 +51,7 @@ const preparation = new Preparation({
     ensureTopic: () => Promise.resolve({ kind: 'writable', partitions: 4 }),
     restore,
   },
+  onProgress: () => undefined,
   telemetry: {
     restoreStarted: () => undefined,
     restoreProgress: () => undefined,

@@ -653,6 +653,108 @@ describe('the end', () => {
     expect(loop.lifecycle.state).toBe('stopped');
   });
 
+  test.each(['reset', 'committed', 'partitionCount', 'ensureTopic', 'restore'] as const)(
+    'stop() in a recovery in which %s is never answered ends it, and nothing is lost or doubled',
+    async (held) => {
+      const rig = new Rig(1);
+      rig.produce(mixed(10, 1));
+      const { loop, ended } = rig.start();
+      let asked = false;
+      rig.cluster.faults.onCall = ({ operation }) => {
+        if (operation !== held || loop.lifecycle.state !== 'recovering') return undefined;
+        asked = true;
+        return new Promise(() => undefined);
+      };
+      rig.cluster.faults.commits.push('unknown-committed');
+      await rig.cluster.until(() => asked, 'waiting');
+      loop.stop();
+      await inTime(ended);
+      expect(loop.lifecycle.state).toBe('stopped');
+      rig.cluster.faults.onCall = () => undefined;
+      rig.start();
+      await rig.drained();
+      rig.verify();
+    },
+  );
+
+  test('stop() in a revocation that waits for a recovery ends it, and the partition is given back', async () => {
+    const rig = new Rig(1);
+    rig.produce(mixed(10, 1));
+    const { loop, ended } = rig.start();
+    let asked = false;
+    let revoked = false;
+    rig.cluster.faults.onCall = ({ operation }) => {
+      if (operation === 'commit' && !revoked) {
+        revoked = true;
+        rig.cluster.rotate(groupId);
+      }
+      if (operation !== 'committed' || loop.lifecycle.state !== 'recovering') return undefined;
+      asked = true;
+      return new Promise(() => undefined);
+    };
+    rig.cluster.faults.commits.push('unknown-aborted');
+    await rig.cluster.until(() => asked, 'waiting');
+    loop.stop();
+    await inTime(ended);
+    expect(loop.lifecycle.state).toBe('stopped');
+    rig.cluster.faults.onCall = () => undefined;
+    rig.start('two');
+    await rig.drained();
+    rig.verify();
+  });
+
+  test.each(['committed', 'partitionCount', 'ensureTopic', 'restore'] as const)(
+    'stop() while %s is never answered for partitions that have come ends it',
+    async (held) => {
+      const rig = new Rig(1);
+      rig.cluster.createTopic(changelog, 1);
+      let asked = false;
+      rig.cluster.faults.onCall = ({ operation }) => {
+        if (operation !== held) return undefined;
+        asked = true;
+        return new Promise(() => undefined);
+      };
+      const { loop, ended } = rig.start();
+      await rig.cluster.until(() => asked, 'waiting');
+      loop.stop();
+      await inTime(ended);
+      expect(loop.lifecycle.state).toBe('stopped');
+    },
+  );
+
+  test('stop() while nobody answers about an output topic ends it; what was decided before is committed', async () => {
+    const rig = new Rig(1, { KAFNUS_BATCH_SIZE: '10' });
+    rig.produce([input('x', 'emit', 'a')]);
+    const { loop, ended } = rig.start();
+    await rig.drained();
+    let asked = false;
+    rig.cluster.faults.onCall = ({ operation }) => {
+      if (operation !== 'ensureTopic') return undefined;
+      asked = true;
+      return new Promise(() => undefined);
+    };
+    rig.produce([input('x', 'emit', 'a'), input('x', 'emit', 'b'), input('x', 'emit', 'a')]);
+    await rig.cluster.until(() => asked, 'waiting');
+    loop.stop();
+    await inTime(ended);
+    expect(rig.lag).toBe(2);
+    rig.cluster.faults.onCall = () => undefined;
+    rig.start();
+    await rig.finish();
+  });
+
+  test('an error beside the loop, where a commit is acted on, ends the process with it', async () => {
+    const rig = new Rig(1);
+    const { loop, ended } = rig.start();
+    await rig.drained();
+    loop.ledger.add = () => {
+      throw new Error('the ledger is broken');
+    };
+    rig.produce([input('x', 'emit')]);
+    await expect(inTime(ended)).rejects.toThrow('the ledger is broken');
+    expect(loop.lifecycle.state).toBe('failed');
+  });
+
   test('stop() during a restore ends it', async () => {
     const rig = new Rig();
     rig.produce(mixed(10));
@@ -770,4 +872,13 @@ async function deliver(rig: Rig, { session }: Running, records: readonly InputRe
 
 function fail(): never {
   throw new Error('there is no such fault');
+}
+
+/** What should end soon, and not when something else lets it. */
+async function inTime(ended: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error('not within 2 s')), 2000);
+  });
+  await Promise.race([ended, late]).finally(() => clearTimeout(timer));
 }

@@ -202,6 +202,37 @@ describe('the connection', () => {
     await expect(readConfigs(broken, [], [])).rejects.toThrow('the broker closed the connection');
   });
 
+  test('a request that has no answer yet keeps its place: another one is refused until then', async () => {
+    let arrived: (answer: () => void) => void = () => undefined;
+    const asked = new Promise<() => void>((resolve) => (arrived = resolve));
+    const port = await listening(
+      createServer((socket) => {
+        socket.on('data', (request: Buffer) => {
+          const bytes = new ByteWriter().bytes(Buffer.concat([request.subarray(8, 12), Buffer.alloc(8)])).toBuffer();
+          arrived(() => void socket.write(bytes));
+        });
+      }),
+    );
+    const connection = await WireConnection.to(config({}), 'test', { host: '127.0.0.1', port });
+    const first = readConfigs(connection, [], []);
+    await expect(readConfigs(connection, [], [])).rejects.toThrow('has no answer yet');
+    (await asked)();
+    expect(await first).toEqual([]);
+    connection.close();
+  });
+
+  test('an answer to something else ends the connection: what follows it would be as wrong', async () => {
+    const port = await listening(
+      createServer((socket) => {
+        const stale = new ByteWriter().bytes(Buffer.from([0, 0, 0, 99, 0, 0, 0, 0, 0, 0, 0, 0])).toBuffer();
+        socket.on('data', () => socket.write(stale));
+      }),
+    );
+    const connection = await WireConnection.to(config({}), 'test', { host: '127.0.0.1', port });
+    await expect(readConfigs(connection, [], [])).rejects.toThrow('not one to the request');
+    await expect(readConfigs(connection, [], [])).rejects.toThrow('not one to the request');
+  });
+
   test('a signal ends a login that gets no answer, and a request', async () => {
     const port = await listening(createServer());
     const secured = {

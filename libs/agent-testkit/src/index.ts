@@ -3,6 +3,7 @@ export * from './invariants.js';
 export * from './memory-cluster.js';
 export * from './memory-group.js';
 export * from './memory-session.js';
+export { startOtherProducer, type OtherProducer, type OtherProducerOptions } from './other-producer.js';
 export * from './secure-acls.js';
 export * from './secure-certificates.js';
 export * from './secure-kafka.js';

@@ -159,9 +159,11 @@ export class MemorySession implements Session {
     return records;
   }
 
-  async committed(partitions: readonly TopicPartition[]): Promise<readonly PartitionOffset[]> {
-    await this.#enter('committed');
-    await this.#until(() => !partitions.some((partition) => this.#cluster.offsetIsPending(this.groupId, partition)));
+  async committed(partitions: readonly TopicPartition[], signal?: AbortSignal): Promise<readonly PartitionOffset[]> {
+    await this.#enter('committed', signal);
+    const stable = (): boolean =>
+      !partitions.some((partition) => this.#cluster.offsetIsPending(this.groupId, partition));
+    await this.#until(stable, signal);
     return partitions.map(({ topic, partition }) => ({
       topic,
       partition,
@@ -293,8 +295,8 @@ export class MemorySession implements Session {
     return stopped ?? this.#aborted('requested', new Error('aborted'));
   }
 
-  async reset(): Promise<void> {
-    await this.#enter('reset');
+  async reset(signal?: AbortSignal): Promise<void> {
+    await this.#enter('reset', signal);
     this.#startProducer();
   }
 
@@ -338,8 +340,8 @@ export class MemorySession implements Session {
     return state;
   }
 
-  async partitionCount(topic: string): Promise<number | null> {
-    await this.#enter('partitionCount');
+  async partitionCount(topic: string, signal?: AbortSignal): Promise<number | null> {
+    await this.#enter('partitionCount', signal);
     const { length } = this.#cluster.partitions(topic);
     return length === 0 ? null : length;
   }
@@ -350,7 +352,7 @@ export class MemorySession implements Session {
     onProgress: (progress: { entries: number; offset: number; end: number }) => void,
     signal: AbortSignal,
   ): Promise<number> {
-    await this.#enter('restore');
+    await this.#enter('restore', signal);
     const partition = this.#cluster.partitions(changelog.topic)[changelog.partition];
     if (!partition) throw new Error(`there is no changelog partition ${partitionName(changelog)}`);
     const end = partition.high;
@@ -401,15 +403,15 @@ export class MemorySession implements Session {
   }
 
   /** What each call begins with. */
-  async #enter(operation: MemoryOperation): Promise<void> {
-    const { signal } = this.#cancelled;
+  async #enter(operation: MemoryOperation, signal: AbortSignal = this.#cancelled.signal): Promise<void> {
+    const either = AbortSignal.any([signal, this.#cancelled.signal]);
     const held = this.#call(operation);
-    if (held && !signal.aborted) {
-      await Promise.race([held, new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))]);
+    if (held && !either.aborted) {
+      await Promise.race([held, new Promise((resolve) => either.addEventListener('abort', resolve, { once: true }))]);
     }
     if (this.#crashed) await never;
     // What closes goes on; a request that waits for the cluster does not.
-    if (['start', 'committed', 'reset', 'partitionCount', 'restore'].includes(operation)) signal.throwIfAborted();
+    if (['start', 'committed', 'reset', 'partitionCount', 'restore'].includes(operation)) either.throwIfAborted();
   }
 
   #until(condition: () => boolean, signal: AbortSignal = this.#cancelled.signal): Promise<void> {

@@ -484,6 +484,29 @@ export function describeSessionConformance(
         expect(performance.now() - since).toBeLessThan(handoverMs);
       });
 
+      scene('goes on when a member closes before it has released what is taken away', async (stage) => {
+        await stage.input(2);
+        const one = await stage.member('one').then((joined) => joined.joined(2));
+        one.releases = false;
+        const two = await stage.member('two');
+        await together([one, two], () => one.revoked.length > 0);
+        const since = performance.now();
+        const closing = one.session.close();
+        await together([two], () => two.owned.size === 2);
+        await closing;
+        expect(performance.now() - since).toBeLessThan(handoverMs);
+      });
+
+      scene('is waited for no longer than until the signal: for offsets, topics and a new producer', async (stage) => {
+        await stage.input(1);
+        const { session } = await stage.member('one').then((joined) => joined.joined(1));
+        const over = AbortSignal.abort(new Error('over'));
+        await expect(session.committed([stage.input0], over)).rejects.toThrow('over');
+        await expect(session.partitionCount(stage.in, over)).rejects.toThrow('over');
+        expect(await session.partitionCount(stage.in)).toBe(1);
+        await expect(session.reset(over)).rejects.toThrow('over');
+      });
+
       scene('goes on when a member closes before it has accepted what it was assigned', async (stage) => {
         await stage.input(2);
         const one = await stage.member('one');

@@ -76,6 +76,9 @@ export interface KafkaConsumer extends Client {
 }
 
 export interface KafkaProducer extends Client {
+  /** Flushes first, for so long at most (5 s when it is not given). */
+  disconnect(flushMs: number, callback: Callback<unknown>): void;
+  disconnect(callback: Callback<unknown>): void;
   /** `opaque` must be undefined, never null (null leaks). @throws KafkaError, such as ERR__QUEUE_FULL */
   produce(
     topic: string,

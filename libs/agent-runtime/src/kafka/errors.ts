@@ -61,6 +61,7 @@ function code(name: string): number {
 
 export const queueFull = code('ERR__QUEUE_FULL');
 export const timedOut = code('ERR__TIMED_OUT');
+export const transportFailed = code('ERR__TRANSPORT');
 export const tooLarge = code('ERR_MSG_SIZE_TOO_LARGE');
 export const assignPartitions = code('ERR__ASSIGN_PARTITIONS');
 export const fatal = code('ERR__FATAL');

@@ -45,6 +45,7 @@ import {
   type KafkaError,
   type KafkaProducer,
 } from './client.js';
+import { CallsInFlight } from './calls.js';
 import {
   adminProperties,
   consumerProperties,
@@ -69,15 +70,18 @@ import {
   queueFull,
   rebalancing,
   timedOut,
+  transportFailed,
   tooLarge,
   topicForbidden,
   unknownTopic,
 } from './errors.js';
 import { loginProblem, type ClientLogEntry } from './login-problem.js';
 import { ownHeaders } from './own-headers.js';
+import { UnansweredRebalances, type Rebalance } from './rebalances.js';
 import { restorePartition } from './restore.js';
 import { SendFailures } from './send-failures.js';
 import { Topics } from './topics.js';
+import { untilAborted } from '../until-aborted.js';
 
 /** What the session tells besides its events: for logs and metrics. */
 interface SessionListener {
@@ -98,8 +102,16 @@ interface ClientLog extends ClientLogEntry {
 /** How long a consume call waits for its first record: bounds the time in which a rebalance is answered. */
 const consumeTimeoutMs = 100;
 const requestTimeoutMs = 5000;
-/** A request of the start cannot be interrupted, and SIGTERM is to be answered within five seconds. */
-const startTimeoutMs = 3000;
+/**
+ * Requests outside of a commit get this time, and are repeated. They cannot be interrupted, the
+ * process cannot end under one, and SIGTERM is to be answered within five seconds.
+ */
+const uninterruptibleMs = 3000;
+/**
+ * Before the group is left: how long the cluster has to show that it answers. Its answer to the
+ * leaving itself is waited for 5 s.
+ */
+const signOfLifeMs = 1500;
 /** How long a fenced session lets the other one work, half as long at least and half as long again at most. */
 const fencedPauseMs = 1000;
 /** How long to wait before a producer that has ended without transactions is replaced. */
@@ -123,11 +135,6 @@ const pollBytes = 4 << 20;
 const noHeaders: readonly never[] = [];
 
 type CommittedPosition = TopicPartition & { readonly offset: number };
-
-interface Rebalance {
-  readonly assigned: boolean;
-  readonly partitions: readonly TopicPartition[];
-}
 
 export interface KafkaSessionOptions {
   readonly config: RuntimeConfig;
@@ -160,16 +167,16 @@ export class KafkaSession implements Session {
   readonly #drained = new Map<string, { readonly end: number; readonly records: number }>();
   #consuming: Promise<void> | undefined;
   #waiter: (() => void) | undefined;
-  /** A rebalance that the loop has not answered yet. */
-  #unanswered: Rebalance | undefined;
+  readonly #unanswered = new UnansweredRebalances();
+  /** Calls that {@link close} must not disconnect a client under. */
+  readonly #calls = new CallsInFlight();
   /** Read once per event: a topic that was found fresh for a record stays so until all of it is addressed. */
   #now = performance.now();
   #open = false;
   #closing = false;
   readonly #encoder = new Encoder();
-  /** Settled when {@link cancel} or {@link close} is called. */
-  readonly #cancelled: Promise<void>;
-  #resolveCancelled: () => void = () => undefined;
+  /** Aborted by {@link cancel} and {@link close}. */
+  readonly #cancelled = new AbortController();
   #unreturned = 0;
   #committedAt = Number.NEGATIVE_INFINITY;
   /** The last unknown outcome was that of a fenced producer. */
@@ -179,7 +186,6 @@ export class KafkaSession implements Session {
     this.#options = options;
     this.#exactlyOnce = options.config.delivery === 'exactly-once';
     this.#asked = options.config.batchSize;
-    this.#cancelled = new Promise((resolve) => (this.#resolveCancelled = resolve));
     this.#consumer = this.#createConsumer();
     this.#producer = this.#createProducer();
     this.#topics = new Topics(
@@ -315,7 +321,7 @@ export class KafkaSession implements Session {
       this.#answer({ assigned, partitions: named });
       return;
     }
-    this.#unanswered = { assigned, partitions: named };
+    this.#unanswered.add({ assigned, partitions: named });
     if (assigned) this.#emit({ kind: 'assigned', partitions: named });
     else this.#emit({ kind: 'revoked', partitions: named, lost: this.#consumer.assignmentLost() });
   }
@@ -330,12 +336,17 @@ export class KafkaSession implements Session {
     }
   }
 
-  async committed(partitions: readonly TopicPartition[]): Promise<readonly PartitionOffset[]> {
+  async committed(partitions: readonly TopicPartition[], signal?: AbortSignal): Promise<readonly PartitionOffset[]> {
     if (partitions.length === 0) return [];
-    const found = await this.#untilAnswered('committed offsets', () =>
-      call<{ topic: string; partition: number; offset?: number | null }[]>((done) => {
-        this.#consumer.committed(partitions, requestTimeoutMs, done);
-      }),
+    type Committed = { topic: string; partition: number; offset?: number | null };
+    const request = (): Promise<Committed[]> =>
+      call((done) => {
+        this.#consumer.committed(partitions, uninterruptibleMs, done);
+      });
+    const found = await this.#untilAnswered(
+      'committed offsets',
+      () => untilAborted(this.#calls.track(this.#consumer, request()), signal),
+      signal,
     );
     return found.map(({ topic, partition, offset }) => ({
       topic,
@@ -348,7 +359,7 @@ export class KafkaSession implements Session {
     await this.#quiesce();
     this.#dropFetched(positions);
     if (this.#closing) return;
-    this.#unanswered = undefined;
+    this.#unanswered.answer(true, positions);
     for (const position of positions) {
       this.#owned.set(partitionName(position), position.offset);
       this.#reached.set(partitionName(position), position.offset ?? 0);
@@ -375,9 +386,10 @@ export class KafkaSession implements Session {
     for (const partition of partitions) {
       this.#owned.delete(partitionName(partition));
       this.#reached.delete(partitionName(partition));
+      this.#drained.delete(partitionName(partition));
     }
     this.#dropFetched(partitions);
-    this.#unanswered = undefined;
+    this.#unanswered.answer(false, partitions);
     try {
       this.#unassign(partitions);
     } catch (thrown) {
@@ -549,8 +561,8 @@ export class KafkaSession implements Session {
   async #drain(): Promise<void> {
     const producer = this.#producer;
     for (const timeoutMs of drainStepsMs) {
-      const error = await new Promise((resolve) => producer.flush(timeoutMs, resolve));
-      if (!error) return;
+      const flushed = new Promise((resolve) => producer.flush(timeoutMs, resolve));
+      if (!(await this.#calls.track(producer, flushed))) return;
     }
   }
 
@@ -674,21 +686,22 @@ export class KafkaSession implements Session {
     if (error.code === timedOut) this.#options.listener.clusterAway(error);
   }
 
-  async reset(): Promise<void> {
+  async reset(signal?: AbortSignal): Promise<void> {
     // Two processes of one identity that fenced each other at the same moment would both be fenced again, and both give up.
-    if (this.#fenced) await sleep(fencedPauseMs * (0.5 + Math.random()));
+    if (this.#fenced) await sleep(fencedPauseMs * (0.5 + Math.random()), undefined, { signal });
     this.#fenced = false;
     const ended = this.#failures.ended;
     const missing = ended === undefined ? undefined : missingRightOf(ended.message);
     if (missing !== undefined) throw new Error(`the producer cannot write: ${ended?.message}; ${missing}`);
     // Whatever has ended one producer may end the next as well, and at once.
-    if (ended) await Promise.race([sleep(restartPauseMs), this.#cancelled]);
+    if (ended) await this.#pause(restartPauseMs, signal);
+    signal?.throwIfAborted();
     const old = this.#producer;
     this.#failures.replaced();
     this.#producer = this.#createProducer();
     // Nothing depends on it any more. Blocked in a call that never ends, it would hold one thread more for its end.
-    if (this.#unreturned === 0) old.disconnect(() => undefined);
-    await this.#startProducer();
+    if (this.#unreturned === 0) void this.#calls.settled(old).then(() => old.disconnect(1, () => undefined));
+    await this.#startProducer(signal);
   }
 
   topic(name: string): TopicState | undefined {
@@ -703,8 +716,12 @@ export class KafkaSession implements Session {
     this.#topics.forget(name, error);
   }
 
-  partitionCount(topic: string): Promise<number | null> {
-    return this.#untilAnswered(`lookup of topic ${topic}`, () => this.#topics.partitionCount(topic));
+  partitionCount(topic: string, signal?: AbortSignal): Promise<number | null> {
+    return this.#untilAnswered(
+      `lookup of topic ${topic}`,
+      () => untilAborted(this.#topics.partitionCount(topic), signal),
+      signal,
+    );
   }
 
   restore(
@@ -727,17 +744,44 @@ export class KafkaSession implements Session {
 
   cancel(): void {
     this.#closing = true;
-    this.#resolveCancelled();
+    this.#cancelled.abort();
   }
 
   async close(): Promise<void> {
     this.cancel();
     this.#open = false;
     await this.#consuming;
-    if (this.#unanswered) this.#answer(this.#unanswered);
+    for (const rebalance of this.#unanswered.take()) this.#answer(rebalance);
+    if (!(await this.#clusterAnswers())) {
+      const text =
+        'the cluster does not answer: the group is left without a word, and misses this member when its session times out';
+      this.#options.listener.brokerProblem(new Error(text));
+      return;
+    }
+    await this.#calls.settled(this.#consumer);
     if (this.#consumer.isConnected()) await call((done) => this.#consumer.disconnect(done));
+    await this.#calls.settled(this.#producer);
     if (this.#producer.isConnected()) await call((done) => this.#producer.disconnect(done));
     this.#admin?.disconnect();
+  }
+
+  /**
+   * Where a network swallows everything, the consumer would wait 5 s for the answer to its leaving:
+   * longer than a stop may take.
+   */
+  async #clusterAnswers(): Promise<boolean> {
+    if (!this.#consumer.isConnected()) return true;
+    try {
+      const options = { topic: this.#options.inputTopic, allTopics: false, timeout: signOfLifeMs };
+      await this.#calls.track(
+        this.#consumer,
+        call((done) => this.#consumer.getMetadata(options, done)),
+      );
+      return true;
+    } catch (thrown) {
+      const { code } = asKafkaError(thrown);
+      return code !== timedOut && code !== transportFailed;
+    }
   }
 
   /**
@@ -798,13 +842,16 @@ export class KafkaSession implements Session {
     return producer;
   }
 
-  async #startProducer(): Promise<void> {
-    await this.#connect('producer', this.#producer, () => (this.#producer = this.#createProducer()));
+  async #startProducer(signal?: AbortSignal): Promise<void> {
+    await this.#connect('producer', this.#producer, () => (this.#producer = this.#createProducer()), signal);
     this.#producer.setPollInBackground(true);
     if (!this.#exactlyOnce) return;
-    await this.#untilAnswered(`initTransactions of ${transactionalId(this.#options.config)}`, () =>
-      call((done) => this.#producer.initTransactions(startTimeoutMs, done)),
-    );
+    const initialised = (): Promise<void> => {
+      const producer = this.#producer;
+      const request = call<void>((done) => producer.initTransactions(uninterruptibleMs, done));
+      return untilAborted(this.#calls.track(producer, request), signal);
+    };
+    await this.#untilAnswered(`initTransactions of ${transactionalId(this.#options.config)}`, initialised, signal);
   }
 
   /**
@@ -812,21 +859,35 @@ export class KafkaSession implements Session {
    * it would register its callbacks once more, every rebalance would be told twice, and with the second assignment of a
    * partition what was fetched since the first is dropped and lost.
    */
-  #connect<C extends KafkaConsumer | KafkaProducer>(name: string, first: C, anew: () => C): Promise<unknown> {
+  #connect<C extends KafkaConsumer | KafkaProducer>(
+    name: string,
+    first: C,
+    anew: () => C,
+    signal?: AbortSignal,
+  ): Promise<unknown> {
     let client = first;
-    return this.#untilAnswered(`connection of the ${name}`, async () => {
+    const connected = async (): Promise<void> => {
       try {
-        await call((done) => client.connect({ timeout: startTimeoutMs }, done));
+        const request = call<unknown>((done) => client.connect({ timeout: uninterruptibleMs }, done));
+        await untilAborted(this.#calls.track(client, request), signal);
       } catch (error) {
-        client = anew();
+        if (signal?.aborted !== true) client = anew();
         throw error;
       }
-    });
+    };
+    return this.#untilAnswered(`connection of the ${name}`, connected, signal);
+  }
+
+  /** Ends early when the session closes, or when `signal` is aborted. */
+  async #pause(ms: number, signal?: AbortSignal): Promise<void> {
+    const ends = [this.#cancelled.signal, ...(signal === undefined ? [] : [signal])];
+    await sleep(ms, undefined, { signal: AbortSignal.any(ends) }).catch(() => undefined);
   }
 
   /**
    * Repeats a request that changes nothing until the cluster answers it.
-   * @throws KafkaError when waiting cannot help (credentials, rights), or when the session closes
+   * @throws KafkaError when waiting cannot help (credentials, rights), when the session closes, or
+   *   when `signal` is aborted
    */
   async #untilAnswered<T>(operation: string, request: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     for (let attempt = 0; ; attempt += 1) {
@@ -838,8 +899,9 @@ export class KafkaSession implements Session {
           throw named(operation, error);
         }
         this.#options.listener.clusterAway(named(operation, error));
-        await Promise.race([sleep(Math.min(2000, 100 * 2 ** Math.min(attempt, 5))), this.#cancelled]);
+        await this.#pause(Math.min(2000, 100 * 2 ** Math.min(attempt, 5)), signal);
         if (this.#closing) throw named(operation, error);
+        signal?.throwIfAborted();
       }
     }
   }

@@ -23,7 +23,11 @@ import { asKafkaError, isRefusal, isUnauthorised, topicExists, unknownTopic } fr
 const freshMs = 300_000;
 /** How long a refusal is: the tenant's records are dead-lettered without asking again. */
 const refusalMs = 30_000;
-const requestTimeoutMs = 10_000;
+/**
+ * A request cannot be interrupted, and the process cannot end under it: see uninterruptibleMs of
+ * kafka-session.ts.
+ */
+const requestTimeoutMs = 3000;
 
 const all = kafka.AclOperationTypes['ALL'] ?? 2;
 const readOperations: ReadonlySet<number> = new Set([kafka.AclOperationTypes['READ'] ?? 3, all]);

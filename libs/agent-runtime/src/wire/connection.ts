@@ -104,9 +104,16 @@ export class WireConnection {
     }
   }
 
-  /** Sends a request and brings its answer. One after the other: the next only when this one has ended. */
+  /**
+   * Sends a request and brings its answer. One after the other: the next only when this one has
+   * ended.
+   * @throws Error when the connection is broken, or when another request has no answer yet
+   */
   async request({ key, version }: ApiRequest, body: Buffer): Promise<ByteReader> {
     if (this.#broken !== undefined) throw this.#broken;
+    // It would take the place of the one that waits, which would then wait for ever.
+    if (this.#waiting !== undefined)
+      throw new Error('a request on this connection has no answer yet: wait for it first');
     this.#correlation += 1;
     const head = new ByteWriter().int16(key).int16(version).int32(this.#correlation).string(this.clientId);
     const frame = new ByteWriter().bytes(Buffer.concat([head.toBuffer(), body])).toBuffer();
@@ -117,8 +124,12 @@ export class WireConnection {
     });
     // Between requests the connection may rest.
     this.#socket.setTimeout(0);
-    if (answer.int32() !== this.#correlation) throw new Error('the answer is not one to the request');
-    return answer;
+    if (answer.int32() === this.#correlation) return answer;
+    // Whatever comes next on it is an answer to something else as well.
+    const error = new Error('the answer is not one to the request');
+    this.#fail(error);
+    this.#socket.destroy();
+    throw error;
   }
 
   close(): void {
