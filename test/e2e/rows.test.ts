@@ -1,6 +1,4 @@
-/**
- * From a notification to a row: every type, every data model, unusual names, versions, new columns.
- */
+/** From a notification to a row: every type, data model, kind of name, version and new column. */
 import { expect, test } from '@jest/globals';
 import { any, expectRows, geometry, instant, json, tableName } from './harness/rows.js';
 import { describePipeline } from './harness/suite.js';
