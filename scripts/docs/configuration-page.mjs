@@ -30,7 +30,9 @@ const parts = [
     title: 'Records and tenants',
     text: 'What they change on the wire: [SPEC.md](SPEC.md#3-output-record-historic-lastdata-mutable).',
     holds: (key) =>
-      /^(sink|dataModel|attributeErrors|tenants|defaultService|defaultServicepath|missingTimeInstant)$/.test(key),
+      /^(sink|dataModel|attributeErrors|tenants|defaultService|defaultServicepath|missingTimeInstant|maxInputBytes|maxOutputBytes)$/.test(
+        key,
+      ),
   },
   {
     title: 'HTTP, logs and metrics',

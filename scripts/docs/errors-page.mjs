@@ -5,6 +5,7 @@ import { code, prose, table } from './markdown.mjs';
 export const runtimeCodes = {
   'topic-unwritable': 'The cluster refuses the output topic: no right, an illegal name, a policy.',
   'record-too-large': 'An output is larger than the producer may send.',
+  'input-too-large': 'The record is larger than the setting maxInputBytes allows.',
   'decision-failed':
     'The agent threw an exception on this record, which is a defect of the agent. The log has the stack.',
 };
@@ -40,6 +41,11 @@ const advice = {
     'Correct the right, the name or the policy, then run `kafnus replay`: [runbook](runbooks/topic-unwritable.md).',
   'record-too-large':
     'Publish smaller attributes; or raise `message.max.bytes` in `KAFNUS_KAFKA_PRODUCER` and `max.message.bytes` of the topics.',
+  'header-too-long': NOT_ORION,
+  'output-too-large':
+    'Publish fewer entities in one notification; or raise `KAFNUS_MAX_OUTPUT_BYTES`, and the memory of the agent with it.',
+  'input-too-large':
+    'Publish smaller notifications; or raise `KAFNUS_MAX_INPUT_BYTES`, and the memory of the agent with it.',
   'decision-failed':
     'Report it, with the log line “the decision about a record failed” and the dead letter; run `kafnus replay` after the fix.',
   'date-invalid': deviceAdvice,

@@ -27,6 +27,7 @@ const underFault = (fault) =>
 
 const core = (file) => (name) => ({ project: 'ngsi-core', file: `libs/ngsi-core/test/${file}`, name });
 const linear = core('linear-time.test.ts');
+const amplification = core('amplification.test.ts');
 
 const real = (name) => ({
   project: 'quick',
@@ -58,6 +59,7 @@ export const controls = new Map(
     stopping('while its committed offsets are not stable ends in time'),
     session('a changelog that is empty is restored at once'),
     linear('text of a megabyte is read within a second shown'),
+    amplification('the outputs of one record of a single entity are bounded by what a record may have'),
   ].map(({ file, name }) => [file, name]),
 );
 
@@ -199,6 +201,45 @@ export const mutations = [
     file: 'libs/ngsi-core/src/geometry.ts',
     edits: [{ find: String.raw`(?:\d+(?:\.\d*)?|\.\d+)`, replace: String.raw`(?:\d+\.?\d*|\.\d+)` }],
     tests: [linear('text of a megabyte is read within a second geo:point')],
+  },
+  {
+    name: 'outputs-unbounded',
+    breaks:
+      'one record becomes gigabytes of outputs: the process runs out of memory at the same record again and again',
+    file: 'libs/ngsi-core/src/ngsi-agent.ts',
+    edits: [
+      {
+        find: 'return this.limit !== undefined && this.size > this.limit;',
+        replace: 'return this.limit !== undefined && this.size < 0;',
+      },
+    ],
+    tests: [amplification('the outputs of one record are not made beyond it')],
+  },
+  {
+    name: 'headers-of-any-length',
+    breaks: 'thousands of outputs carry a header of a quarter of a megabyte each',
+    file: 'libs/ngsi-core/src/ngsi-agent.ts',
+    edits: [{ find: 'if (tooLong !== undefined) return', replace: "if (tooLong === '') return" }],
+    tests: [amplification('a header that each output would carry is bounded where the message names it, too')],
+  },
+  {
+    name: 'state-entry-unmeasured',
+    breaks: 'an entry of the state that is too large for its changelog ends the process, and each process after it',
+    file: source('output-topics.ts'),
+    edits: [{ find: 'this.#largeEntry(step.puts ?? [])', replace: 'this.#largeEntry([])' }],
+    tests: [loop('sizes an entry of the state that is too large is a reject, and the state does not have it')],
+  },
+  {
+    name: 'input-unbounded',
+    breaks: 'a record that was compressed a thousandfold is parsed, and the process runs out of memory',
+    file: source('run.ts'),
+    edits: [
+      {
+        find: 'boundInput(configured.decide, config.maxInputBytes)',
+        replace: 'boundInput(configured.decide, Infinity)',
+      },
+    ],
+    tests: [loop('sizes a record that is larger than what is read is a reject, and nobody looks into it')],
   },
   {
     name: 'headers-as-delivered',

@@ -5,7 +5,15 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { InputRecord, RecordHeader } from '@kafnus/agent-runtime';
 import { withKafka } from '@kafnus/agent-testkit';
-import { AgentProcess, createTopics, produceAll, readAll, startLocalKafka, type LocalKafka } from '@kafnus/local-stack';
+import {
+  AgentProcess,
+  createTopics,
+  produceAll,
+  readAll,
+  startLocalKafka,
+  usageOf,
+  type LocalKafka,
+} from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 jest.setTimeout(180_000);
@@ -14,7 +22,9 @@ const agents = ['historic', 'lastdata', 'mutable', 'errors'] as const;
 type AgentName = (typeof agents)[number];
 
 /** The maximum time for the good record after a poisonous one, in ms, on a busy machine. */
-const promptMs = 15_000;
+const promptMs = 20_000;
+/** The memory limit of the chart. */
+const limitMiB = 640;
 const timestamp = Date.now();
 const outputs: Readonly<Record<AgentName, string>> = {
   historic: 'city',
@@ -40,8 +50,10 @@ interface Outcome {
 
 const fiware: readonly RecordHeader[] = [{ 'fiware-service': 'city' }, { 'fiware-servicepath': '/air' }];
 
+const TimeInstant = '{"type":"DateTime","value":"2026-01-01T00:00:00.000Z"}';
+
 function entity(id: string, more: object = {}): object {
-  return { id, type: 'T', TimeInstant: { type: 'DateTime', value: '2026-01-01T00:00:00.000Z' }, ...more };
+  return { id, type: 'T', TimeInstant: JSON.parse(TimeInstant) as object, ...more };
 }
 
 function notification(...data: readonly object[]): string {
@@ -59,7 +71,11 @@ const running = new Map<AgentName, AgentProcess>();
 let marks = 0;
 
 /** Publishes the record and a good one after it in the same partition, and returns the outcome. */
-async function survive(agent: AgentName, poison: Poison): Promise<Outcome> {
+async function survive(
+  agent: AgentName,
+  poison: Poison,
+  settings: Readonly<Record<string, string | number>> = {},
+): Promise<Outcome> {
   const process = running.get(agent);
   if (process === undefined) throw new Error(`${agent} does not run`);
   const { bootstrapServers } = kafka;
@@ -74,10 +90,9 @@ async function survive(agent: AgentName, poison: Poison): Promise<Outcome> {
         }
       : { value: notification(entity(mark)), headers: fiware };
   const [written, deadLetters] = [await size(outputs[agent]), await size(deadLetterTopic(agent))];
-  await produceAll(bootstrapServers, [
-    { topic, partition: 0, timestamp, key: 'poison', headers: fiware, ...poison },
-    { topic, partition: 0, timestamp, key: 'good', ...good },
-  ]);
+  const bad = { topic, partition: 0, timestamp, key: 'poison', headers: fiware, ...poison };
+  await produceAll(bootstrapServers, [bad], { settings });
+  await produceAll(bootstrapServers, [{ topic, partition: 0, timestamp, key: 'good', ...good }]);
   const { ledger } = await process.until(
     `the record behind the poison (${agent})`,
     (status) => status.ledger.read === before.read + 2,
@@ -171,6 +186,137 @@ withKafka(describe)('a poisonous record', () => {
       const { written } = await survive('errors', { value: null, headers: [...failure, ...headers] });
       expect(written).toHaveLength(1);
     });
+  });
+
+  describe('that is made to be slow', () => {
+    const ones = '1'.repeat(30_000);
+
+    test.each([
+      ['geo:point', `${ones},${ones}x`],
+      ['geo:line', [`${ones},${ones}x`, '1,1']],
+      ['geo:box', ['1,1', `${ones},${ones}x`]],
+      ['geo:polygon', [`${ones},${ones}x`, '1,1', '1,2', '1,1']],
+    ])('by a %s is a row without the geometry, and a report', async (type, value) => {
+      const poison = { value: notification(entity('slow', { a: { type, value } })) };
+      const { rejected, deadLetter, written } = await survive('historic', poison);
+      expect(rejected).toBeUndefined();
+      expect(written).toHaveLength(1);
+      expectUnchanged(deadLetter, poison);
+    });
+
+    test('by the message of a sink is logged', async () => {
+      const backslashes = '\\'.repeat(200_000);
+      const message = { '__connect.errors.exception.message': `password=${backslashes}"${backslashes}x` };
+      const { written } = await survive('errors', { value: null, headers: [...failure, ...fiware, message] });
+      expect(written).toHaveLength(1);
+    });
+  });
+
+  describe('whose output is far larger than itself', () => {
+    const minimal = (count: number): object[] =>
+      Array.from({ length: count }, (_, index) => ({ id: String(index).padStart(5, '0') }));
+
+    test.each([
+      ['fiware-servicepath', 8000, 250_000],
+      ['fiware-datamodel', 8000, 250_000],
+      ['fiware-correlator', 30_000, 500_000],
+    ])('by its header %s is rejected', async (name, entities, length) => {
+      const headers = [{ 'fiware-service': 'city' }, { [name]: '/'.padEnd(length, 'x') }];
+      const poison = { value: notification(...minimal(entities)), headers };
+      const { rejected, deadLetter } = await survive('lastdata', poison);
+      expect(rejected).toBe('header-too-long');
+      expectUnchanged(deadLetter, poison);
+    });
+
+    test('by the number of its entities is rejected, and one of half as many is not', async () => {
+      const poison = { value: notification(...minimal(60_000)) };
+      const { rejected, deadLetter } = await survive('lastdata', poison);
+      expect(rejected).toBe('output-too-large');
+      expectUnchanged(deadLetter, poison);
+      const { written } = await survive('lastdata', { value: notification(...minimal(25_000)) });
+      expect(written).toHaveLength(25_000);
+    });
+
+    test('by 10,000 bad attributes is a row and one dead letter, which names the first', async () => {
+      const attributes = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`a${index}`, index]));
+      const poison = { value: notification(entity('bad', attributes)) };
+      const { deadLetter, written } = await survive('historic', poison);
+      expect(written).toHaveLength(1);
+      expectUnchanged(deadLetter, poison);
+      expect(String(deadLetter?.headers.at(-1)?.['__connect.errors.exception.message'])).toMatch(
+        /^10000 problems: .*; and \d+ more$/,
+      );
+    });
+
+    test('by an entry of the state is rejected', async () => {
+      // In the outputs each of these characters is one byte; in the key of the state it has three.
+      const deleted = {
+        ...entity('e', { alterationType: { type: 'Text', value: 'entityDelete' } }),
+        type: '€'.repeat(349_150),
+      };
+      const headers = [{ 'fiware-service': 'city' }, { 'fiware-servicepath': `/${'p'.repeat(500)}` }];
+      const poison = { value: notification(deleted), headers };
+      const { rejected, deadLetter } = await survive('lastdata', poison, { 'message.max.bytes': 1_048_588 });
+      expect(rejected).toBe('record-too-large');
+      expect(deadLetter?.key?.toString()).toBe('poison');
+    });
+
+    test('by its compression is rejected before it is parsed', async () => {
+      // 40 MB of blanks, of which the broker sees 40 KB.
+      const settings = { 'message.max.bytes': 60_000_000, 'compression.type': 'gzip' };
+      for (const agent of ['historic', 'errors'] as const) {
+        const { rejected, deadLetter } = await survive(agent, { value: Buffer.alloc(40_000_000, ' ') }, settings);
+        expect(rejected).toBe('input-too-large');
+        expect(deadLetter?.value).toBeNull();
+        expect(pairs(deadLetter?.headers ?? []).map(([name]) => name)).toContain('kafnus.value.omitted');
+      }
+    });
+  });
+
+  describe('of many headers', () => {
+    const named = (count: number): RecordHeader[] => Array.from({ length: count }, () => ({ h: '' }));
+
+    test('is rejected with all of them unchanged', async () => {
+      const poison = { value: 'no JSON', headers: [...fiware, ...named(99_000)] };
+      const { rejected, deadLetter } = await survive('historic', poison);
+      expect(rejected).toBe('not-json');
+      expectUnchanged(deadLetter, poison);
+    });
+
+    test('is rejected without them, where a consumer of the dead letter would get none', async () => {
+      const poison = { value: 'no JSON', headers: [...fiware, ...named(99_998)] };
+      const { rejected, deadLetter } = await survive('historic', poison);
+      expect(rejected).toBe('not-json');
+      expect(pairs(deadLetter?.headers ?? []).map(([name]) => name)).toContain('kafnus.value.omitted');
+    });
+
+    test.each(agents.slice(0, 3))('is processed by %s like any other', async (agent) => {
+      const headers = [...fiware, ...named(99_998)];
+      const { written } = await survive(agent, { value: notification(entity('many')), headers });
+      expect(written).toHaveLength(1);
+    });
+
+    test('is logged by errors', async () => {
+      const headers = [...failure, ...fiware, ...named(99_000)];
+      const { written } = await survive('errors', { value: null, headers });
+      expect(written).toHaveLength(1);
+    });
+  });
+
+  test.each([
+    ['a JSON value', 'json', '['.repeat(400_000) + ']'.repeat(400_000)],
+    ['a geometry', 'geo:json', `{"type":"MultiPolygon","coordinates":${'['.repeat(400_000)}${']'.repeat(400_000)}}`],
+  ])('with %s that is nested deeper than the stack is a row, and a report', async (_what, type, value) => {
+    const a = `"a":{"type":"${type}","value":${value}}`;
+    const poison = { value: `{"data":[{"id":"deep","type":"T","TimeInstant":${TimeInstant},${a}}]}` };
+    const { rejected, deadLetter, written } = await survive('historic', poison);
+    expect(rejected).toBeUndefined();
+    expect(written).toHaveLength(1);
+    expectUnchanged(deadLetter, poison);
+  });
+
+  test('leaves the memory of the process within the limit of the chart', () => {
+    for (const { pid } of running.values()) expect(usageOf(pid).peakRssBytes / 2 ** 20).toBeLessThan(limitMiB);
   });
 
   test('no process was restarted or has logged an error', async () => {

@@ -12,9 +12,25 @@ const exceptionClassPrefix = 'kafnus.rejected.';
 /** The message of a record with thousands of bad attributes must not be what makes its dead letter too large. */
 const maxReasonLength = 10_000;
 
+/**
+ * Of a record with more than 100,000 headers librdkafka delivers none at all (`rd_kafka_msg_headers_parse`), so nobody would know
+ * why it is here. Some are left for who sends it on: `kafnus replay` adds one, and its dead letter six more.
+ */
+const mostHeaders = 99_900;
+
+/** All messages, or as many as there is room for and how many more there are. */
 function reason(rejections: readonly Rejection[]): string {
-  const messages = rejections.map(({ message }) => message);
-  const text = messages.length === 1 ? (messages[0] ?? '') : `${messages.length} problems: ${messages.join('; ')}`;
+  const [first, ...more] = rejections.slice(0, 2);
+  if (first === undefined || more.length === 0) return cut(first?.message ?? '');
+  let text = `${rejections.length} problems: ${first.message}`;
+  let told = 1;
+  for (; told < rejections.length && text.length < maxReasonLength; told += 1) {
+    text += `; ${rejections[told]?.message ?? ''}`;
+  }
+  return told === rejections.length ? cut(text) : `${cut(text)}; and ${rejections.length - told} more`;
+}
+
+function cut(text: string): string {
   return text.length > maxReasonLength ? `${text.slice(0, maxReasonLength)}...` : text;
 }
 
@@ -61,14 +77,15 @@ export function deadLetter(
  * @param maxBytes as `recordBytes` counts
  */
 export function fittingDeadLetter(letter: OutgoingRecord, record: InputRecord, maxBytes: number): OutgoingRecord {
-  if (recordBytes(letter) <= maxBytes) return letter;
+  const readable = letter.headers.length <= mostHeaders;
+  if (readable && recordBytes(letter) <= maxBytes) return letter;
   const omitted = (what: string): RecordHeader => {
     const size = record.value?.length ?? 0;
     const where = `${record.topic}-${record.partition} at offset ${record.offset}`;
     return { 'kafnus.value.omitted': `${size} bytes${what}, too large for ${letter.topic}: read them from ${where}` };
   };
   const withoutValue = { ...letter, value: null, headers: [...letter.headers, omitted('')] };
-  if (recordBytes(withoutValue) <= maxBytes) return withoutValue;
+  if (readable && recordBytes(withoutValue) <= maxBytes) return withoutValue;
   const context = letter.headers.slice(record.headers.length);
   return { ...letter, key: null, value: null, headers: [...context, omitted(', and key and headers')] };
 }

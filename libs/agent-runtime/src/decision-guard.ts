@@ -31,6 +31,27 @@ export function guardDecision(decide: Decide, onFailure: (record: InputRecord, e
   };
 }
 
+/**
+ * The decision about records of a bounded size only. A batch of a megabyte may hold a record of a gigabyte, because a broker
+ * looks at the compressed size; and to read a notification takes some ten times its size in memory.
+ * @param maxBytes of key and value; a record with more is a reject
+ */
+export function boundInput(decide: Decide, maxBytes: number): Decide {
+  return (record, state) => {
+    const bytes = (record.key?.length ?? 0) + (record.value?.length ?? 0);
+    return bytes > maxBytes ? tooLarge(bytes, maxBytes) : decide(record, state);
+  };
+}
+
+function tooLarge(bytes: number, maxBytes: number): Step {
+  const message = `the record has ${bytes} bytes, and ${maxBytes} are read at most: publish smaller notifications, or raise maxInputBytes (KAFNUS_MAX_INPUT_BYTES) and the memory of the agent`;
+  return {
+    kind: 'reject',
+    tenant: unknownTenant,
+    rejections: [{ code: 'input-too-large', stage: 'VALUE_CONVERTER', message }],
+  };
+}
+
 function failed(error: unknown): Step {
   const text = messageOf(error);
   const shown = text.length > longestMessage ? `${text.slice(0, longestMessage)}...` : text;

@@ -2,9 +2,9 @@
  * Decides whether a step can be written, and does what it takes: looks its topics up, creates them, waits for them, and
  * turns the step into a reject when they refuse it for good. One tenant's topic never stops the others (SPEC 8).
  */
-import type { ConfiguredAgent, OutputRecord, Rejection, Step } from './agent.js';
+import type { ConfiguredAgent, OutputRecord, Rejection, StatePut, Step } from './agent.js';
 import type { RuntimeConfig } from './config.js';
-import { maxRecordBytes, mayExceed, recordBytes } from './record-size.js';
+import { entryMayExceed, maxRecordBytes, mayExceed, recordBytes } from './record-size.js';
 import type { Session, TopicSpec, TopicState } from './session.js';
 import type { Telemetry } from './telemetry.js';
 
@@ -46,6 +46,9 @@ export class OutputTopics {
       for (const output of step.outputs) {
         if (this.#session.topic(output.topic)?.kind !== 'writable' || mayExceed(output, this.#maxBytes)) return false;
       }
+      if (step.puts !== undefined) {
+        for (const { key } of step.puts) if (entryMayExceed(key, this.#maxBytes)) return false;
+      }
       if (step.reports === undefined || step.reports.length === 0) return true;
     }
     return this.#session.topic(this.#options.configured.deadLetterTopic)?.kind === 'writable';
@@ -55,7 +58,7 @@ export class OutputTopics {
   async provision(step: Step): Promise<Provisioned> {
     let applied = step;
     if (step.kind === 'emit') {
-      const refusal = await this.#refusal(step.outputs);
+      const refusal = (await this.#refusal(step.outputs)) ?? this.#largeEntry(step.puts ?? []);
       if (typeof refusal === 'string') return { kind: 'wait', problem: refusal };
       if (refusal) applied = { kind: 'reject', tenant: step.tenant, rejections: [refusal] };
     }
@@ -86,6 +89,17 @@ export class OutputTopics {
         const message = `the record for ${topic} would have ${size} bytes, and ${this.#maxBytes} are sent at most: publish smaller attributes`;
         return { code: 'record-too-large', stage: 'KAFKA_PRODUCE', message };
       }
+    }
+    return undefined;
+  }
+
+  /** A key of the state may have more bytes than the outputs, in which most characters of names are replaced by one byte. */
+  #largeEntry(puts: readonly StatePut[]): Rejection | undefined {
+    for (const put of puts) {
+      const size = recordBytes({ key: put.key, value: String(put.value), headers: [] });
+      if (size <= this.#maxBytes) continue;
+      const message = `the entry of the state would have ${size} bytes, and ${this.#maxBytes} are sent at most: use shorter ids and types`;
+      return { code: 'record-too-large', stage: 'KAFKA_PRODUCE', message };
     }
     return undefined;
   }

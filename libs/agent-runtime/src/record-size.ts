@@ -10,9 +10,11 @@ type Content = Pick<OutgoingRecord, 'key' | 'value' | 'headers'>;
 /** librdkafka's `message.max.bytes` unless it is set: what a broker of default configuration takes (1,048,588), and a margin. */
 export const defaultMaxBytes = 1_048_000;
 
-/** Lengths, offset, timestamp and attributes of a record, and the lengths of a header: as large as they can get. */
+/** Lengths, offset, timestamp and attributes of a record, and the two lengths of a header: as large as they can get. */
 const recordOverhead = 70;
 const headerOverhead = 20;
+/** The least lengths that need another byte, as the zigzag varints of KIP-98. */
+const longerLengths = [1 << 6, 1 << 13, 1 << 20, 1 << 27];
 /** UTF-8 bytes of a UTF-16 unit, at most. */
 export const bytesPerUnit = 3;
 
@@ -24,22 +26,46 @@ export function maxRecordBytes({ kafkaProducer }: Pick<RuntimeConfig, 'kafkaProd
 
 /** The bytes that a record takes at most. */
 export function recordBytes(record: Content): number {
-  return measure(record, (content) => (typeof content === 'string' ? Buffer.byteLength(content) : content.length));
+  return measure(record, bytesOf, (name, value) => lengthBytes(name) + lengthBytes(value));
 }
 
 /** Whether a record could take more than so many bytes. Quick, for it is asked for every record: texts are not encoded. */
 export function mayExceed(record: Content, bytes: number): boolean {
-  return measure(record, unitsOf) * bytesPerUnit > bytes;
+  return measure(record, unitsOf, () => headerOverhead) * bytesPerUnit > bytes;
+}
+
+function bytesOf(content: string | Buffer): number {
+  return typeof content === 'string' ? Buffer.byteLength(content) : content.length;
+}
+
+/** The bytes in which a length is written. A record may have 100,000 headers: what each is too much adds up. */
+function lengthBytes(length: number): number {
+  let bytes = 1;
+  for (const least of longerLengths) if (length >= least) bytes += 1;
+  return bytes;
+}
+
+/** The same for the entry of a changelog, whose value is a number. */
+export function entryMayExceed(key: string, bytes: number): boolean {
+  return key.length * bytesPerUnit + 2 * recordOverhead > bytes;
 }
 
 function unitsOf(content: string | Buffer): number {
   return content.length;
 }
 
-function measure({ key, value, headers }: Content, sizeOf: (content: string | Buffer) => number): number {
+function measure(
+  { key, value, headers }: Content,
+  sizeOf: (content: string | Buffer) => number,
+  framing: (nameSize: number, valueSize: number) => number,
+): number {
   let size = recordOverhead + (key === null ? 0 : sizeOf(key)) + (value === null ? 0 : sizeOf(value));
   for (const header of headers) {
-    for (const name in header) size += headerOverhead + sizeOf(name) + sizeOf(header[name] ?? '');
+    for (const name in header) {
+      const nameSize = sizeOf(name);
+      const valueSize = sizeOf(header[name] ?? '');
+      size += framing(nameSize, valueSize) + nameSize + valueSize;
+    }
   }
   return size;
 }

@@ -29,7 +29,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Agent, ConfiguredAgent, Decide, InputRecord, OutputRecord, Step } from './agent.js';
 import type { RuntimeConfig } from './config.js';
 import { deadLetter, fittingDeadLetter } from './dead-letter.js';
-import { guardDecision } from './decision-guard.js';
+import { boundInput, guardDecision } from './decision-guard.js';
 import { Ledger, LedgerBatch } from './ledger.js';
 import { Lifecycle } from './lifecycle.js';
 import { OutputTopics, type Provisioned } from './output-topics.js';
@@ -150,7 +150,8 @@ export class AgentLoop {
     const { agent, config, configured, session, telemetry } = options;
     this.#options = options;
     this.#session = session;
-    this.#decide = guardDecision(configured.decide, (record, error) => telemetry.decisionFailed(record, error));
+    const bounded = boundInput(configured.decide, config.maxInputBytes);
+    this.#decide = guardDecision(bounded, (record, error) => telemetry.decisionFailed(record, error));
     this.#changelog = agent.store === undefined ? undefined : changelogTopic(config.groupId, agent.store);
     this.#maxBytes = maxRecordBytes(config);
     this.#limits = options.limits ?? defaultLimits;

@@ -312,7 +312,8 @@ export class Telemetry {
       topic,
       partition,
       offset,
-      rejections: refused.map(({ code, message }) => ({ code, message })),
+      rejections: refused.slice(0, MAX_REJECTIONS).map(({ code, message }) => ({ code, message })),
+      ...(refused.length > MAX_REJECTIONS && { more: refused.length - MAX_REJECTIONS }),
     };
     this.logger.debug(line, step.kind === 'reject' ? 'record rejected' : 'parts of a record rejected');
   }
@@ -411,6 +412,8 @@ function described(error: unknown): { readonly error: string; readonly code?: st
 
 const MAX_HEADER = 200;
 const MAX_STACK = 4000;
+/** Of a record with a hundred thousand bad attributes, a line tells the first. */
+const MAX_REJECTIONS = 20;
 
 function headerText(record: InputRecord, name: string): string | undefined {
   for (const header of record.headers) {

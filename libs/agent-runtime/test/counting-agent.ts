@@ -11,7 +11,7 @@ export const groupId = 'counting';
 export const changelog = 'counting-versions-changelog';
 
 /** What a value says: how it ends, and for which tenant. */
-export type Kind = 'emit' | 'skip' | 'reject' | 'report' | 'twice' | 'loud';
+export type Kind = 'emit' | 'skip' | 'reject' | 'report' | 'twice' | 'loud' | 'heavy';
 
 export const agent: Agent<object> = {
   name: 'counting',
@@ -37,6 +37,11 @@ function decide(record: InputRecord, state: { get(key: string): number | undefin
     // A header of as many characters as the padding says.
     const headers = [{ from: `${record.partition}@${record.offset}` }, { loud: 'é'.repeat(Number(padding)) }];
     return { kind: 'emit', tenant, outputs: [{ ...output(record, key, tenant, '0'), headers }] };
+  }
+  if (kind === 'heavy') {
+    // A key of the state of as many characters as the padding says.
+    const puts = [{ key: 'é'.repeat(Number(padding)), value: 1 }];
+    return { kind: 'emit', tenant, outputs: [output(record, key, tenant, '0')], puts };
   }
   const versions = kind === 'twice' ? 2 : 1;
   const before = state.get(key) ?? 0;

@@ -74,9 +74,27 @@ describe('a dead letter', () => {
     const letter = deadLetter('raw_errors', record(), [rejection('bad-date', 'the first'), ...problems]);
     const message = texts(letter.headers).at(-1) ?? '';
     expect(message).toMatch(
-      /^__connect.errors.exception.message: 10001 problems: the first; attribute 0 is no date; .*\.\.\.$/,
+      /^__connect.errors.exception.message: 10001 problems: the first; attribute 0 is no date; .*; and \d+ more$/,
     );
     expect(message.length).toBeLessThan(10_100);
+  });
+});
+
+describe('a dead letter of many headers', () => {
+  const named = (count: number): RecordHeader[] => Array.from({ length: count }, () => ({ h: '' }));
+  const letterOf = (headers: RecordHeader[]): ReturnType<typeof deadLetter> => {
+    const refused = record({ headers });
+    return fittingDeadLetter(deadLetter('raw_errors', refused, [rejection('x', 'y')]), refused, 1_000_000);
+  };
+
+  test('keeps all that its reader can read', () => {
+    expect(letterOf(named(99_000)).headers).toHaveLength(99_006);
+  });
+
+  test('keeps none of 100,000, which no reader would get with the context behind them', () => {
+    const { headers } = letterOf(named(100_000));
+    expect(headers).toHaveLength(7);
+    expect(texts(headers).at(-1)).toContain('kafnus.value.omitted: ');
   });
 });
 

@@ -525,6 +525,36 @@ describe('sizes', () => {
     },
   );
 
+  test('an entry of the state that is too large is a reject, and the state does not have it', async () => {
+    const rig = new Rig(1);
+    rig.produce([input('x', 'heavy', 'a', '524000'), input('x', 'heavy', 'a', '523900'), input('x', 'emit', 'a')]);
+    const { loop } = rig.start();
+    await rig.drained();
+    await rig.stop();
+    expect(loop.ledger.totals()).toMatchObject({ read: 3, emitted: 2, rejected: { 'record-too-large': 1 } });
+    expect([...rig.restored(0).keys()].map((key) => key.length)).toEqual([523_900, 1]);
+    const [letter] = rig.deadLetters();
+    expect(letter && header(letter, '__connect.errors.exception.message')).toMatch(
+      /entry of the state.* 1048071 bytes/,
+    );
+  });
+
+  test('a record that is larger than what is read is a reject, and nobody looks into it', async () => {
+    const rig = new Rig(1, { KAFNUS_MAX_INPUT_BYTES: '1000' });
+    const padding = 'v'.repeat(1000 - 'k'.length - 'throw:a:'.length);
+    rig.cluster.produce([
+      { topic: inputTopic, partition: 0, key: 'k', value: `throw:a:${padding}v` },
+      { topic: inputTopic, partition: 0, key: 'k', value: `throw:a:${padding}` },
+    ]);
+    const { loop } = rig.start();
+    await rig.drained();
+    await rig.stop();
+    expect(loop.ledger.totals().rejected).toEqual({ 'input-too-large': 1, 'decision-failed': 1 });
+    expect(rig.deadLetters().map(({ value }) => value?.length)).toEqual([1000, 999]);
+    const [letter] = rig.deadLetters();
+    expect(letter && header(letter, '__connect.errors.exception.message')).toContain('KAFNUS_MAX_INPUT_BYTES');
+  });
+
   test('the limit is what the producer is set to', async () => {
     const rig = new Rig(1, { KAFNUS_KAFKA_PRODUCER: '{"message.max.bytes":5000}' });
     rig.cluster.faults.maxRecordBytes = 5000;

@@ -12,6 +12,8 @@ export const rejectCodes = {
   'timestamp-invalid': 'The record has no timestamp, or one that no calendar has: recvtime cannot be told.',
   'service-invalid':
     'The fiware-service is no legal service name (`[a-z0-9_]`, 1 to 50 characters), or its topic would be another one’s.',
+  'header-too-long':
+    'The fiware-servicepath (512 characters), fiware-correlator (512) or fiware-datamodel (256) is longer than any of Orion: each output would carry it.',
   'servicepath-missing': 'The data model names the schema for the service path, and the service path is the root.',
   'table-missing': 'The data model names the table for the entity type, and nothing of the type can be part of a name.',
   'table-name-invalid':
@@ -21,6 +23,8 @@ export const rejectCodes = {
   'entity-invalid': 'An element of `data` is not an object.',
   'entity-id-invalid': 'An entity has no `id`, or one that is not a non-empty string.',
   'entity-type-invalid': 'The `type` of an entity is not a string.',
+  'output-too-large':
+    'The entities of the record would become more output than the setting maxOutputBytes allows for one record.',
   'timeinstant-missing': 'The entity has no TimeInstant, which is part of the key (setting missingTimeInstant).',
   'timeinstant-invalid': 'The TimeInstant is not text, or not a date where one is needed.',
 } as const;

@@ -18,8 +18,9 @@ import {
   type RawRecord,
   type Refusal,
 } from './step.js';
-import { fiwareHeaders } from './tenant.js';
+import { fiwareHeaders, headerProblem } from './tenant.js';
 import { quoted, shown } from './text.js';
+import { outputSize } from './output-size.js';
 
 /** What is fixed for an agent. */
 export interface AgentProfile {
@@ -189,6 +190,8 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
     const headers = fiwareHeaders(record.headers, notification?.message);
     const scope = context.router.scope(headers);
     if (scope.kind === 'refused') return reject(scope.tenant, [scope.refusal]);
+    const tooLong = headerProblem(headers);
+    if (tooLong !== undefined) return reject(scope.service, [refusal('header-too-long', tooLong)]);
     const tenant = scope.service;
     if (allowed !== undefined && !allowed.has(tenant)) return { kind: 'skip', tenant, reason: 'tenant-not-allowed' };
     const entities = notification?.data.map(readEntity) ?? entitiesOf(record.value);
@@ -198,13 +201,14 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
       const message = `The timestamp of the record is ${record.timestamp}, which is no time since 1970 in milliseconds`;
       return reject(tenant, [refusal('timestamp-invalid', message)]);
     }
-    const step = new StepBuilder(tenant, memory, entities.length > 1);
+    const step = new StepBuilder(tenant, memory, entities.length > 1 ? config.maxOutputBytes : undefined);
     for (const entity of entities) {
       step.add(
         entity.kind === 'refused'
           ? { kind: 'refuse', refusals: [entity.refusal] }
           : rule(new Subject(context, scope, headers.correlator, record.timestamp, recvtime, entity), step),
       );
+      if (step.isTooLarge) return reject(tenant, [tooLarge(entities.length, config.maxOutputBytes)]);
     }
     return step.build();
   };
@@ -222,13 +226,22 @@ class StepBuilder implements Memory {
   private readonly refusals: Refusal[] = [];
   private readonly skipped: SkipReason[] = [];
   private recent: Map<string, number> | undefined;
+  private size = 0;
 
   constructor(
     private readonly tenant: string,
     private readonly memory: Memory,
-    /** Whether there is more than one entity: one alone meets no version of its own. */
-    private readonly several: boolean,
+    /**
+     * What the outputs of several entities may have together; undefined for a single entity. What becomes of one is a small
+     * multiple of what it was, and is refused where it is larger than a record may be.
+     */
+    private readonly limit: number | undefined,
   ) {}
+
+  /** Known as soon as it is so: the outputs that would come next are never made. */
+  get isTooLarge(): boolean {
+    return this.limit !== undefined && this.size > this.limit;
+  }
 
   get(key: string): number | undefined {
     return this.recent?.get(key) ?? this.memory.get(key);
@@ -238,10 +251,12 @@ class StepBuilder implements Memory {
     switch (outcome.kind) {
       case 'emit':
         this.outputs.push(outcome.output);
-        for (const report of outcome.reports) this.refusals.push(report);
+        if (this.limit !== undefined) this.size += outputSize(outcome.output);
+        for (const report of outcome.reports) this.refuse(report);
         if (outcome.put !== undefined) {
           this.puts.push(outcome.put);
-          if (this.several) {
+          // One entity alone meets no version of its own.
+          if (this.limit !== undefined) {
             this.recent ??= new Map<string, number>();
             this.recent.set(outcome.put.key, outcome.put.value);
           }
@@ -251,9 +266,14 @@ class StepBuilder implements Memory {
         this.skipped.push(outcome.reason);
         break;
       case 'refuse':
-        for (const refused of outcome.refusals) this.refusals.push(refused);
+        for (const refused of outcome.refusals) this.refuse(refused);
         break;
     }
+  }
+
+  private refuse(refused: Refusal): void {
+    this.refusals.push(refused);
+    this.size += refused.message.length;
   }
 
   build(): Decision {
@@ -270,6 +290,11 @@ class StepBuilder implements Memory {
       ...(skipped.length > 0 && { skipped }),
     };
   }
+}
+
+function tooLarge(entities: number, limit: number): Refusal {
+  const message = `The ${entities} entities of the record would become more than ${limit} bytes of output: publish fewer in one notification, or raise maxOutputBytes (KAFNUS_MAX_OUTPUT_BYTES) and the memory of the agent`;
+  return refusal('output-too-large', message);
 }
 
 function reject(tenant: string, refusals: readonly Refusal[]): Decision {

@@ -72,6 +72,8 @@ export interface NgsiConfig extends NamingConfig {
   readonly tenants: string;
   readonly defaultService: string;
   readonly defaultServicepath: string;
+  /** Counted in characters. */
+  readonly maxOutputBytes: number;
 }
 
 /** The settings of the agents that turn notifications into rows: historic, lastdata and mutable. */
@@ -118,6 +120,13 @@ export const ngsiSettings = {
     default: '/',
     env: 'KAFNUS_DEFAULT_SERVICEPATH',
     arg: 'default-servicepath',
+  },
+  maxOutputBytes: {
+    doc: 'Most bytes (characters, as most are of one byte) that the outputs of one record may have, keys and headers included; a record of several entities that would have more is rejected. They are in memory at once, and in one transaction.',
+    format: 'positive',
+    default: 33_554_432,
+    env: 'KAFNUS_MAX_OUTPUT_BYTES',
+    arg: 'max-output-bytes',
   },
 } as const;
 

@@ -3,6 +3,7 @@
  */
 import type { Header } from './step.js';
 import { isObject, type JsonObject } from './notification.js';
+import { shown } from './text.js';
 
 /** The FIWARE headers as received; undefined when there is none. */
 export interface FiwareHeaders {
@@ -10,6 +11,25 @@ export interface FiwareHeaders {
   servicepath: string | undefined;
   correlator: string | undefined;
   datamodel: string | undefined;
+}
+
+/**
+ * The longest headers that are taken, in characters. Each output of a record carries them, and a record may have thousands of
+ * outputs: one header of 250 KB would become gigabytes. Orion's service paths have ten levels of fifty characters at most, its
+ * correlators are UUIDs with a short note behind them, and the names of data models have 40 characters.
+ */
+const LONGEST_HEADERS = { servicepath: 512, correlator: 512, datamodel: 256 } as const;
+const limited = Object.keys(LONGEST_HEADERS) as readonly (keyof typeof LONGEST_HEADERS)[];
+
+/** Which header is longer than any that Orion sends; undefined when none is. The service has a check of its own (SPEC 2). */
+export function headerProblem(headers: FiwareHeaders): string | undefined {
+  for (const name of limited) {
+    const text = headers[name];
+    if (text !== undefined && text.length > LONGEST_HEADERS[name]) {
+      return `The header fiware-${name} is ${shown(text)}, and may have ${LONGEST_HEADERS[name]} characters`;
+    }
+  }
+  return undefined;
 }
 
 /** A service and a service path as the rest of the code knows them. */

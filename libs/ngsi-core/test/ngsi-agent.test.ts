@@ -16,6 +16,7 @@ const config: NgsiConfig = {
   tenants: '',
   defaultService: 'default',
   defaultServicepath: '/',
+  maxOutputBytes: 1 << 25,
 };
 const profile = { name: 'historic', suffix: '', keyedByTimeInstant: false } as const;
 const everything: EntityRule = (subject) => subject.row(undefined);

@@ -22,6 +22,7 @@ const config: NgsiConfig = {
   tenants: '',
   defaultService: 'default',
   defaultServicepath: '/',
+  maxOutputBytes: 1 << 25,
 };
 
 function decide(entity: object, sink: NgsiConfig['sink'] = 'debezium', servicepath = '/p', service = 'svc'): Decision {

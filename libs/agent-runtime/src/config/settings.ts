@@ -50,6 +50,7 @@ export interface RuntimeConfig {
   readonly adminToken: string;
   readonly logLevel: LogLevel;
   readonly maxTenantLabels: number;
+  readonly maxInputBytes: number;
 }
 
 /** @param agentName part of the default consumer group, `ngsi-agent-<name>` (SPEC 1) */
@@ -256,6 +257,12 @@ export function runtimeSettings(
       format: 'positive',
       default: 200,
       env: 'KAFNUS_MAX_TENANT_LABELS',
+    },
+    maxInputBytes: {
+      doc: 'Most bytes of key and value of a record that is read; one with more is rejected. To read a notification takes some ten times its size in memory.',
+      format: 'positive',
+      default: 16_777_216,
+      env: 'KAFNUS_MAX_INPUT_BYTES',
     },
   };
 }

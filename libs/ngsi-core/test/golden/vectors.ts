@@ -41,6 +41,7 @@ export const kafnusSettings = {
   tenants: '',
   defaultService: 'default',
   defaultServicepath: '/',
+  maxOutputBytes: 1 << 25,
   missingTimeInstant: 'reject',
 } as const;
 

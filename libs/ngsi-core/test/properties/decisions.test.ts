@@ -19,6 +19,7 @@ const settings = {
   tenants: '',
   defaultService: 'default',
   defaultServicepath: '/',
+  maxOutputBytes: 1 << 25,
   missingTimeInstant: 'record-timestamp',
 } as const;
 const sinks = ['kafnus', 'debezium'] as const;

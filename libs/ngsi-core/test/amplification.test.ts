@@ -1,0 +1,163 @@
+/** What one record may become is bounded, and it is known before it is made. */
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { ngsiAgent, type EntityRule } from '../src/ngsi-agent.js';
+import { outputSize } from '../src/output-size.js';
+import { versionSettings, type VersionConfig } from '../src/settings.js';
+import type { Decision, Header } from '../src/step.js';
+import { versions } from '../src/versions.js';
+
+const defaults = Object.fromEntries(
+  Object.entries(versionSettings).map(([key, setting]) => [key, setting.default]),
+) as unknown as VersionConfig;
+const config: VersionConfig = { ...defaults, missingTimeInstant: 'record-timestamp' };
+const profile = { name: 'historic', suffix: '', keyedByTimeInstant: true } as const;
+const city: readonly Header[] = [{ 'fiware-service': 'city' }, { 'fiware-servicepath': '/air' }];
+
+function decide(
+  data: readonly unknown[],
+  headers: readonly Header[] = city,
+  changes: Partial<VersionConfig> = {},
+  rule: EntityRule = versions(config),
+): Decision {
+  const value = Buffer.from(JSON.stringify({ data }));
+  return ngsiAgent(profile, { ...config, ...changes }, rule).decide({ timestamp: 0, value, headers }, new Map());
+}
+
+function entities(count: number): object[] {
+  return Array.from({ length: count }, (_, place) => ({ id: `${place}` }));
+}
+
+function codesOf(decision: Decision): readonly string[] {
+  return decision.kind === 'reject' ? decision.rejections.map(({ code }) => code) : [];
+}
+
+describe('a header that each output would carry', () => {
+  test.each([
+    ['fiware-servicepath', 512],
+    ['fiware-correlator', 512],
+    ['fiware-datamodel', 256],
+  ])('%s may have %d characters; a longer one refuses the record, with the limit in the message', (name, most) => {
+    const headers = (length: number): Header[] => [{ 'fiware-service': 'city' }, { [name]: '/'.padEnd(length, 'x') }];
+    expect(decide(entities(2), headers(most)).kind).toBe('emit');
+    const decision = decide(entities(2), headers(most + 1));
+    expect(decision).toMatchObject({ kind: 'reject', tenant: 'city', rejections: [{ code: 'header-too-long' }] });
+    expect(JSON.stringify(decision)).toContain(`${name} is `);
+    expect(JSON.stringify(decision)).toContain(`may have ${most} characters`);
+  });
+
+  test('is bounded where the message names it, too', () => {
+    const value = Buffer.from(JSON.stringify({ data: entities(2), 'fiware-correlator': 'x'.repeat(600) }));
+    const decision = ngsiAgent(profile, config, versions(config)).decide(
+      { timestamp: 0, value, headers: [] },
+      new Map(),
+    );
+    expect(codesOf(decision)).toEqual(['header-too-long']);
+  });
+
+  test('of 250 KB and 8,000 entities take no time and no memory', () => {
+    const long = 'x'.repeat(250_000);
+    const before = process.memoryUsage().heapUsed;
+    const cpu = process.cpuUsage();
+    for (const name of ['fiware-servicepath', 'fiware-correlator', 'fiware-datamodel', 'fiware-service']) {
+      expect(decide(entities(8000), [{ 'fiware-service': 'city' }, { [name]: long }]).kind).toBe('reject');
+    }
+    expect(process.cpuUsage(cpu).user).toBeLessThan(1_000_000);
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(100 << 20);
+  });
+});
+
+describe('the outputs of one record', () => {
+  test('are refused together when they are larger than the setting, which the message names', () => {
+    const decision = decide(entities(100), city, { maxOutputBytes: 10_000 });
+    expect(decision).toMatchObject({ kind: 'reject', tenant: 'city', rejections: [{ code: 'output-too-large' }] });
+    expect(JSON.stringify(decision)).toContain('KAFNUS_MAX_OUTPUT_BYTES');
+  });
+
+  test('are not made beyond it', () => {
+    let made = 0;
+    const counting: EntityRule = (subject, memory) => {
+      made += 1;
+      return versions(config)(subject, memory);
+    };
+    expect(decide(entities(50_000), city, { maxOutputBytes: 100_000 }, counting).kind).toBe('reject');
+    expect(made).toBeLessThan(200);
+  });
+
+  test('may be as large as the setting, to the last character', () => {
+    const decision = decide(entities(50));
+    const size = decision.kind === 'emit' ? decision.outputs.reduce((sum, output) => sum + outputSize(output), 0) : 0;
+    expect(decide(entities(50), city, { maxOutputBytes: size })).toEqual(decision);
+    expect(codesOf(decide(entities(50), city, { maxOutputBytes: size - 1 }))).toEqual(['output-too-large']);
+  });
+
+  test('of a single entity are bounded by what a record may have', () => {
+    expect(decide(entities(1), city, { maxOutputBytes: 1 }).kind).toBe('emit');
+  });
+
+  test('count reports as well: a hundred thousand of them are no smaller than rows', () => {
+    const broken = entities(2000).map((entity) => ({ ...entity, a: 1, b: 2 }));
+    expect(codesOf(decide(broken, city, { maxOutputBytes: 100_000 }))).toEqual(['output-too-large']);
+    const refused = Array.from({ length: 2000 }, () => ({ id: 7 }));
+    expect(codesOf(decide(refused, city, { maxOutputBytes: 10_000 }))).toEqual(['output-too-large']);
+  });
+
+  test('whatever the entities and headers are, stay within the setting', () => {
+    const text = fc.oneof(fc.string({ maxLength: 20 }), fc.string({ minLength: 300, maxLength: 900 }));
+    const attributes = fc.dictionary(text, fc.oneof(fc.record({ value: fc.jsonValue() }), fc.jsonValue()), {
+      maxKeys: 5,
+    });
+    const entity = fc.tuple(text, text, attributes).map(([id, type, rest]) => ({ ...rest, id, type }));
+    const headers = fc
+      .record({ path: text, correlator: text, model: text })
+      .map(({ path, correlator, model }): Header[] => [
+        { 'fiware-servicepath': path },
+        { 'fiware-correlator': correlator },
+        { 'fiware-datamodel': model },
+      ]);
+    fc.assert(
+      fc.property(fc.array(entity, { minLength: 2, maxLength: 20 }), headers, (data, list) => {
+        const decision = decide(data, list, { maxOutputBytes: 20_000 });
+        const outputs = decision.kind === 'emit' ? decision.outputs : [];
+        expect(outputs.reduce((sum, output) => sum + outputSize(output), 0)).toBeLessThanOrEqual(20_000);
+      }),
+    );
+  });
+});
+
+describe('what is nested deeper than the stack', () => {
+  const deep = (open: string, close: string, levels: number, inner = ''): string =>
+    open.repeat(levels) + inner + close.repeat(levels);
+  const geometry = (levels: number): string =>
+    deep('{"type":"GeometryCollection","geometries":[', ']}', levels, '{"type":"Point","coordinates":[1,1]}');
+
+  test.each<[string, string]>([
+    ['a JSON value of arrays', `{"type":"json","value":${deep('[', ']', 60_000)}}`],
+    ['a JSON value of objects', `{"type":"json","value":${deep('{"a":', '}', 60_000, '1')}}`],
+    ['an array', `{"value":${deep('[', ']', 60_000)}}`],
+    ['a geometry', `{"type":"geo:json","value":${geometry(20_000)}}`],
+    ['coordinates', `{"type":"geo:json","value":{"type":"MultiPolygon","coordinates":${deep('[', ']', 60_000)}}}`],
+    ['a line', `{"type":"geo:line","value":${deep('[', ']', 60_000)}}`],
+    ['an attribute', deep('[', ']', 60_000)],
+    ['metadata', `{"value":1,"metadata":${deep('{"a":', '}', 60_000, '1')}}`],
+  ])('is a report or nothing at all: %s', (_what, attribute) => {
+    const value = Buffer.from(`{"data":[{"id":"e","type":"T","a":${attribute}}]}`);
+    for (const sink of ['kafnus', 'debezium'] as const) {
+      const agent = ngsiAgent(profile, { ...config, sink }, versions(config));
+      // Again and again: in the end a template is tried.
+      for (let time = 0; time < 40; time += 1) {
+        expect(agent.decide({ timestamp: 0, value, headers: city }, new Map()).kind).toBe('emit');
+      }
+    }
+  });
+
+  test.each([deep('[', ']', 500_000), deep('{"a":', '}', 60_000, '1'), deep('{"data":', '}', 100_000, '[]')])(
+    'is no notification',
+    (text) => {
+      const agent = ngsiAgent(profile, config, versions(config));
+      expect(codesOf(agent.decide({ timestamp: 0, value: Buffer.from(text), headers: city }, new Map()))).toEqual([
+        'not-a-notification',
+      ]);
+    },
+  );
+});
