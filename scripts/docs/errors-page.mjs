@@ -41,7 +41,7 @@ const advice = {
     'Correct the right, the name or the policy, then run `kafnus replay`: [runbook](runbooks/topic-unwritable.md).',
   'record-too-large':
     'Publish smaller attributes; or raise `message.max.bytes` in `KAFNUS_KAFKA_PRODUCER` and `max.message.bytes` of the topics.',
-  'header-too-long': NOT_ORION,
+  'header-too-long': publisherAdvice,
   'output-too-large':
     'Publish fewer entities in one notification; or raise `KAFNUS_MAX_OUTPUT_BYTES`, and the memory of the agent with it.',
   'input-too-large':
