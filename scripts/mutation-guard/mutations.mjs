@@ -475,6 +475,21 @@ export const mutations = [
     ],
     tests: [real('loses no record that is written to a topic right after its creation')],
   },
+  // --- what Kafka and its client do not take -----------------------------------------------------
+  {
+    name: 'refused-time-is-written',
+    breaks: 'a record whose time brokers refuse is read again for ever: its dead letter is refused as well',
+    file: source('kafka/kafka-session.ts'),
+    edits: [{ find: 'const time = writableTime(timestamp);', replace: 'const time = timestamp || writableTime(1);' }],
+    tests: [session('a transaction keeps key, value, headers and timestamp of what is sent')],
+  },
+  {
+    name: 'empty-value-is-a-tombstone',
+    breaks: 'an empty value becomes a null one in the dead letter: a tombstone',
+    file: source('kafka/encoder.ts'),
+    edits: [{ find: 'content === null || content.length > 0 ? content : emptyBytes', replace: 'content' }],
+    tests: [session('a transaction keeps key, value, headers and timestamp of what is sent')],
+  },
   // --- readiness ---------------------------------------------------------------------------------
   {
     name: 'one-problem-ends-all',

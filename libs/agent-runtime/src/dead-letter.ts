@@ -48,7 +48,8 @@ function context(record: InputRecord, rejections: readonly [Rejection, ...Reject
 
 /**
  * The dead letter of a record, whatever the number of its problems: so it is replayed once.
- * Key and timestamp stay, hence order per entity too; null header values, which the client cannot write, become empty.
+ * Key and timestamp stay, hence order per entity too; null header values become empty, for the client
+ * cannot tell the two.
  */
 export function deadLetter(
   topic: string,
@@ -57,9 +58,11 @@ export function deadLetter(
 ): OutgoingRecord {
   const original = record.headers.map((header): RecordHeader => {
     const [name = ''] = Object.keys(header);
-    // The type says that there is a value; the wire allows none.
+    // The type says that there is a value; the wire allows none. The client hands out both, null and
+    // an empty value, as a Buffer of length 0, and writes such a Buffer as null (its memory has no
+    // address): text of length 0 is written as an empty value.
     const value: string | Buffer | null | undefined = header[name];
-    return { [name]: value ?? '' };
+    return { [name]: value === null || value === undefined || value.length === 0 ? '' : value };
   });
   return {
     topic,

@@ -25,3 +25,4 @@ export { runTopics, topicActions } from './topics/run.js';
 export type { GroupAnswer } from './wire/group-answers.js';
 export { describeGroups } from './wire/groups.js';
 export { version } from './version.js';
+export { writableTime } from './writable-time.js';

@@ -67,6 +67,11 @@ describe('a dead letter', () => {
     expect(texts(deadLetter('raw_errors', record({ headers }), [rejection('x', 'y')]).headers)[0]).toBe('correlator: ');
   });
 
+  test('has the text of length 0 for an empty header: a Buffer of length 0 would be written as null', () => {
+    const headers = [{ correlator: Buffer.alloc(0) }];
+    expect(deadLetter('raw_errors', record({ headers }), [rejection('x', 'y')]).headers[0]).toEqual({ correlator: '' });
+  });
+
   test('says why in bounds, however many problems there are', () => {
     const problems = Array.from({ length: 10_000 }, (_, index) =>
       rejection('bad-date', `attribute ${index} is no date`),

@@ -1,6 +1,7 @@
 /** The port of the runtime on a {@link MemoryCluster}. */
 import {
   partitionName,
+  writableTime,
   type ChangelogEntry,
   type CommitOutcome,
   type InputRecord,
@@ -233,10 +234,11 @@ export class MemorySession implements Session {
     // A producer that was fenced, or crashed, notices nothing here: its records just do not arrive.
     if (this.#crashed || this.#spent || this.#fenced()) return 'queued';
     const refusal = this.#refusal(record);
+    const written = { ...record, timestamp: writableTime(record.timestamp) };
     if (refusal) this.#refused.set(record.topic, refusal);
-    else if (this.#exactlyOnce) this.#cluster.write(record, this.#cluster.transaction(this.#identity));
+    else if (this.#exactlyOnce) this.#cluster.write(written, this.#cluster.transaction(this.#identity));
     else {
-      this.#cluster.write(record, null);
+      this.#cluster.write(written, null);
       this.#cluster.changed();
     }
     return 'queued';

@@ -255,8 +255,20 @@ export function describeSessionConformance(
           headers: [],
           timestamp: now,
         });
+        const empty = Buffer.alloc(0);
+        session.send({ topic: stage.target, partition: 1, key: empty, value: empty, headers: [], timestamp: now });
+        session.send({ topic: stage.target, partition: 1, key: '', value: '', headers: [], timestamp: now });
+        for (const timestamp of [0, -1, -2, now + 86_400_000, 2 ** 63])
+          session.send({ topic: stage.target, partition: 1, key: null, value: 't', headers: [], timestamp });
         expect((await session.commit([])).kind).toBe('committed');
-        const [full, tombstone, bare] = await harness.readCommitted(stage.target);
+        const [full, tombstone, bare, ofBytes, ofText, ...timed] = await harness.readCommitted(stage.target);
+        // See writable-time.ts: a time that brokers refuse would stop everything.
+        const ahead = timed.splice(3).map(({ timestamp }) => timestamp);
+        expect(timed.map(({ timestamp }) => timestamp)).toEqual([1, -1, -1]);
+        for (const time of ahead) expect(Math.abs(time - Date.now())).toBeLessThan(60_000);
+        expect(ahead).toHaveLength(2);
+        expect(ofBytes).toMatchObject({ key: empty, value: empty });
+        expect(ofText).toMatchObject({ key: empty, value: empty });
         expect(full).toMatchObject({
           partition: 1,
           timestamp: now - 2,

@@ -9,6 +9,13 @@ const firstBytes = 1 << 16;
 /** Room for what a broker of default configuration takes, whatever its characters. Of what is larger each gets its own. */
 const mostBytes = 1 << 22;
 
+/**
+ * Bytes of length 0 that the client writes as such. It takes the address of a Buffer's memory, which
+ * is NULL for Buffer.alloc(0) and for the empty values that it hands out itself: the record would
+ * get a null value and be a tombstone. This Buffer is a part of memory that there is.
+ */
+const emptyBytes = Buffer.allocUnsafeSlow(1).subarray(0, 0);
+
 export class Encoder {
   #scratch = Buffer.allocUnsafeSlow(firstBytes);
   #used = 0;
@@ -20,7 +27,7 @@ export class Encoder {
 
   /** The bytes of a key or value, valid until {@link clear}; what is bytes already, and null, stay what they are. */
   bytes(content: string | Buffer | null): Buffer | null {
-    if (typeof content !== 'string') return content;
+    if (typeof content !== 'string') return content === null || content.length > 0 ? content : emptyBytes;
     const room = content.length * bytesPerUnit;
     if (this.#used + room > this.#scratch.length) {
       if (room > mostBytes) return Buffer.from(content);

@@ -36,6 +36,7 @@ import type {
   TopicState,
 } from '../session.js';
 import { partitionName } from '../session.js';
+import { writableTime } from '../writable-time.js';
 import {
   call,
   kafka,
@@ -463,7 +464,8 @@ export class KafkaSession implements Session {
     const encoder = this.#encoder;
     encoder.clear();
     try {
-      this.#producer.produce(topic, partition, encoder.bytes(value), encoder.bytes(key), timestamp, undefined, headers);
+      const time = writableTime(timestamp);
+      this.#producer.produce(topic, partition, encoder.bytes(value), encoder.bytes(key), time, undefined, headers);
       return 'queued';
     } catch (thrown) {
       const error = asKafkaError(thrown);
