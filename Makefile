@@ -2,7 +2,7 @@
 # git and make: each target sets up what it needs, once.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-kafka setup-postgis setup-chromium setup-shells setup-prometheus lockfile build lint format test check check-rest test-unit test-quick test-integration test-security test-monitoring test-faults test-e2e soak guard demo stack bench bench-guard build-images image-check helm-check audit docs clean
+.PHONY: help setup setup-kafka setup-postgis setup-chromium setup-shells setup-prometheus lockfile build lint format test check check-rest test-unit test-quick test-integration test-security test-monitoring test-faults test-e2e soak fuzz guard demo stack bench bench-guard build-images image-check helm-check audit docs clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -91,6 +91,9 @@ test-e2e: build setup-kafka setup-postgis ## Follow notifications into PostGIS r
 
 soak: build setup-kafka ## Run everything under load and random faults for MINUTES=10, and watch memory; ARGS=--help
 	@node test/soak/run-soak.mjs --minutes $(or $(MINUTES),10) $(ARGS)
+
+fuzz: build setup-kafka ## Send generated records of any content to the agents for MINUTES=10: none may stop one or disappear; ARGS=--help
+	@node test/fuzz/run-fuzz.mjs --minutes $(or $(MINUTES),10) $(ARGS)
 
 guard: $(SETUP) setup-kafka ## Take away what exactly-once rests on, piece by piece in a copy: a test must notice each; ARGS=--help
 	@node scripts/mutation-guard.mjs $(ARGS)

@@ -50,6 +50,7 @@ export default {
       displayName: name,
       testMatch: [`<rootDir>/services/${name}/test/**/*.test.ts`],
     })),
+    { ...shared, displayName: 'fuzz', testMatch: ['<rootDir>/test/fuzz/unit/*.test.ts'] },
     { ...shared, displayName: 'docs', testMatch: ['<rootDir>/test/docs/**/*.test.ts'] },
     { ...shared, displayName: 'quick', testMatch: guardEveryChange.map((file) => `<rootDir>/test/${file}.test.ts`) },
     {

@@ -10,4 +10,6 @@ export * from './secure-kafka.js';
 export * from './secure-tokens.js';
 export * from './session-conformance.js';
 export { withKafka, type Describe } from './with-kafka.js';
+export * from './wire-batch.js';
+export { WireClient } from './wire-client.js';
 export * from './with-postgis.js';
