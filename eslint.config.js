@@ -92,7 +92,10 @@ export default defineConfig(
     files: ['libs/ngsi-core/src/**'],
     rules: {
       ...pure,
-      ...mayImport('$^', 'ngsi-core is pure: no packages, no Node.js modules, nothing of the runtime.'),
+      ...mayImport(
+        '@kafnus/agent-contract',
+        'ngsi-core is pure: the contract and nothing else, no packages, no Node.js modules.',
+      ),
     },
   },
   {
@@ -100,7 +103,14 @@ export default defineConfig(
     rules: {
       'no-restricted-imports': [
         'error',
-        { patterns: [{ regex: '^@kafnus/', message: 'The runtime knows nothing of NGSI, services or test tools.' }] },
+        {
+          patterns: [
+            {
+              regex: '^@kafnus/(?!agent-contract$)',
+              message: 'The runtime knows nothing of NGSI, services or test tools.',
+            },
+          ],
+        },
       ],
     },
   },

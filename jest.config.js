@@ -29,7 +29,7 @@ const shared = {
     ],
   },
   moduleNameMapper: {
-    '^@kafnus/(ngsi-core|agent-runtime|local-stack|agent-testkit)$': '<rootDir>/libs/$1/src/index.ts',
+    '^@kafnus/(agent-contract|ngsi-core|agent-runtime|local-stack|agent-testkit)$': '<rootDir>/libs/$1/src/index.ts',
     '^@kafnus/(historic|lastdata|mutable|errors)$': '<rootDir>/services/$1/src/agent.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },

@@ -9,7 +9,7 @@ export * from './notification.js';
 export * from './route.js';
 export * from './settings.js';
 export * from './sink-failure.js';
-export * from './step.js';
+export * from './rejection.js';
 export * from './storable.js';
 export * from './tenant.js';
 export * from './versions.js';

@@ -9,15 +9,8 @@ import { serviceProblem, topicNames, type AgentName } from './naming.js';
 import { parseNotification, parseText, readEntity, readText, type Entity, type Refused } from './notification.js';
 import { router, type Route, type Router, type Scope } from './route.js';
 import { allowedTenants, namingOptions, type NgsiConfig } from './settings.js';
-import {
-  refusal,
-  type ConnectRecord,
-  type Decision,
-  type Memory,
-  type MemoryPut,
-  type RawRecord,
-  type Refusal,
-} from './step.js';
+import type { OutputRecord, Rejection, StatePut, StateReader, Step } from '@kafnus/agent-contract';
+import { rejection, type RawRecord } from './rejection.js';
 import { fiwareHeaders, headerProblem } from './tenant.js';
 import { quoted, shown } from './text.js';
 import { outputSize } from './output-size.js';
@@ -35,26 +28,26 @@ export interface AgentProfile {
 export type EntityOutcome =
   | {
       readonly kind: 'emit';
-      readonly output: ConnectRecord;
+      readonly output: OutputRecord;
       /** What of the entity is not in the output. */
-      readonly reports: readonly Refusal[];
-      readonly put?: MemoryPut;
+      readonly reports: readonly Rejection[];
+      readonly put?: StatePut;
     }
   | { readonly kind: 'skip'; readonly reason: SkipReason }
-  | { readonly kind: 'refuse'; readonly refusals: readonly Refusal[] };
+  | { readonly kind: 'refuse'; readonly refusals: readonly Rejection[] };
 
 /** The decision of an agent about one entity; pure. */
-export type EntityRule = (subject: Subject, memory: Memory) => EntityOutcome;
+export type EntityRule = (subject: Subject, memory: StateReader) => EntityOutcome;
 
 export function skip(reason: SkipReason): EntityOutcome {
   return { kind: 'skip', reason };
 }
 
 export function refuse(code: RejectCode, message: string): EntityOutcome {
-  return { kind: 'refuse', refusals: [refusal(code, message)] };
+  return { kind: 'refuse', refusals: [rejection(code, message)] };
 }
 
-const NO_REPORTS: readonly Refusal[] = [];
+const NO_REPORTS: readonly Rejection[] = [];
 
 /** Settings that are read once. */
 interface Context {
@@ -95,7 +88,7 @@ class Subject {
     const reports =
       row.problems.length === 0
         ? NO_REPORTS
-        : row.problems.map(({ code, message }) => refusal(code, `Entity ${shown(this.entity.id)}, ${message}`));
+        : row.problems.map(({ code, message }) => rejection(code, `Entity ${shown(this.entity.id)}, ${message}`));
     if (refuseFlawed && reports.length > 0) return { kind: 'refuse', refusals: reports };
     const key = writer.key(this.entity, profile.keyedByTimeInstant ? instant : undefined);
     return { kind: 'emit', output: this.output(route, key, row.value), reports };
@@ -126,12 +119,12 @@ class Subject {
   private route(): ReturnType<Router['route']> {
     const problem = this.context.writer.identityProblem(this.entity, this.scope.servicepath);
     if (problem !== undefined) {
-      return { kind: 'refused', refusal: refusal('text-unstorable', `Entity ${shown(this.entity.id)}: ${problem}`) };
+      return { kind: 'refused', refusal: rejection('text-unstorable', `Entity ${shown(this.entity.id)}: ${problem}`) };
     }
     return this.context.router.route(this.scope, this.entity, this.correlator);
   }
 
-  private output(route: Route, key: string, value: string | null): ConnectRecord {
+  private output(route: Route, key: string, value: string | null): OutputRecord {
     const { topic, headers, partitionHash } = route;
     return { topic, partitionHash, key, value, headers, timestamp: this.timestamp };
   }
@@ -141,7 +134,7 @@ class Subject {
 export interface NgsiAgent {
   readonly inputTopic: string;
   readonly deadLetterTopic: string;
-  readonly decide: (record: RawRecord, memory: Memory) => Decision;
+  readonly decide: (record: RawRecord, memory: StateReader) => Step;
 }
 
 /**
@@ -183,7 +176,7 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
     return entities;
   };
 
-  const decide = (record: RawRecord, memory: Memory): Decision => {
+  const decide = (record: RawRecord, memory: StateReader): Step => {
     // Headers first: the tenant names the outcome, even of what is no notification. Without any, the message is asked.
     const notification = record.headers.length === 0 ? parseNotification(record.value) : undefined;
     if (notification?.kind === 'refused') return reject(defaultService, [notification.refusal]);
@@ -191,7 +184,7 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
     const scope = context.router.scope(headers);
     if (scope.kind === 'refused') return reject(scope.tenant, [scope.refusal]);
     const tooLong = headerProblem(headers);
-    if (tooLong !== undefined) return reject(scope.service, [refusal('header-too-long', tooLong)]);
+    if (tooLong !== undefined) return reject(scope.service, [rejection('header-too-long', tooLong)]);
     const tenant = scope.service;
     if (allowed !== undefined && !allowed.has(tenant)) return { kind: 'skip', tenant, reason: 'tenant-not-allowed' };
     const entities = notification?.data.map(readEntity) ?? entitiesOf(record.value);
@@ -199,7 +192,7 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
     const recvtime = isoTime(record.timestamp);
     if (recvtime === undefined) {
       const message = `The timestamp of the record is ${record.timestamp}, which is no time since 1970 in milliseconds`;
-      return reject(tenant, [refusal('timestamp-invalid', message)]);
+      return reject(tenant, [rejection('timestamp-invalid', message)]);
     }
     const step = new StepBuilder(tenant, memory, entities.length > 1 ? config.maxOutputBytes : undefined);
     for (const entity of entities) {
@@ -220,17 +213,17 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
  * Makes one decision of those about the entities: what is sound is emitted, what is refused is reported with it. It is also
  * the memory that the rule sees: an entity that comes twice in one notification meets its own first version.
  */
-class StepBuilder implements Memory {
-  private readonly outputs: ConnectRecord[] = [];
-  private readonly puts: MemoryPut[] = [];
-  private readonly refusals: Refusal[] = [];
+class StepBuilder implements StateReader {
+  private readonly outputs: OutputRecord[] = [];
+  private readonly puts: StatePut[] = [];
+  private readonly refusals: Rejection[] = [];
   private readonly skipped: SkipReason[] = [];
   private recent: Map<string, number> | undefined;
   private size = 0;
 
   constructor(
     private readonly tenant: string,
-    private readonly memory: Memory,
+    private readonly memory: StateReader,
     /**
      * What the outputs of several entities may have together; undefined for a single entity. What becomes of one is a small
      * multiple of what it was, and is refused where it is larger than a record may be.
@@ -271,12 +264,12 @@ class StepBuilder implements Memory {
     }
   }
 
-  private refuse(refused: Refusal): void {
+  private refuse(refused: Rejection): void {
     this.refusals.push(refused);
     this.size += refused.message.length;
   }
 
-  build(): Decision {
+  build(): Step {
     const { tenant, outputs, puts, refusals, skipped } = this;
     if (outputs.length === 0) {
       return refusals.length > 0 ? reject(tenant, refusals) : { kind: 'skip', tenant, reason: skipped[0] ?? 'empty' };
@@ -292,12 +285,12 @@ class StepBuilder implements Memory {
   }
 }
 
-function tooLarge(entities: number, limit: number): Refusal {
+function tooLarge(entities: number, limit: number): Rejection {
   const message = `The ${entities} entities of the record would become more than ${limit} bytes of output: publish fewer in one notification, or raise maxOutputBytes (KAFNUS_MAX_OUTPUT_BYTES) and the memory of the agent`;
-  return refusal('output-too-large', message);
+  return rejection('output-too-large', message);
 }
 
-function reject(tenant: string, refusals: readonly Refusal[]): Decision {
+function reject(tenant: string, refusals: readonly Rejection[]): Step {
   const [first, ...rest] = refusals;
   if (first === undefined) throw new Error('a rejection without a reason');
   return { kind: 'reject', tenant, rejections: [first, ...rest] };

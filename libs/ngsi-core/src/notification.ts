@@ -3,7 +3,8 @@
  * SPEC 2 says ends as a named refusal.
  */
 import type { RejectCode } from './codes.js';
-import { refusal, type Refusal } from './step.js';
+import type { Rejection } from '@kafnus/agent-contract';
+import { rejection } from './rejection.js';
 import { shown } from './text.js';
 
 /** A JSON object, as JSON.parse makes them: `__proto__` and `constructor` are ordinary members. */
@@ -19,7 +20,7 @@ export interface Notification {
 
 export interface Refused {
   readonly kind: 'refused';
-  readonly refusal: Refusal;
+  readonly refusal: Rejection;
 }
 
 /** One entity of a notification. */
@@ -148,7 +149,7 @@ function isUtf8(bytes: Uint8Array): boolean {
 }
 
 function refused(code: RejectCode, message: string): Refused {
-  return { kind: 'refused', refusal: refusal(code, message) };
+  return { kind: 'refused', refusal: rejection(code, message) };
 }
 
 /** A refusal of what Kafka Connect would call the value converter. */

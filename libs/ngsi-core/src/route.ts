@@ -3,7 +3,8 @@
  */
 import { outputTopic, serviceProblem, type AgentName, type TopicNames } from './naming.js';
 import type { Entity } from './notification.js';
-import { refusal, type Header, type Refusal } from './step.js';
+import type { RecordHeader, Rejection } from '@kafnus/agent-contract';
+import { rejection } from './rejection.js';
 import { tableNameProblem } from './storable.js';
 import { sanitise, tenantOf, type FiwareHeaders, type Tenant } from './tenant.js';
 import { BoundedMap, memo, quoted, shown } from './text.js';
@@ -37,7 +38,7 @@ export interface RouteOptions {
 export interface Scope extends Tenant {
   readonly kind: 'scope';
   readonly topic: string;
-  readonly headers: readonly [Header, Header, Header];
+  readonly headers: readonly [RecordHeader, RecordHeader, RecordHeader];
   readonly table: TableNaming;
   /** How the identities of its entities begin: see Subject.identity. */
   readonly identityHead: string;
@@ -48,7 +49,7 @@ interface RefusedScope {
   readonly kind: 'refused';
   /** For the metrics: the service, or {@link INVALID_TENANT}. */
   readonly tenant: string;
-  readonly refusal: Refusal;
+  readonly refusal: Rejection;
 }
 
 /** `schema.table` around the sanitised entity type. */
@@ -65,13 +66,13 @@ interface TableNaming {
 export interface Route {
   readonly kind: 'route';
   readonly topic: string;
-  readonly headers: readonly Header[];
+  readonly headers: readonly RecordHeader[];
   readonly partitionHash: number;
 }
 
 interface RefusedRoute {
   readonly kind: 'refused';
-  readonly refusal: Refusal;
+  readonly refusal: Rejection;
 }
 
 export interface Router {
@@ -82,7 +83,7 @@ export interface Router {
 /** The router of one agent. */
 export function router(options: RouteOptions): Router {
   const { names, agent, suffix } = options;
-  const suffixHeader: Header = { suffix };
+  const suffixHeader: RecordHeader = { suffix };
   const problemOf = memo<{ readonly problem: string | undefined }>(10_000, (service) => ({
     problem: serviceProblem(names, service),
   }));
@@ -93,14 +94,14 @@ export function router(options: RouteOptions): Router {
     const { service, servicepath } = tenantOf(received, options.defaults);
     const { problem } = problemOf(service);
     if (problem !== undefined) {
-      return { kind: 'refused', tenant: INVALID_TENANT, refusal: refusal('service-invalid', problem) };
+      return { kind: 'refused', tenant: INVALID_TENANT, refusal: rejection('service-invalid', problem) };
     }
     const schemaPath = sanitise(servicepath);
     const model = knownModel(received.datamodel) ?? options.dataModel;
     const table = tableNaming(model, service, schemaPath, suffix);
     if (table === undefined) {
       const message = `The data model ${model} needs a service path, and that of the record is ${shown(servicepath)}`;
-      return { kind: 'refused', tenant: service, refusal: refusal('servicepath-missing', message) };
+      return { kind: 'refused', tenant: service, refusal: rejection('servicepath-missing', message) };
     }
     return {
       kind: 'scope',
@@ -133,14 +134,14 @@ export function router(options: RouteOptions): Router {
       const { head, tail, typed, typeOnly } = scope.table;
       if (typeOnly && type.entityType === '') {
         const message = `The table is named for the entity type alone, and type ${shown(entity.type)} leaves nothing of it`;
-        return { kind: 'refused', refusal: refusal('table-missing', message) };
+        return { kind: 'refused', refusal: rejection('table-missing', message) };
       }
       const table = typed ? head + type.entityType + tail : head;
       const problem = options.storableNames === true ? tableNameProblem(table) : undefined;
       if (problem !== undefined) {
-        return { kind: 'refused', refusal: refusal('table-name-invalid', `The table ${shown(table)} ${problem}`) };
+        return { kind: 'refused', refusal: rejection('table-name-invalid', `The table ${shown(table)} ${problem}`) };
       }
-      const headers: Header[] = [
+      const headers: RecordHeader[] = [
         scope.headers[0],
         scope.headers[1],
         scope.headers[2],

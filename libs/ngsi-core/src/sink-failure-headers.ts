@@ -1,5 +1,5 @@
 /** The headers of a dead letter, by meaning: Kafka Connect's own (KIP-298), and those of the record that failed. */
-import type { Header } from './step.js';
+import type { RecordHeader } from '@kafnus/agent-contract';
 
 export interface FailureHeaders {
   /** The topic of the record that failed. */
@@ -38,7 +38,7 @@ const LONGEST_NAME = 64;
  * Reads what is there: a header may be missing, empty, null, repeated or no UTF-8 (which is replaced). Of a repeated one
  * the last counts: a record that was replayed and failed again has its newest context at the end.
  */
-export function failureHeaders(headers: readonly Header[]): FailureHeaders {
+export function failureHeaders(headers: readonly RecordHeader[]): FailureHeaders {
   const found: { -readonly [K in keyof FailureHeaders]: string | undefined } = {
     topic: undefined,
     exceptionClass: undefined,

@@ -15,7 +15,8 @@ import { failedQuery } from './sink-failure-query.js';
 import { findInsert } from './sink-failure-sql.js';
 import { targetTable } from './sink-failure-table.js';
 import { clip } from './sink-failure-text.js';
-import type { ConnectRecord, Decision, Header, RawRecord } from './step.js';
+import type { OutputRecord, RecordHeader, Step } from '@kafnus/agent-contract';
+import type { RawRecord } from './rejection.js';
 import { tableNameProblem } from './storable.js';
 import { fiwareHeaders } from './tenant.js';
 import { memo } from './text.js';
@@ -42,7 +43,7 @@ export interface FailureLogOptions {
 }
 
 /** Makes the decision of the errors agent for its settings. */
-export function failureLogger(options: FailureLogOptions): (record: RawRecord) => Decision {
+export function failureLogger(options: FailureLogOptions): (record: RawRecord) => Step {
   const { names, tenants } = options;
   const writeRecord = logRecordWriter(options);
   const problemOf = memo(REMEMBERED_SERVICES, (service) => ({
@@ -115,7 +116,7 @@ function serviceInMessage(record: RawRecord): string | undefined {
 }
 
 /** Writes what was read as a Connect record. */
-function logRecordWriter({ names, sink }: FailureLogOptions): (failure: Failure, timestamp: number) => ConnectRecord {
+function logRecordWriter({ names, sink }: FailureLogOptions): (failure: Failure, timestamp: number) => OutputRecord {
   const schema = JSON.stringify({
     type: 'struct',
     fields: [
@@ -148,7 +149,7 @@ function logRecordWriter({ names, sink }: FailureLogOptions): (failure: Failure,
 }
 
 /** The model dm-postgis-errors: schema db, table `<db>_error_log` (SPEC 3 and 7). */
-function logHeaders(db: string): Header[] {
+function logHeaders(db: string): RecordHeader[] {
   return [
     { 'fiware-service': db },
     { 'fiware-servicepath': db },

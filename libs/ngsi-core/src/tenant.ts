@@ -1,7 +1,7 @@
 /**
  * Whose data a record is: the FIWARE headers, from the record or from the message, and how they are normalised (SPEC 2).
  */
-import type { Header } from './step.js';
+import type { RecordHeader } from '@kafnus/agent-contract';
 import { isObject, type JsonObject } from './notification.js';
 import { shown } from './text.js';
 
@@ -44,7 +44,7 @@ export interface Tenant {
  * The FIWARE headers of a record, or of the message when the record has no header at all: any header, even an unrelated
  * one, says that the producer sends headers. Of a repeated header the last counts, as for Kafka's `Headers.lastHeader`.
  */
-export function fiwareHeaders(headers: readonly Header[], message: JsonObject | undefined): FiwareHeaders {
+export function fiwareHeaders(headers: readonly RecordHeader[], message: JsonObject | undefined): FiwareHeaders {
   const found: FiwareHeaders = {
     service: undefined,
     servicepath: undefined,

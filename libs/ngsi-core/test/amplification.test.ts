@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { ngsiAgent, type EntityRule } from '../src/ngsi-agent.js';
 import { outputSize } from '../src/output-size.js';
 import { versionSettings, type VersionConfig } from '../src/settings.js';
-import type { Decision, Header } from '../src/step.js';
+import type { RecordHeader, Step } from '@kafnus/agent-contract';
 import { versions } from '../src/versions.js';
 
 const defaults = Object.fromEntries(
@@ -12,14 +12,14 @@ const defaults = Object.fromEntries(
 ) as unknown as VersionConfig;
 const config: VersionConfig = { ...defaults, missingTimeInstant: 'record-timestamp' };
 const profile = { name: 'historic', suffix: '', keyedByTimeInstant: true } as const;
-const city: readonly Header[] = [{ 'fiware-service': 'city' }, { 'fiware-servicepath': '/air' }];
+const city: readonly RecordHeader[] = [{ 'fiware-service': 'city' }, { 'fiware-servicepath': '/air' }];
 
 function decide(
   data: readonly unknown[],
-  headers: readonly Header[] = city,
+  headers: readonly RecordHeader[] = city,
   changes: Partial<VersionConfig> = {},
   rule: EntityRule = versions(config),
-): Decision {
+): Step {
   const value = Buffer.from(JSON.stringify({ data }));
   return ngsiAgent(profile, { ...config, ...changes }, rule).decide({ timestamp: 0, value, headers }, new Map());
 }
@@ -28,7 +28,7 @@ function entities(count: number): object[] {
   return Array.from({ length: count }, (_, place) => ({ id: `${place}` }));
 }
 
-function codesOf(decision: Decision): readonly string[] {
+function codesOf(decision: Step): readonly string[] {
   return decision.kind === 'reject' ? decision.rejections.map(({ code }) => code) : [];
 }
 
@@ -38,7 +38,10 @@ describe('a header that each output would carry', () => {
     ['fiware-correlator', 512],
     ['fiware-datamodel', 256],
   ])('%s may have %d characters; a longer one refuses the record, with the limit in the message', (name, most) => {
-    const headers = (length: number): Header[] => [{ 'fiware-service': 'city' }, { [name]: '/'.padEnd(length, 'x') }];
+    const headers = (length: number): RecordHeader[] => [
+      { 'fiware-service': 'city' },
+      { [name]: '/'.padEnd(length, 'x') },
+    ];
     expect(decide(entities(2), headers(most)).kind).toBe('emit');
     const decision = decide(entities(2), headers(most + 1));
     expect(decision).toMatchObject({ kind: 'reject', tenant: 'city', rejections: [{ code: 'header-too-long' }] });
@@ -110,7 +113,7 @@ describe('the outputs of one record', () => {
     const entity = fc.tuple(text, text, attributes).map(([id, type, rest]) => ({ ...rest, id, type }));
     const headers = fc
       .record({ path: text, correlator: text, model: text })
-      .map(({ path, correlator, model }): Header[] => [
+      .map(({ path, correlator, model }): RecordHeader[] => [
         { 'fiware-servicepath': path },
         { 'fiware-correlator': correlator },
         { 'fiware-datamodel': model },

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { ngsiAgent, skip, type EntityRule } from '../src/ngsi-agent.js';
 import type { NgsiConfig } from '../src/settings.js';
-import type { Decision, Header, RawRecord } from '../src/step.js';
+import type { RecordHeader, Step } from '@kafnus/agent-contract';
+import type { RawRecord } from '../src/rejection.js';
 
 const config: NgsiConfig = {
   naming: 'default',
@@ -20,12 +21,12 @@ const config: NgsiConfig = {
 };
 const profile = { name: 'historic', suffix: '', keyedByTimeInstant: false } as const;
 const everything: EntityRule = (subject) => subject.row(undefined);
-const svc: readonly Header[] = [{ 'fiware-service': 'svc' }];
+const svc: readonly RecordHeader[] = [{ 'fiware-service': 'svc' }];
 
 function decide(
   value: unknown,
   options: { config?: Partial<NgsiConfig>; rule?: EntityRule; record?: Partial<RawRecord> } = {},
-): Decision {
+): Step {
   const bytes = typeof value === 'string' ? value : JSON.stringify(value);
   const record = { timestamp: 1_700_000_000_123, value: Buffer.from(bytes), headers: svc, ...options.record };
   return ngsiAgent(profile, { ...config, ...options.config }, options.rule ?? everything).decide(record, new Map());

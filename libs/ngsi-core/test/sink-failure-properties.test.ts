@@ -4,7 +4,8 @@ import { topicNames } from '../src/naming.js';
 import { failureLogger, readFailure } from '../src/sink-failure.js';
 import { maskCredentials } from '../src/sink-failure-mask.js';
 import { findInsert, mapLiterals } from '../src/sink-failure-sql.js';
-import type { Header, RawRecord } from '../src/step.js';
+import type { RecordHeader } from '@kafnus/agent-contract';
+import type { RawRecord } from '../src/rejection.js';
 
 const names = topicNames({ naming: 'default', prefix: '', suffix: '', agent: 'errors' });
 const decide = failureLogger({ names, sink: 'kafnus', tenants: undefined });
@@ -57,7 +58,7 @@ const bytes = fc.oneof(
   text.map((value) => Buffer.from(value)),
   fc.uint8Array({ maxLength: 200 }).map((value) => Buffer.from(value)),
 );
-const header: fc.Arbitrary<Header> = fc
+const header: fc.Arbitrary<RecordHeader> = fc
   .tuple(fc.oneof(fc.constantFrom(...known), text), fc.oneof(text, bytes))
   .map(([name, value]) => ({ [name]: value }));
 const record: fc.Arbitrary<RawRecord> = fc.record({
@@ -80,7 +81,7 @@ describe('any dead letter', () => {
         if (decision.kind !== 'emit') return expect(decision.kind).toBe('reject');
         logs += 1;
         const [output] = decision.outputs;
-        const { error, query, timestamp } = JSON.parse(output?.value ?? '').payload;
+        const { error, query, timestamp } = JSON.parse(String(output?.value)).payload;
         expect(error.length).toBeGreaterThan(0);
         expect(error.length).toBeLessThan(4_100);
         expect(query === null || query.length < 8_100).toBe(true);

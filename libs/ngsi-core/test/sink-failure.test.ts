@@ -3,7 +3,8 @@ import { describe, expect, test } from '@jest/globals';
 import { topicNames } from '../src/naming.js';
 import { partitionHash } from '../src/route.js';
 import { failureLogger, readFailure, type FailureLogOptions } from '../src/sink-failure.js';
-import type { Header, RawRecord } from '../src/step.js';
+import type { RecordHeader } from '@kafnus/agent-contract';
+import type { RawRecord } from '../src/rejection.js';
 
 const names = topicNames({ naming: 'default', prefix: '', suffix: '', agent: 'errors' });
 const timestamp = Date.parse('2025-05-06T07:08:09.012Z');
@@ -34,7 +35,7 @@ function logged(record: RawRecord, options: Partial<FailureLogOptions> = {}) {
   if (decision.kind !== 'emit') throw new Error(`not logged: ${JSON.stringify(decision)}`);
   const [output, ...more] = decision.outputs;
   if (!output || more.length > 0) throw new Error('not one record');
-  return { ...output, tenant: decision.tenant, value: JSON.parse(output.value ?? '') };
+  return { ...output, tenant: decision.tenant, value: JSON.parse(String(output.value)) };
 }
 
 describe('the log record', () => {
@@ -134,7 +135,7 @@ describe('db', () => {
   });
 
   test('of a repeated header the last counts: a replayed record that failed again', () => {
-    const headers: Header[] = [
+    const headers: RecordHeader[] = [
       { '__connect.errors.topic': 'first' },
       { '__connect.errors.exception.message': 'one' },
       { '__connect.errors.topic': 'second' },
@@ -363,7 +364,7 @@ describe('dead letters of a real Kafka Connect', () => {
   const file = new URL('golden/connect-dead-letters.json', import.meta.url);
   const captured = JSON.parse(readFileSync(file, 'utf8')) as readonly Captured[];
   const records = captured.map(({ ts, headers, payload }): RawRecord => {
-    const pairs: Header[] = [];
+    const pairs: RecordHeader[] = [];
     for (let i = 0; i + 1 < headers.length; i += 2)
       pairs.push({ [headers[i] ?? '']: Buffer.from(headers[i + 1] ?? '') });
     return { timestamp: ts, value: Buffer.from(payload), headers: pairs };

@@ -6,7 +6,7 @@ import { topicNames } from '../src/naming.js';
 import { ngsiAgent } from '../src/ngsi-agent.js';
 import type { NgsiConfig } from '../src/settings.js';
 import { failureLogger } from '../src/sink-failure.js';
-import type { Decision } from '../src/step.js';
+import type { Step } from '@kafnus/agent-contract';
 import { columnNameProblem, jsonProblem, textProblem } from '../src/storable.js';
 
 const config: NgsiConfig = {
@@ -25,7 +25,7 @@ const config: NgsiConfig = {
   maxOutputBytes: 1 << 25,
 };
 
-function decide(entity: object, sink: NgsiConfig['sink'] = 'debezium', servicepath = '/p', service = 'svc'): Decision {
+function decide(entity: object, sink: NgsiConfig['sink'] = 'debezium', servicepath = '/p', service = 'svc'): Step {
   const profile = { name: 'historic', suffix: '', keyedByTimeInstant: false } as const;
   const agent = ngsiAgent(profile, { ...config, sink }, (subject) => subject.row(undefined));
   const value = Buffer.from(JSON.stringify({ data: [entity] }));
@@ -48,7 +48,7 @@ describe('a value that cannot be stored', () => {
   test('is null, and reported; the others are written', () => {
     const decision = decide(entity);
     if (decision.kind !== 'emit') throw new Error(decision.kind);
-    const { payload } = JSON.parse(decision.outputs[0]?.value ?? '') as { payload: object };
+    const { payload } = JSON.parse(String(decision.outputs[0]?.value)) as { payload: object };
     expect(payload).toMatchObject({ text: null, half: null, json: null, whole: '\u{1F333}' });
     expect(decision.reports?.map(({ code }) => code)).toEqual(['text-invalid', 'text-invalid', 'text-invalid']);
   });
@@ -63,7 +63,7 @@ test.each(['', 'a"b', 'a\0b', '\ud800', 'XMIN', 'x'.repeat(64), 'ñ'.repeat(32)]
   (name) => {
     const decision = decide({ id: 'E', type: 'T', [name]: column(1), n: column(2) });
     if (decision.kind !== 'emit') throw new Error(decision.kind);
-    const { schema, payload } = JSON.parse(decision.outputs[0]?.value ?? '') as {
+    const { schema, payload } = JSON.parse(String(decision.outputs[0]?.value)) as {
       schema: { fields: { field: string }[] };
       payload: object;
     };
@@ -113,7 +113,7 @@ test('a date before those of PostgreSQL is null, and reported', () => {
     d: column('-010000-01-01', 'DateTime'),
   });
   if (decision.kind !== 'emit') throw new Error(decision.kind);
-  const { payload } = JSON.parse(decision.outputs[0]?.value ?? '') as { payload: object };
+  const { payload } = JSON.parse(String(decision.outputs[0]?.value)) as { payload: object };
   expect(payload).toMatchObject({ first: -210_866_803_200_000, d: null });
   expect(decision.reports).toMatchObject([{ code: 'date-invalid' }]);
 });
@@ -131,7 +131,7 @@ test.each([
 test('the errors agent logs for no service that can have no table', () => {
   const names = topicNames({ naming: 'default', prefix: '', suffix: '', agent: 'errors' });
   const record = { timestamp: 1, value: null, headers: [{ '__connect.errors.topic': 'pg_city' }] };
-  const logged = (sink: NgsiConfig['sink']): Decision => failureLogger({ names, sink, tenants: undefined })(record);
+  const logged = (sink: NgsiConfig['sink']): Step => failureLogger({ names, sink, tenants: undefined })(record);
   expect(logged('debezium')).toMatchObject({ kind: 'reject', rejections: [{ code: 'service-invalid' }] });
   expect(logged('kafnus')).toMatchObject({ kind: 'emit', tenant: 'pg_city' });
 });

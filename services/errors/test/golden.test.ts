@@ -24,14 +24,14 @@ const vectors = vectorsOf('errors').map((vector): Vector => ({
 function decisionOf(vector: Vector) {
   const decision = decide(recordOf(vector), noState);
   // The agent's decisions are those of the library, seen through the contract of the runtime.
-  return decision as Parameters<typeof differences>[1];
+  return decision;
 }
 
 function logOf(vector: Vector): { db: string; error: string; query: string | null } {
   const decision = decisionOf(vector);
   if (decision.kind !== 'emit') throw new Error(`not logged: ${JSON.stringify(decision)}`);
   const { topic, value } = decision.outputs[0] ?? {};
-  const { error, query } = JSON.parse(value ?? '').payload;
+  const { error, query } = JSON.parse(String(value)).payload;
   return { db: /^smc_(.*)_error_log_processed$/.exec(topic ?? '')?.[1] ?? '', error, query };
 }
 

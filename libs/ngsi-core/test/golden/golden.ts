@@ -1,6 +1,7 @@
 /** The golden tests of an agent: every vector comes out as Kafnus 1.5 sent it, or as the departure says that names it. */
 import { describe, expect, test } from '@jest/globals';
-import type { Decision, Memory, RawRecord } from '@kafnus/ngsi-core';
+import type { StateReader, Step } from '@kafnus/agent-contract';
+import type { RawRecord } from '@kafnus/ngsi-core';
 import { departures, type Ending } from './departures.js';
 import { differences, recordOf, vectorsOf } from './vectors.js';
 
@@ -9,15 +10,15 @@ type GoldenRecord = ReturnType<typeof recordOf>;
 /** @param decide the agent under the settings of the vectors */
 export function goldenTests(
   agent: 'historic' | 'lastdata' | 'mutable',
-  decide: (record: GoldenRecord & RawRecord, memory: Memory) => unknown,
+  decide: (record: GoldenRecord & RawRecord, memory: StateReader) => unknown,
 ): void {
   const vectors = vectorsOf(agent);
   const endings = new Map(departures[agent].flatMap(({ ids, why, ends }) => ids.map((id) => [id, { why, ends }])));
-  const decided = (id: string): { decision: Decision; different: readonly string[] } => {
+  const decided = (id: string): { decision: Step; different: readonly string[] } => {
     const vector = vectors.find((candidate) => candidate.id === id);
     if (vector === undefined) throw new Error(`no vector ${id}`);
     // Each vector stands alone: there is no state between them.
-    const decision = decide(recordOf(vector), new Map()) as Decision;
+    const decision = decide(recordOf(vector), new Map()) as Step;
     return { decision, different: differences(vector, decision) };
   };
 
@@ -52,7 +53,7 @@ export function unusedDepartures(): readonly string[] {
   return agents.flatMap((agent) => departures[agent].flatMap(({ ids }) => ids)).filter((id) => !known.has(id));
 }
 
-function expectEnding(decision: Decision, ends: Ending): void {
+function expectEnding(decision: Step, ends: Ending): void {
   expect(decision.kind).toBe(ends.kind);
   if (ends.kind === 'reject' && decision.kind === 'reject') expect(decision.rejections[0].code).toBe(ends.code);
   if (ends.kind === 'skip' && decision.kind === 'skip') expect(decision.reason).toBe(ends.reason);
@@ -62,7 +63,7 @@ function expectEnding(decision: Decision, ends: Ending): void {
   expect(decision.skipped ?? []).toEqual(ends.skipped ?? []);
   expect(decision.outputs.filter(({ value }) => value === null)).toHaveLength(ends.tombstones ?? 0);
   for (const [column, wanted] of Object.entries(ends.columns ?? {})) {
-    expect([column, columnOf(decision.outputs[0]?.value ?? '{}', column)]).toEqual([column, wanted]);
+    expect([column, columnOf(String(decision.outputs[0]?.value ?? '{}'), column)]).toEqual([column, wanted]);
   }
 }
 

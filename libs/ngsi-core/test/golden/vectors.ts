@@ -4,7 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { ConnectRecord, Decision, Header, RawRecord } from '@kafnus/ngsi-core';
+import type { OutputRecord, RecordHeader, Step } from '@kafnus/agent-contract';
+import type { RawRecord } from '@kafnus/ngsi-core';
 
 export interface Vector {
   readonly id: string;
@@ -66,7 +67,7 @@ export function recordOf(vector: Vector): RawRecord & {
   readonly offset: number;
   readonly key: Buffer | null;
 } {
-  const headers: Header[] = [];
+  const headers: RecordHeader[] = [];
   for (const [name, values] of Object.entries(vector.in.headers)) {
     for (const value of Array.isArray(values) ? (values as readonly (string | null)[]) : [values as string | null]) {
       if (value !== null) headers.push({ [name]: Buffer.from(value) });
@@ -85,8 +86,8 @@ export function recordOf(vector: Vector): RawRecord & {
 }
 
 /** Every difference between what Kafnus sent and what we decide, in words; empty when they are the same. */
-export function differences(vector: Vector, decision: Decision): readonly string[] {
-  const outputs: readonly ConnectRecord[] = decision.kind === 'emit' ? decision.outputs : [];
+export function differences(vector: Vector, decision: Step): readonly string[] {
+  const outputs: readonly OutputRecord[] = decision.kind === 'emit' ? decision.outputs : [];
   const found: string[] = [];
   const compare = (what: string, ours: unknown, theirs: unknown): void => {
     if (ours !== theirs) found.push(`${what}: ours ${String(ours)}, theirs ${String(theirs)}`);
@@ -106,6 +107,6 @@ export function differences(vector: Vector, decision: Decision): readonly string
 }
 
 /** JSON text in one form; member order is kept. */
-function canonical(text: string | null): string | null {
-  return text === null ? null : JSON.stringify(JSON.parse(text));
+function canonical(text: string | Buffer | null): string | null {
+  return text === null ? null : JSON.stringify(JSON.parse(text.toString()));
 }

@@ -3,7 +3,8 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { attributeCodes, rejectCodes, skipReasons } from '../../src/codes.js';
 import { ngsiAgent, type NgsiAgent } from '../../src/ngsi-agent.js';
-import type { Header, Memory, RawRecord } from '../../src/step.js';
+import type { RecordHeader, StateReader } from '@kafnus/agent-contract';
+import type { RawRecord } from '../../src/rejection.js';
 import { versions } from '../../src/versions.js';
 import { connectProblems } from '../connect-json.js';
 
@@ -26,7 +27,7 @@ const sinks = ['kafnus', 'debezium'] as const;
 const agentFor = (sink: (typeof sinks)[number]): NgsiAgent =>
   ngsiAgent({ name: 'historic', suffix: '', keyedByTimeInstant: true }, { ...settings, sink }, versions(settings));
 const agents = sinks.map(agentFor);
-const memory: Memory = new Map<string, number>();
+const memory: StateReader = new Map<string, number>();
 const codes = new Set([...Object.keys(rejectCodes), ...Object.keys(attributeCodes)]);
 
 /** Decides twice, and holds the decision against all that must be true of any. */
@@ -38,11 +39,11 @@ function expectSound(record: RawRecord): void {
       case 'emit':
         expect(decision.outputs.length).toBeGreaterThan(0);
         for (const { key, value, topic, headers, partitionHash, timestamp } of decision.outputs) {
-          expect(connectProblems(key ?? '')).toEqual([]);
-          expect(connectProblems(value ?? '')).toEqual([]);
+          expect(connectProblems(String(key ?? ''))).toEqual([]);
+          expect(connectProblems(String(value ?? ''))).toEqual([]);
           expect(topic).toMatch(/^[a-z0-9_]{1,50}$/);
           expect(timestamp).toBe(record.timestamp);
-          expect(partitionHash).toBe(partitionHash & 0x7fffffff);
+          expect(partitionHash).toBe(Number(partitionHash) & 0x7fffffff);
           for (const header of headers) expect(Object.values(header)).toEqual([expect.any(String)]);
         }
         for (const { code } of decision.reports ?? []) expect(codes).toContain(code);
@@ -68,7 +69,7 @@ const headerText = fc.oneof(
   fc.constantFrom('svc', '/p', 'dm-by-fixed-entity-type-database-schema', ''),
   fc.string({ unit: 'binary' }),
 );
-const headers: fc.Arbitrary<Header[]> = fc.array(
+const headers: fc.Arbitrary<RecordHeader[]> = fc.array(
   fc
     .tuple(headerName, headerText, fc.boolean())
     .map(([name, text, bytes]) => ({ [name]: bytes ? Buffer.from(text) : text })),
@@ -261,7 +262,7 @@ test('nothing an entity has is lost: each attribute is a column, or reported, or
           memory,
         );
         if (decision?.kind !== 'emit') throw new Error('nothing was emitted');
-        const { payload } = JSON.parse(decision.outputs[0]?.value ?? '') as { payload: Record<string, unknown> };
+        const { payload } = JSON.parse(String(decision.outputs[0]?.value)) as { payload: Record<string, unknown> };
         const notes = Object.keys(own).filter((name) => ['timeinstant', 'alterationtype'].includes(name.toLowerCase()));
         expect(notes).toEqual([]);
         const columns = Object.keys(payload).length - 5;
