@@ -12,7 +12,7 @@ const parts = [
     title: 'Group, delivery and times',
     text: 'What they decide: [delivery.md](delivery.md).',
     holds: (key) =>
-      ['groupId', 'instanceId', 'concurrency', 'delivery', 'batchSize'].includes(key) ||
+      ['groupId', 'instanceId', 'concurrency', 'delivery', 'batchSize', 'onOffsetOutOfRange'].includes(key) ||
       (/TimeoutMs$|IntervalMs$/.test(key) && key !== 'topicTimeoutMs'),
   },
   {

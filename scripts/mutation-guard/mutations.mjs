@@ -17,6 +17,7 @@ const source = (name) => `libs/agent-runtime/src/${name}`;
 
 const quick = (file) => (name) => ({ project: 'agent-runtime', file: `libs/agent-runtime/test/${file}`, name });
 const loop = quick('run.test.ts');
+const range = quick('log-range.test.ts');
 const store = quick('partition-store.test.ts');
 const problems = quick('problems.test.ts');
 const http = quick('http.test.ts');
@@ -51,6 +52,7 @@ const stopping = (name) => ({
 export const controls = new Map(
   [
     loop('the end a session that fails ends the process with its error'),
+    range('expected 5, found 5, log from 0: none'),
     store('PartitionStore values are any number but NaN, which would be none'),
     late('records come in order, batch by batch'),
     problems('Problems what many partitions wait for is said once, and the rest is counted'),
@@ -65,6 +67,55 @@ export const controls = new Map(
 
 /** @type {readonly Mutation[]} */
 export const mutations = [
+  // --- a log that is not what it was -------------------------------------------------------------
+  {
+    name: 'jump-backwards-unnoticed',
+    breaks:
+      'after a truncation the session hands out the new log as if nothing had happened, and the loop drops it as read before',
+    file: source('kafka/read-positions.ts'),
+    edits: [{ find: "if (found < expected) return 'out-of-range';", replace: '' }],
+    tests: [
+      session(
+        'a log that ends before the position (5 records) is reported; nothing of it comes until rewind() says from where',
+      ),
+    ],
+  },
+  {
+    name: 'out-of-range-is-read',
+    breaks: 'records of a log that nobody has decided about are handed out, and those before the old position dropped',
+    file: source('kafka/kafka-session.ts'),
+    edits: [{ find: ' && !positions.isOutOfRange(name)', replace: '' }],
+    tests: [
+      session(
+        'a log that ends before the position (0 records) is reported; nothing of it comes until rewind() says from where',
+      ),
+    ],
+  },
+  {
+    name: 'deleted-unnoticed',
+    breaks: 'records that retention deleted before they were read are lost without a word',
+    file: source('kafka/read-positions.ts'),
+    edits: [{ find: "logStart > expected ? 'deleted' : 'none'", replace: "logStart > expected ? 'none' : 'none'" }],
+    tests: [session('a log whose records were deleted before they were read is read on behind them, and says so')],
+  },
+  {
+    name: 'resume-not-committed',
+    breaks: 'after a truncation the old offset stays in the group, and the next process is out of range again',
+    file: source('run.ts'),
+    edits: [
+      {
+        find: `    await this.#startCommit();
+    await this.#finishCommit();
+    if (this.#undone === undone)`,
+        replace: '    if (this.#undone === undone)',
+      },
+    ],
+    tests: [
+      range(
+        'a log that ends before the position resume: the offset of an empty log is committed, so that a successor does not find the old one',
+      ),
+    ],
+  },
   // --- without transactions ----------------------------------------------------------------------
   {
     name: 'purges-ignored',

@@ -9,8 +9,10 @@ import {
 } from '@kafnus/agent-testkit';
 import {
   createTopics,
+  deleteRecords,
   produceAll,
   readAll,
+  recreateTopic,
   refuseProducerIds,
   startLocalKafka,
   type LocalKafka,
@@ -79,6 +81,8 @@ withKafka(describe)('the session on a real Kafka', () => {
     const makeHarness = async (): Promise<SessionHarness> => ({
       createTopic: (topic, partitions, config = {}) =>
         createTopics(kafka.internalServers, [{ topic, partitions, config }]),
+      deleteRecords: (partition, before) => deleteRecords(kafka.internalServers, partition, before),
+      recreateTopic: (topic, partitions) => recreateTopic(kafka.internalServers, { topic, partitions }),
       produce: (records) => produceAll(kafka.internalServers, records),
       readCommitted: (topic) => readAll(kafka.internalServers, topic),
       openSession: (options) => open(servers, options, consumer),

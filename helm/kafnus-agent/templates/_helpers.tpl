@@ -68,6 +68,7 @@ KAFNUS_COMMIT_INTERVAL_MS: delivery.commitIntervalMs
 KAFNUS_TRANSACTION_TIMEOUT_MS: delivery.transactionTimeoutMs
 KAFNUS_SHUTDOWN_TIMEOUT_MS: delivery.shutdownTimeoutMs
 KAFNUS_STALL_TIMEOUT_MS: delivery.stallTimeoutMs
+KAFNUS_ON_OFFSET_OUT_OF_RANGE: delivery.onOffsetOutOfRange
 KAFNUS_NAMING: naming.style
 KAFNUS_TOPIC_PREFIX: naming.topicPrefix
 KAFNUS_TOPIC_SUFFIX: naming.topicSuffix

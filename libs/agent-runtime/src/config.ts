@@ -17,7 +17,7 @@ export { isPem } from './config/checks.js';
 export { ConfigurationError } from './config/problems.js';
 export { settingsReference } from './config/reference.js';
 export { logLevels, runtimeSettings } from './config/settings.js';
-export type { LogLevel, RuntimeConfig } from './config/settings.js';
+export type { LogLevel, OutOfRangePolicy, RuntimeConfig } from './config/settings.js';
 export type { Environment } from './config/sources.js';
 
 /** A value for people: secrets are `***`. */

@@ -109,6 +109,18 @@ const definitions = {
     help: 'Times another process took the transactional id of this one over.',
     labels: [],
   },
+  offsetsOutOfRange: {
+    name: 'kafnus_offsets_out_of_range_total',
+    type: 'counter',
+    help: 'Times the log of an input partition ended before the position: topic created again, or log truncated.',
+    labels: [],
+  },
+  recordsDeleted: {
+    name: 'kafnus_records_deleted_unread_total',
+    type: 'counter',
+    help: 'Offsets of input that retention or DeleteRecords removed before they were read: at most so many records are lost.',
+    labels: [],
+  },
   brokerProblems: {
     name: 'kafnus_broker_problems_total',
     type: 'counter',
@@ -162,6 +174,12 @@ const definitions = {
     name: 'kafnus_restore_remaining_records',
     type: 'gauge',
     help: 'Records of the changelog that the running restores have still to read.',
+    labels: [],
+  },
+  outOfRangePartitions: {
+    name: 'kafnus_out_of_range_partitions',
+    type: 'gauge',
+    help: 'Partitions of which nothing is read because their log ends before the position.',
     labels: [],
   },
   assignedPartitions: {

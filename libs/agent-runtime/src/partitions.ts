@@ -1,5 +1,5 @@
 /** The partitions that this process owns: positions, committed offsets and state of each. */
-import { partitionName, type PartitionOffset, type TopicPartition } from './session.js';
+import { partitionName, type LogJump, type PartitionOffset, type TopicPartition } from './session.js';
 import type { PartitionStore } from './state/partition-store.js';
 
 /** What is known of a partition before its first record is processed. */
@@ -19,6 +19,10 @@ export interface OwnedPartition extends TopicPartition {
   first: number | null;
   /** To be processed next; null before the first record. */
   next: number | null;
+  /**
+   * Its log ends before `next`, and nothing is read of it until somebody decides: see log-range.ts.
+   */
+  outOfRange: LogJump | null;
   /** What the commit in flight makes `committed`. */
   committing: number | null;
   /** The changes of state that the commit in flight makes final. */
@@ -50,6 +54,7 @@ export class Partitions implements Iterable<OwnedPartition> {
         committed: offset,
         first: null,
         next: offset,
+        outOfRange: null,
         committing: null,
         committingMark: 0,
       };
@@ -99,9 +104,13 @@ export class Partitions implements Iterable<OwnedPartition> {
     }
   }
 
-  /** Where each partition has to go on after {@link undo}. */
+  /**
+   * Where each partition has to go on after {@link undo}; one that is out of range has nowhere to
+   * go.
+   */
   rewindPositions(): PartitionOffset[] {
-    return [...this].map(({ topic, partition, committed, first }) => ({
+    const readable = [...this].filter(({ outOfRange }) => outOfRange === null);
+    return readable.map(({ topic, partition, committed, first }) => ({
       topic,
       partition,
       offset: committed ?? first,

@@ -15,10 +15,13 @@ export class Progress {
   /**
    * Counts as progress when no partition has a lag. Not known (null) counts as none: while
    * partitions are prepared, those that are there stand still, as librdkafka hands out nothing
-   * before its answer.
+   * before its answer. Out of range counts as none either: it waits for a decision, and a restart,
+   * which a stall leads to, is none.
    */
-  look(partitions: readonly Pick<PartitionStatus, 'lag'>[]): void {
-    if (partitions.every(({ lag }) => lag === null || lag === 0)) this.advance();
+  look(partitions: readonly Pick<PartitionStatus, 'lag' | 'state'>[]): void {
+    const waits = ({ lag, state }: Pick<PartitionStatus, 'lag' | 'state'>): boolean =>
+      state !== 'out-of-range' && lag !== null && lag > 0;
+    if (!partitions.some(waits)) this.advance();
   }
 
   /** Milliseconds since the last progress. Reading it changes nothing. */

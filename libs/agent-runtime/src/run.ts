@@ -32,13 +32,14 @@ import { deadLetter, fittingDeadLetter } from './dead-letter.js';
 import { boundInput, guardDecision } from './decision-guard.js';
 import { Ledger, LedgerBatch } from './ledger.js';
 import { Lifecycle } from './lifecycle.js';
+import { DeletedRecords, outOfRangeText } from './log-range.js';
 import { OutputTopics, type Provisioned } from './output-topics.js';
 import { Partitions, type OwnedPartition, type Prepared } from './partitions.js';
 import { Preparation } from './preparation.js';
 import { Problems } from './problems.js';
 import { Progress } from './progress.js';
 import { maxRecordBytes, recordBytes } from './record-size.js';
-import type { CommitOutcome, OutgoingRecord, Session, SessionEvent, TopicPartition } from './session.js';
+import type { CommitOutcome, LogJump, OutgoingRecord, Session, SessionEvent, TopicPartition } from './session.js';
 import { changelogRecord, changelogTopic } from './state/changelog.js';
 import { noState } from './state/partition-store.js';
 import type { PartitionStatus } from './status.js';
@@ -138,6 +139,9 @@ export class AgentLoop {
   /** The first failure of what runs beside the loop: the loop ends with it. */
   #failure: Error | undefined;
   readonly #problems = new Problems();
+  readonly #deleted = new DeletedRecords();
+  /** How often everything since the last commit was undone. */
+  #undone = 0;
   #probing = false;
   #joined = false;
   #lastFenced = Number.NEGATIVE_INFINITY;
@@ -219,6 +223,12 @@ export class AgentLoop {
         return;
       case 'revoked':
         await this.#revoke(event.partitions, event.lost);
+        return;
+      case 'out-of-range':
+        await this.#leaveRange(event.jump);
+        return;
+      case 'deleted':
+        this.#options.telemetry.recordsDeleted(event.jump, this.#deleted.count(event.jump));
         return;
       case 'failed':
         throw event.error;
@@ -473,6 +483,7 @@ export class AgentLoop {
     if (outcome.kind === 'committed') return;
     this.#options.telemetry.transactionAborted(outcome.cause, { error: outcome.error.message });
     this.#open = false;
+    this.#undone += 1;
     this.#held = [];
     this.#batch?.ended(outcome);
     this.#batch = undefined;
@@ -508,6 +519,7 @@ export class AgentLoop {
       throw thrown;
     }
     await this.#session.rewind(this.#partitions.rewindPositions());
+    this.#reportOutOfRange();
     this.#problems.clearCommitted(this.#partitions);
     this.#problems.clear('recovery');
     this.lifecycle.to('running');
@@ -589,8 +601,48 @@ export class AgentLoop {
     if (lost) await this.#abandon();
     else await this.#commitAll();
     this.#partitions.disown(partitions);
+    this.#deleted.forget(partitions);
+    this.#reportOutOfRange();
     this.#session.release(partitions);
     this.#problems.clearPartitions(partitions);
+  }
+
+  /**
+   * The log of a partition ends before its position. By `stop` the partition stands until somebody
+   * has looked, and all others go on. By `resume` it goes on with what its log holds.
+   */
+  async #leaveRange(jump: LogJump): Promise<void> {
+    const { config, telemetry } = this.#options;
+    const owned = this.#partitions.find(jump.topic, jump.partition);
+    if (owned === undefined) return;
+    telemetry.offsetOutOfRange(jump, config.onOffsetOutOfRange);
+    if (config.onOffsetOutOfRange === 'stop') {
+      owned.outOfRange = jump;
+      this.#reportOutOfRange();
+      return;
+    }
+    // What was read of the old log becomes final with the new position. If that fails, or the
+    // commit before it, all partitions are rewound to their committed offsets; the session then
+    // finds this one out of range again, and there is another event.
+    const undone = this.#undone;
+    await this.#finishCommit();
+    if (this.#undone !== undone) return;
+    owned.next = jump.found;
+    owned.first = jump.found;
+    this.#deleted.forget([owned]);
+    // At once, also without a record: a successor shall not find the old offset.
+    await this.#startCommit();
+    await this.#finishCommit();
+    if (this.#undone === undone) await this.#session.rewind([{ ...owned, offset: jump.found }]);
+  }
+
+  #reportOutOfRange(): void {
+    const texts = [...this.#partitions].flatMap(({ outOfRange }) =>
+      outOfRange === null ? [] : [outOfRangeText(outOfRange)],
+    );
+    const [first] = texts;
+    if (first === undefined) this.#problems.clear('out-of-range');
+    else this.#problems.set('out-of-range', texts.length === 1 ? first : `${first}; and ${texts.length - 1} more such`);
   }
 
   // --- status --------------------------------------------------------------------------------------------------------
@@ -598,10 +650,17 @@ export class AgentLoop {
   /** The partitions of this process, those being prepared included. */
   partitions(): readonly PartitionStatus[] {
     const running = [...this.#partitions].map((owned): PartitionStatus => {
-      const { topic, partition, committed, next, first } = owned;
+      const { topic, partition, committed, next, first, outOfRange } = owned;
       const known = this.#session.watermarks(owned);
       const end = known?.high ?? null;
-      const lag = known === null ? null : Math.max(0, known.high - (committed ?? first ?? known.low));
+      if (outOfRange) {
+        // Nothing of this log was read.
+        const lag = end === null ? null : Math.max(0, end - outOfRange.found);
+        return { topic, partition, state: 'out-of-range', position: next, committed, end, lag };
+      }
+      // What was deleted unread does not wait any more.
+      const from = Math.max(committed ?? first ?? 0, known?.low ?? 0);
+      const lag = known === null ? null : Math.max(0, known.high - from);
       return { topic, partition, state: 'running', position: next, committed, end, lag };
     });
     const restoring = (this.#preparing?.partitions ?? []).map((partition): PartitionStatus => {

@@ -24,6 +24,15 @@ export function partitionName({ topic, partition }: TopicPartition): string {
   return `${topic}-${partition}`;
 }
 
+/**
+ * A partition whose reader does not find its next offset: where it was to go on, and the offset at
+ * which the log goes on.
+ */
+export interface LogJump extends TopicPartition {
+  readonly position: number;
+  readonly found: number;
+}
+
 /** What {@link Session.next} tells the loop. */
 export type SessionEvent =
   /**
@@ -38,6 +47,17 @@ export type SessionEvent =
    * already belong to another process: nothing of theirs may be committed.
    */
   | { readonly kind: 'revoked'; readonly partitions: readonly TopicPartition[]; readonly lost: boolean }
+  /**
+   * The log of a partition ends before its position: it was truncated, or the topic was created
+   * again. The records before the position have all been delivered; no other record of it is, until
+   * {@link Session.rewind} says where to go on.
+   */
+  | { readonly kind: 'out-of-range'; readonly jump: LogJump }
+  /**
+   * Records were deleted before they were read (retention, DeleteRecords). Reading goes on behind
+   * them by itself.
+   */
+  | { readonly kind: 'deleted'; readonly jump: LogJump }
   /** {@link Session.wake} was called. */
   | { readonly kind: 'woken' }
   /** Nothing happened for the time waited. */

@@ -8,8 +8,12 @@ import type { LifecycleState } from './lifecycle.js';
 export interface PartitionStatus {
   readonly topic: string;
   readonly partition: number;
-  /** `restoring` until its state is complete: none of its records is processed before. */
-  readonly state: 'restoring' | 'running';
+  /**
+   * `restoring` until its state is complete: none of its records is processed before.
+   * `out-of-range` when its log ends before the position: none of its records is processed, and its
+   * lag is all that the log holds.
+   */
+  readonly state: 'restoring' | 'running' | 'out-of-range';
   /** The offset that is read next; null before the first record. */
   readonly position: number | null;
   /** The offset committed last by this process or, before that, found at the assignment; null when there is none. */

@@ -12,14 +12,14 @@ import { Registry } from 'prom-client';
 
 import type { EmitStep, InputRecord, RejectStep } from './agent.js';
 import { logLevels } from './config.js';
-import type { LogLevel } from './config.js';
+import type { LogLevel, OutOfRangePolicy } from './config.js';
 import { codeOf, messageOf } from './error-text.js';
 import type { LedgerBatch } from './ledger.js';
 import { createMetrics } from './metrics.js';
 import type { Metrics } from './metrics.js';
 import { RecentRejects } from './page/recent-rejects.js';
 import { RateLimit } from './rate-limit.js';
-import type { TopicPartition } from './session.js';
+import type { LogJump, TopicPartition } from './session.js';
 import type { AgentStatus, RecentReject } from './status.js';
 import { TenantLabels } from './tenant-labels.js';
 
@@ -218,6 +218,30 @@ export class Telemetry {
     this.logger.warn({ partitions: partitions.map(named) }, 'partitions lost; the open transaction is not committed');
   }
 
+  /** The log of an input partition ends before the position: an operator must find out why. */
+  offsetOutOfRange(jump: LogJump, policy: OutOfRangePolicy): void {
+    this.#metrics.offsetsOutOfRange.inc();
+    this.logger.error(
+      { ...jump, policy },
+      policy === 'stop'
+        ? 'the log ends before the position, and nothing of this partition is read; see docs/runbooks/offset-out-of-range.md'
+        : 'the log ends before the position; going on with what it holds (KAFNUS_ON_OFFSET_OUT_OF_RANGE=resume)',
+    );
+  }
+
+  /**
+   * Input was deleted before it was read. @param offsets that were not reported before: at most so
+   * many records
+   */
+  recordsDeleted(jump: LogJump, offsets: number): void {
+    if (offsets === 0) return;
+    this.#metrics.recordsDeleted.inc(offsets);
+    this.logger.error(
+      { ...jump, offsets },
+      'records were deleted before they were read: raise retention.ms of the topic above the longest standstill',
+    );
+  }
+
   restoreStarted(restore: TopicPartition): void {
     this.logger.info(restore, 'restoring state');
   }
@@ -380,9 +404,11 @@ export class Telemetry {
     metrics.consumerLag.reset();
     metrics.eventTimeLag.reset();
     let restoring = 0;
+    let outOfRange = 0;
     let remaining = 0;
     for (const { topic, partition, lag, state, restore } of status.assignment) {
       if (state === 'restoring') restoring++;
+      if (state === 'out-of-range') outOfRange++;
       if (restore !== undefined) remaining += Math.max(0, restore.end - restore.offset);
       const labels = { topic, partition: String(partition) };
       if (lag !== null) metrics.consumerLag.set(labels, lag);
@@ -391,6 +417,7 @@ export class Telemetry {
       else if (timestamp !== undefined) metrics.eventTimeLag.set(labels, Math.max(0, (this.#now() - timestamp) / 1000));
     }
     metrics.restoringPartitions.set(restoring);
+    metrics.outOfRangePartitions.set(outOfRange);
     metrics.restoreRemaining.set(remaining);
     metrics.stateEntries.set(status.stateEntries ?? 0);
     metrics.assignedPartitions.set(status.assignment.length);

@@ -141,12 +141,14 @@ describe('a rebalance', () => {
     rebalance('assigned', [place]);
     rebalance('lost', [place]);
     await lonely.close();
+    // librdkafka's logical offset for the first record: nothing of it is read any more.
+    const assigned = { ...place, offset: -2 };
     expect(answers).toEqual([
-      ['assign', [place]],
+      ['assign', [assigned]],
       ['unassign', [place]],
     ]);
     rebalance('assigned', [place]);
-    expect(answers.slice(2)).toEqual([['assign', [place]]]);
+    expect(answers.slice(2)).toEqual([['assign', [assigned]]]);
   });
 });
 

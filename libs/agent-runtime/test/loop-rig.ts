@@ -25,6 +25,7 @@ import {
 export interface Running {
   readonly loop: AgentLoop;
   readonly session: MemorySession;
+  readonly telemetry: Telemetry;
   /** Settles when the loop has ended; see {@link AgentLoop.run}. */
   readonly ended: Promise<void>;
 }
@@ -73,7 +74,7 @@ export class Rig {
     const ended = loop.run();
     // Whoever expects the failure looks at it; nobody else shall be ended by it.
     ended.catch(() => undefined);
-    const running = { loop, session, ended };
+    const running = { loop, session, telemetry, ended };
     this.loops.push(running);
     return running;
   }

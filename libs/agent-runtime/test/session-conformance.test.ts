@@ -7,6 +7,8 @@ for (const delivery of ['exactly-once', 'at-least-once'] as const) {
     const cluster = new MemoryCluster();
     return {
       createTopic: async (topic, partitions, config) => cluster.createTopic(topic, partitions, config),
+      deleteRecords: async ({ topic, partition }, before) => cluster.deleteRecords(topic, partition, before),
+      recreateTopic: async (topic, partitions) => cluster.recreateTopic(topic, partitions),
       produce: async (records) => cluster.produce(records),
       readCommitted: async (topic) => cluster.read(topic),
       openSession: (options) => cluster.session(options),

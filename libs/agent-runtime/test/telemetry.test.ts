@@ -118,7 +118,8 @@ const commit = { records: 3, outputs: 2, durationMs: 20, batchMs: 80 };
 
 /** Every event of the vocabulary once. */
 function everything(telemetry: Telemetry): void {
-  telemetry.observe({ status: () => status([partition, restoring]), ready: () => ({ ready: true }) });
+  const outOfRange = { ...partition, partition: 3, state: 'out-of-range' } as const;
+  telemetry.observe({ status: () => status([partition, restoring, outOfRange]), ready: () => ({ ready: true }) });
   telemetry.starting({ version: '1.2.3' });
   telemetry.partitionsAssigned([partition]);
   telemetry.restoreStarted({ topic: 'raw', partition: 0 });
@@ -130,6 +131,8 @@ function everything(telemetry: Telemetry): void {
   telemetry.fenced();
   telemetry.topicCreated('smart');
   telemetry.topicUnwritable('smart', new Error('not authorised'));
+  telemetry.offsetOutOfRange({ topic: 'raw', partition: 3, position: 9, found: 0 }, 'stop');
+  telemetry.recordsDeleted({ topic: 'raw', partition: 3, position: 9, found: 12 }, 3);
   telemetry.brokerProblem(new Error('all brokers down'));
   telemetry.brokerBack();
   telemetry.stalled({ lag: 3, seconds: 60 });
@@ -273,6 +276,8 @@ describe('log lines', () => {
     telemetry.stopped(1, new Error('fatal'));
     expect(lines.filter(({ level }) => level === 'error').map(({ msg }) => String(msg).split(/[:;]/)[0])).toEqual([
       'topic cannot be written',
+      'the log ends before the position, and nothing of this partition is read',
+      'records were deleted before they were read',
       'stalled',
       'stopped because of a failure',
     ]);

@@ -1,4 +1,7 @@
-/** The part of the conformance suite about commits without transactions: no offset is committed before its records are there. */
+/**
+ * The part of the conformance suite about commits without transactions: no offset is committed
+ * before its records are there.
+ */
 import type * as JestGlobals from '@jest/globals';
 import { numbered, valueOf, type Scene, type SessionHarness } from './conformance-scene.js';
 

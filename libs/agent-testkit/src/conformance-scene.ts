@@ -2,6 +2,7 @@
 import {
   partitionName,
   type InputRecord,
+  type LogJump,
   type OutgoingRecord,
   type Session,
   type SessionEvent,
@@ -15,13 +16,17 @@ export interface SessionHarness {
   createTopic(topic: string, partitions: number, config?: Readonly<Record<string, string>>): Promise<void>;
   /** Outside of any transaction. */
   produce(records: readonly RecordToWrite[]): Promise<unknown>;
+  /** Deletes the records before an offset, as retention does. */
+  deleteRecords(partition: TopicPartition, before: number): Promise<unknown>;
+  /** Deletes a topic and creates it again. */
+  recreateTopic(topic: string, partitions: number): Promise<unknown>;
   /** A topic to its end, partition by partition in order. */
   readCommitted(topic: string): Promise<readonly InputRecord[]>;
   /** Not started yet. */
   openSession(options: HarnessSession): Session;
   /**
-   * At-least-once only: fatal errors end so many producers, from the next session that starts or is reset on. The first records
-   * of such a producer are queued, and then they are gone.
+   * At-least-once only: fatal errors end so many producers, from the next session that starts or is
+   * reset on. The first records of such a producer are queued, and then they are gone.
    */
   breakProducers(count: number): Promise<void>;
   /** Resolves when the first of {@link breakProducers} has its error. */
@@ -115,6 +120,8 @@ export class Member {
   readonly session: Session;
   readonly records: InputRecord[] = [];
   readonly owned = new Set<string>();
+  /** What was reported about the logs. */
+  readonly jumps: (SessionEvent & { readonly jump: LogJump })[] = [];
   /** Of the last revocation. */
   revoked: readonly TopicPartition[] = [];
   lost = false;
@@ -132,6 +139,7 @@ export class Member {
 
   async #answer(event: SessionEvent): Promise<void> {
     if (event.kind === 'failed') throw event.error;
+    if ('jump' in event) this.jumps.push(event);
     if (event.kind === 'records') this.records.push(...event.records);
     if (event.kind === 'assigned') {
       await this.session.accept(await this.session.committed(event.partitions));

@@ -55,7 +55,10 @@ class MemoryFaults {
     () => undefined;
   /** How the next commits fail, one each. */
   readonly commits: CommitFault[] = [];
-  /** So many producers, from the next session that starts or is reset on, take no record: fatal errors. For at-least-once. */
+  /**
+   * So many producers, from the next session that starts or is reset on, take no record: fatal
+   * errors. For at-least-once.
+   */
   brokenProducers = 0;
   /** Topics that cannot be written or created, and why. */
   readonly refusedTopics = new Map<string, Error>();
@@ -103,6 +106,25 @@ export class MemoryCluster {
     });
     for (const group of this.#groups.values()) group.rebalance();
     this.changed();
+  }
+
+  /** Deletes the records of a partition before an offset. */
+  deleteRecords(topic: string, partition: number, before: number): void {
+    this.partitions(topic)[partition]?.deleteBefore(before);
+    this.changed();
+  }
+
+  /** Lets a partition lose its records from an offset on. */
+  truncate(topic: string, partition: number, end: number): void {
+    this.partitions(topic)[partition]?.truncate(end);
+    this.changed();
+  }
+
+  /** Deletes a topic and creates it again; the offsets of the groups stay. */
+  recreateTopic(name: string, partitions: number): void {
+    const spec = this.topicSpec(name);
+    this.#topics.delete(name);
+    this.createTopic(name, partitions, spec?.config);
   }
 
   /** How a topic was created; undefined when it does not exist. */

@@ -29,6 +29,7 @@ export type Isolation = 'read_committed' | 'read_uncommitted';
 export class MemoryPartition {
   /** By offset; undefined is a marker. */
   readonly #entries: (Entry | undefined)[] = [];
+  #low = 0;
   /** The open transactions, with the offset of their first record here. */
   readonly #open = new Map<MemoryTransaction, number>();
 
@@ -36,6 +37,11 @@ export class MemoryPartition {
     readonly topic: string,
     readonly partition: number,
   ) {}
+
+  /** The first offset that was not deleted. */
+  get low(): number {
+    return this.#low;
+  }
 
   /** The offset of the next record. */
   get high(): number {
@@ -45,6 +51,16 @@ export class MemoryPartition {
   /** The last stable offset. */
   get stable(): number {
     return Math.min(this.high, ...this.#open.values());
+  }
+
+  /** Deletes the records before this offset: retention, or DeleteRecords. */
+  deleteBefore(offset: number): void {
+    this.#low = Math.max(this.#low, Math.min(offset, this.high));
+  }
+
+  /** Loses the records from this offset on: the election of a leader that does not have them. */
+  truncate(offset: number): void {
+    this.#entries.length = Math.min(this.#entries.length, offset);
   }
 
   append({ key, value, headers, timestamp }: OutgoingRecord, transaction: MemoryTransaction | null): void {
@@ -79,7 +95,7 @@ export class MemoryPartition {
     const committedOnly = isolation === 'read_committed';
     const end = committedOnly ? this.stable : this.high;
     const records: InputRecord[] = [];
-    let next = offset;
+    let next = Math.max(offset, this.#low);
     for (; next < end && records.length < limit; next += 1) {
       const entry = this.#entries[next];
       if (entry === undefined) continue;

@@ -5,6 +5,7 @@ import {
   type ChangelogEntry,
   type CommitOutcome,
   type InputRecord,
+  type LogJump,
   type OutgoingRecord,
   type PartitionOffset,
   type Session,
@@ -48,7 +49,12 @@ export class MemorySession implements Session {
   readonly #group: MemoryGroup;
   readonly #known = new Map<string, TopicState>();
   /** The accepted partitions: where each started, and the offset that is delivered next. */
-  readonly #positions = new Map<string, TopicPartition & { readonly start: number; next: number }>();
+  readonly #positions = new Map<
+    string,
+    TopicPartition & { readonly start: number; next: number; outOfRange: boolean }
+  >();
+  /** Reported before the records that come next. */
+  #jumps: (SessionEvent & { readonly jump: LogJump })[] = [];
   readonly #cancelled = new AbortController();
   /** As librdkafka does, the next rebalance waits for the answer to the one before. */
   #rebalances: Rebalance[] = [];
@@ -59,10 +65,16 @@ export class MemorySession implements Session {
   #crashed = false;
   #epoch = 0;
   #turn = 0;
-  /** Topics that refused a record: of the open transaction, or since a commit reported the ones before. */
+  /**
+   * Topics that refused a record: of the open transaction, or since a commit reported the ones
+   * before.
+   */
   #refused = new Map<string, TopicRefusal>();
   #queued = 0;
-  /** The outcome of a commit was unknown, or a fatal error has ended the producer: it is of no use any more. */
+  /**
+   * The outcome of a commit was unknown, or a fatal error has ended the producer: it is of no use
+   * any more.
+   */
   #spent = false;
   /** The first record is what ends the producer. */
   #broken = false;
@@ -140,7 +152,12 @@ export class MemorySession implements Session {
       return { kind: 'woken' };
     }
     const limit = this.#options.batchSize ?? 1000;
-    const records = wantRecords ? this.#fetch(limit) : [];
+    const records = wantRecords && this.#jumps.length === 0 ? this.#fetch(limit) : [];
+    // What was found in this fetch comes behind its records.
+    if (records.length === 0) {
+      const jump = this.#jumps.shift();
+      if (jump) return jump;
+    }
     return records.length > 0 ? { kind: 'records', records, drained: records.length < limit } : undefined;
   }
 
@@ -152,12 +169,40 @@ export class MemorySession implements Session {
     for (let index = 0; index < positions.length && records.length < limit; index += 1) {
       const position = positions[(index + this.#turn) % positions.length];
       const partition = position && this.#cluster.partitions(position.topic)[position.partition];
-      if (!partition) continue;
+      if (!partition || !this.#isInRange(position, partition)) continue;
       const found = partition.read(position.next, limit - records.length, 'read_committed');
       position.next = found.next;
       records.push(...found.records);
     }
     return records;
+  }
+
+  /**
+   * As the session on Kafka finds out: what ends before the position is not read, what was deleted
+   * is passed over.
+   */
+  #isInRange(
+    position: TopicPartition & { next: number; outOfRange: boolean },
+    log: { readonly low: number; readonly high: number },
+  ): boolean {
+    if (position.outOfRange) return false;
+    const { topic, partition, next } = position;
+    const jump = { topic, partition, position: next, found: log.low };
+    if (next > log.high) {
+      position.outOfRange = true;
+      this.#jumps.push({ kind: 'out-of-range', jump });
+      return false;
+    }
+    if (next < log.low) {
+      position.next = log.low;
+      this.#jumps.push({ kind: 'deleted', jump });
+    }
+    return true;
+  }
+
+  #dropJumps(partitions: readonly TopicPartition[]): void {
+    const names = new Set(partitions.map(partitionName));
+    this.#jumps = this.#jumps.filter(({ jump }) => !names.has(partitionName(jump)));
   }
 
   async committed(partitions: readonly TopicPartition[], signal?: AbortSignal): Promise<readonly PartitionOffset[]> {
@@ -177,9 +222,10 @@ export class MemorySession implements Session {
     for (const { topic, partition, offset } of positions) {
       // Lost in the meantime: the revocation is on its way.
       if (!this.#group.owns(this.member, { topic, partition })) continue;
-      const latest = this.#cluster.partitions(topic)[partition]?.stable ?? 0;
-      const start = offset ?? (this.#options.startAt === 'latest' ? latest : 0);
-      this.#positions.set(partitionName({ topic, partition }), { topic, partition, start, next: start });
+      const log = this.#cluster.partitions(topic)[partition];
+      const start = offset ?? (this.#options.startAt === 'latest' ? log?.stable : log?.low) ?? 0;
+      const position = { topic, partition, start, next: start, outOfRange: false };
+      this.#positions.set(partitionName({ topic, partition }), position);
     }
     this.#unanswered = undefined;
   }
@@ -190,6 +236,7 @@ export class MemorySession implements Session {
     const answered = this.#unanswered;
     this.#unanswered = undefined;
     for (const partition of partitions) this.#positions.delete(partitionName(partition));
+    this.#dropJumps(partitions);
     if (answered?.kind === 'revoked' && answered.lost) this.#group.join(this.member);
     else this.#group.release(this.member, partitions);
     this.#cluster.changed();
@@ -206,16 +253,19 @@ export class MemorySession implements Session {
 
   async rewind(positions: readonly PartitionOffset[]): Promise<void> {
     await this.#enter('rewind');
+    this.#dropJumps(positions);
     for (const target of positions) {
       const position = this.#positions.get(partitionName(target));
-      if (position) position.next = target.offset ?? position.start;
+      if (!position) continue;
+      position.next = target.offset ?? position.start;
+      position.outOfRange = false;
     }
   }
 
   watermarks({ topic, partition }: TopicPartition): { readonly low: number; readonly high: number } | null {
     const found =
       this.#positions.has(partitionName({ topic, partition })) && this.#cluster.partitions(topic)[partition];
-    return found ? { low: 0, high: found.high } : null;
+    return found ? { low: found.low, high: found.high } : null;
   }
 
   async begin(): Promise<void> {

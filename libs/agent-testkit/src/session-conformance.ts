@@ -15,6 +15,7 @@ import {
 import type * as JestGlobals from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { atLeastOnceCases } from './conformance-at-least-once.js';
+import { logRangeCases } from './conformance-log-range.js';
 import {
   caseMs,
   eventually,
@@ -374,6 +375,8 @@ export function describeSessionConformance(
         expect(await stage.read()).toEqual(['0:small']);
       });
     });
+
+    describe('a log', () => logRangeCases(scene, expect, () => harness));
 
     if (delivery === 'at-least-once') {
       describe('records sent', () => atLeastOnceCases(scene, expect, () => harness));

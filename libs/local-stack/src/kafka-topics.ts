@@ -47,6 +47,44 @@ export async function createTopics(address: KafkaAddress, topics: readonly Topic
   });
 }
 
+/** Deletes a topic and creates it again; the brokers need a moment between the two. */
+export async function recreateTopic(address: KafkaAddress, plan: TopicPlan): Promise<void> {
+  await withAdmin(address, (admin) =>
+    call<void>((done) => admin.deleteTopic(plan.topic, ANSWER_TIMEOUT, (error) => done(error, undefined))),
+  );
+  for (const deadline = Date.now() + ANSWER_TIMEOUT; ; await sleep(100)) {
+    try {
+      await createTopics(address, [plan]);
+      return;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+  }
+}
+
+/** Deletes the records of a partition before an offset, as retention does. */
+export async function deleteRecords(
+  address: KafkaAddress,
+  { topic, partition }: { readonly topic: string; readonly partition: number },
+  before: number,
+): Promise<void> {
+  const options = { timeout: ANSWER_TIMEOUT };
+  await withAdmin(address, (admin) =>
+    call<unknown>((done) => admin.deleteRecords([{ topic, partition, offset: before }], options, done)),
+  );
+}
+
+async function withAdmin<T>(address: KafkaAddress, work: (admin: RdKafka.IAdminClient) => Promise<T>): Promise<T> {
+  return withConsumer(address, {}, async (client) => {
+    const admin = RdKafka.AdminClient.createFrom(client);
+    try {
+      return await work(admin);
+    } finally {
+      admin.disconnect();
+    }
+  });
+}
+
 /** The committed offsets of a consumer group, by partition; a partition without one is left out. */
 export async function committedOffsets(
   address: KafkaAddress,
@@ -55,6 +93,18 @@ export async function committedOffsets(
 ): Promise<Map<number, number>> {
   return withConsumer(address, { 'group.id': group }, async (consumer) => {
     return committedOf(consumer, await allPartitions(consumer, [topic]));
+  });
+}
+
+/** Commits an offset for a group that has no members, whatever the log holds. */
+export async function commitOffset(
+  address: KafkaAddress,
+  group: string,
+  position: { readonly topic: string; readonly partition: number; readonly offset: number },
+): Promise<void> {
+  await withConsumer(address, { 'group.id': group }, (consumer) => {
+    consumer.commitSync(position);
+    return Promise.resolve();
   });
 }
 

@@ -164,6 +164,13 @@ describe('what is wrong', () => {
     expect(found(held, moved)).toEqual([]);
   });
 
+  test('an offset behind the end of its log', () => {
+    const recreated = partition(0, { first: 0, committed: 1000, lag: 5, end: 5 });
+    const held = agent({ partitions: [recreated, partition(1), partition(2), partition(3)] });
+    expect(found(held)).toMatchObject([{ code: 'out-of-range', level: 'error' }]);
+    expect(found(held)[0]?.problem).toMatch(/^raw_historic-0 ends at offset 5, before offset 1,000 that /);
+  });
+
   test('records that retention took before they were read', () => {
     const lost = partition(0, { first: 700, committed: 200, lag: 300, end: 1000 });
     expect(codes(found(agent({ partitions: [lost, partition(1), partition(2), partition(3)] })))).toContain('lost');

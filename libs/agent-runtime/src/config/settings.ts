@@ -9,6 +9,8 @@ export type Properties = Readonly<Record<string, string | number | boolean>>;
 type SecurityProtocol = 'plaintext' | 'ssl' | 'sasl_plaintext' | 'sasl_ssl';
 type SaslMechanism = '' | 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER' | 'GSSAPI';
 type Delivery = 'exactly-once' | 'at-least-once';
+/** What becomes of a partition whose log ends before the position. */
+export type OutOfRangePolicy = 'stop' | 'resume';
 export type LogLevel = (typeof logLevels)[number];
 
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -40,6 +42,7 @@ export interface RuntimeConfig {
   readonly transactionTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
   readonly stallTimeoutMs: number;
+  readonly onOffsetOutOfRange: OutOfRangePolicy;
   readonly topicsCreate: boolean;
   readonly topicPartitions: number;
   readonly topicReplication: number;
@@ -206,6 +209,12 @@ export function runtimeSettings(
       format: 'milliseconds',
       default: 60_000,
       env: 'KAFNUS_STALL_TIMEOUT_MS',
+    },
+    onOffsetOutOfRange: {
+      doc: 'A partition whose log ends before the committed offset (topic created again, log truncated). stop: nothing of it is read, and /ready says so. resume: read what the log holds.',
+      format: ['stop', 'resume'],
+      default: 'stop',
+      env: 'KAFNUS_ON_OFFSET_OUT_OF_RANGE',
     },
     topicsCreate: {
       doc: 'Create missing output, dead-letter and changelog topics.',

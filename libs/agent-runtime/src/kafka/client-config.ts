@@ -35,6 +35,8 @@ const guarded = {
   ],
 } as const;
 
+const offsetReset = 'auto.offset.reset';
+
 function checked(kind: 'consumer' | 'producer', given: Properties): Properties {
   for (const property of guarded[kind]) {
     if (property in given) {
@@ -102,9 +104,34 @@ export function adminProperties(config: RuntimeConfig, agent: string): Propertie
   return { ...common(config, agent), 'client.id': `kafnus-${agent}-${config.instanceId}-admin` };
 }
 
+/** librdkafka's logical offsets: the first one of a log, and its end. */
+const beginning = -2;
+const end = -1;
+const starts: ReadonlyMap<unknown, number> = new Map([
+  ...['earliest', 'smallest', 'beginning'].map((name) => [name, beginning] as const),
+  ...['latest', 'largest', 'end'].map((name) => [name, end] as const),
+]);
+
+/**
+ * Where a partition starts for which the group has no offset: as auto.offset.reset of
+ * KAFNUS_KAFKA_CONSUMER says.
+ * @returns one of librdkafka's logical offsets
+ * @throws ConfigurationError for another value than earliest and latest, or their synonyms
+ */
+export function startOffset({ kafkaConsumer }: Pick<RuntimeConfig, 'kafkaConsumer'>): number {
+  const given = kafkaConsumer[offsetReset] ?? 'earliest';
+  const start = starts.get(given);
+  if (start === undefined) {
+    throw new ConfigurationError([
+      `KAFNUS_KAFKA_CONSUMER: "${offsetReset}" is ${JSON.stringify(given)}: give earliest or latest, where to start without a committed offset`,
+    ]);
+  }
+  return start;
+}
+
 /** The group member. The caller adds `rebalance_cb`. */
 export function consumerProperties(config: RuntimeConfig, agent: string): Properties {
-  const given = checked('consumer', config.kafkaConsumer);
+  const { [offsetReset]: _start, ...given } = checked('consumer', config.kafkaConsumer);
   // KIP-848: the broker assigns; these three settings are the broker's then, and the client refuses them.
   const membership =
     given['group.protocol'] === 'consumer'
@@ -137,10 +164,12 @@ export function consumerProperties(config: RuntimeConfig, agent: string): Proper
   };
 }
 
-/** Properties of the topics that the consumer reads. */
-export function consumerTopicProperties(config: RuntimeConfig): Properties {
-  return { 'auto.offset.reset': config.kafkaConsumer['auto.offset.reset'] ?? 'earliest' };
-}
+/**
+ * Properties of the topics that the consumer reads. Each partition is assigned with an offset, see
+ * {@link startOffset}. So this is for an offset that the broker has not got alone: from the first
+ * record on the session sees where the client has gone (log-position.ts).
+ */
+export const consumerTopicProperties: Properties = { [offsetReset]: 'earliest' };
 
 /** Of the connections that read a changelog. */
 export function restoreClientId(config: RuntimeConfig, agent: string): string {

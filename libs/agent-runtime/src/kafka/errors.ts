@@ -41,7 +41,10 @@ const refusals = codesOf([
 /** The messages of an aborted transaction are purged: a consequence, never a cause. */
 const purges = codesOf(['ERR__PURGE_QUEUE', 'ERR__PURGE_INFLIGHT']);
 
-/** The transaction can take nothing more, or the producer cannot: an error that was not reported yet has ended it. */
+/**
+ * The transaction can take nothing more, or the producer cannot: an error that was not reported yet
+ * has ended it.
+ */
 const unusable = codesOf(['ERR__STATE', 'ERR__FATAL', 'ERR__FENCED']);
 
 /** No credential or right will come by itself while we retry: the start fails and says so. */
@@ -103,7 +106,8 @@ const missingRights: ReadonlyMap<string, string> = new Map([
 
 /**
  * The right that a producer lacks, in words for an operator.
- * @param cause librdkafka's text of a fatal error, `Fatal error: Broker: Cluster authorization failed: Failed to acquire ...`
+ * @param cause librdkafka's text of a fatal error, `Fatal error: Broker: Cluster authorization
+ *   failed: Failed to acquire ...`
  * @returns undefined when another producer may fare better
  */
 export function missingRightOf(cause: string): string | undefined {

@@ -52,6 +52,7 @@ import {
   consumerProperties,
   consumerTopicProperties,
   producerProperties,
+  startOffset,
   transactionalId,
 } from './client-config.js';
 import { Encoder } from './encoder.js';
@@ -78,6 +79,7 @@ import {
 } from './errors.js';
 import { loginProblem, type ClientLogEntry } from './login-problem.js';
 import { ownHeaders } from './own-headers.js';
+import { ReadPositions } from './read-positions.js';
 import { UnansweredRebalances, type Rebalance } from './rebalances.js';
 import { restorePartition } from './restore.js';
 import { SendFailures } from './send-failures.js';
@@ -160,17 +162,16 @@ export class KafkaSession implements Session {
   #asked: number;
   /** The last call brought fewer than it had asked for. */
   #caughtUp = false;
-  /** For each owned partition the offset behind the last record that was read, or where reading began. */
-  readonly #reached = new Map<string, number>();
+  readonly #positions = new ReadPositions((partition) => this.#logStart(partition));
   /** Ends that the consume call in flight has told of. */
   #ends: (TopicPartition & { readonly offset: number })[] = [];
-  /** For each partition the last end that was reached, and the offset behind the last record before it: between them lie markers. */
-  readonly #drained = new Map<string, { readonly end: number; readonly records: number }>();
   #consuming: Promise<void> | undefined;
   #waiter: (() => void) | undefined;
   readonly #unanswered = new UnansweredRebalances();
   /** Calls that {@link close} must not disconnect a client under. */
   readonly #calls = new CallsInFlight();
+  /** Where a partition without a committed offset starts. */
+  readonly #start: number;
   /** Read once per event: a topic that was found fresh for a record stays so until all of it is addressed. */
   #now = performance.now();
   #open = false;
@@ -187,6 +188,7 @@ export class KafkaSession implements Session {
     this.#options = options;
     this.#exactlyOnce = options.config.delivery === 'exactly-once';
     this.#asked = options.config.batchSize;
+    this.#start = startOffset(options.config);
     this.#consumer = this.#createConsumer();
     this.#producer = this.#createProducer();
     this.#topics = new Topics(
@@ -233,6 +235,7 @@ export class KafkaSession implements Session {
     if (!wantRecords || this.#batch.length === 0) return undefined;
     const records = this.#batch;
     this.#batch = [];
+    this.#events.push(...this.#positions.takeJumps());
     this.#consume();
     return { kind: 'records', records, drained: this.#caughtUp };
   }
@@ -257,29 +260,36 @@ export class KafkaSession implements Session {
   }
 
   #receive(messages: readonly ClientMessage[]): void {
+    const positions = this.#positions;
+    const ends = this.#ends.map((end) => ({ end, before: positions.next(partitionName(end)) }));
+    this.#ends = [];
     let topic = '';
     let partition = -1;
-    let owned = false;
-    let last: ClientMessage | undefined;
+    let name = '';
+    let isRead = false;
+    let next: number | undefined;
     let bytes = 0;
     for (const message of messages) {
       bytes += message.size;
       if (message.partition !== partition || message.topic !== topic) {
-        if (last) this.#reached.set(partitionName(last), last.offset + 1);
+        if (isRead && next !== undefined) positions.passed(name, next);
         ({ topic, partition } = message);
-        owned = this.#isOwned(message);
+        name = partitionName(message);
+        isRead = this.#isOwned(message) && !positions.isOutOfRange(name);
+        next = positions.next(name);
       }
-      if (!owned) continue;
-      last = message;
+      if (!isRead) continue;
+      if (message.offset !== next && !positions.follows(message, next)) {
+        isRead = false;
+        continue;
+      }
+      next = message.offset + 1;
       const headers = message.headers === undefined ? noHeaders : ownHeaders(message.headers);
       this.#batch.push(headers === message.headers ? (message as InputRecord) : Object.assign(message, { headers }));
     }
-    if (last) this.#reached.set(partitionName(last), last.offset + 1);
-    for (const end of this.#ends) {
-      const records = this.#reached.get(partitionName(end));
-      if (records !== undefined) this.#drained.set(partitionName(end), { end: end.offset, records });
-    }
-    this.#ends = [];
+    if (isRead && next !== undefined) positions.passed(name, next);
+    for (const { end, before } of ends) if (this.#isOwned(end)) positions.reachedEnd(end, before);
+    if (this.#batch.length === 0) for (const jump of positions.takeJumps()) this.#emit(jump);
     this.#caughtUp = messages.length < this.#asked;
     if (messages.length > 0) {
       const fitting = Math.floor((pollBytes * messages.length) / Math.max(1, bytes));
@@ -288,11 +298,32 @@ export class KafkaSession implements Session {
     if (this.#batch.length > 0) this.#waiter?.();
   }
 
-  #isOwned(message: ClientMessage): boolean {
-    const name = partitionName(message);
+  /** A partition of which nothing was known starts with its first record, or where its log ends. */
+  #isOwned(place: TopicPartition & { readonly offset: number }): boolean {
+    const name = partitionName(place);
     const start = this.#owned.get(name);
-    if (start === null) this.#owned.set(name, message.offset);
+    if (start === null) this.#owned.set(name, place.offset);
     return start !== undefined;
+  }
+
+  #logStart({ topic, partition }: TopicPartition): number | null {
+    try {
+      const { lowOffset } = this.#consumer.getWatermarkOffsets(topic, partition);
+      return lowOffset < 0 ? null : lowOffset;
+    } catch {
+      return null;
+    }
+  }
+
+  /**
+   * Events about jumps that were not taken yet: they are about a place at which these partitions
+   * are not read any more.
+   */
+  #dropJumps(partitions: readonly TopicPartition[]): void {
+    const names = new Set(partitions.map(partitionName));
+    for (const event of this.#events.splice(0)) {
+      if (!('jump' in event && names.has(partitionName(event.jump)))) this.#events.push(event);
+    }
   }
 
   #consumeFailed(error: KafkaError): void {
@@ -361,9 +392,10 @@ export class KafkaSession implements Session {
     this.#dropFetched(positions);
     if (this.#closing) return;
     this.#unanswered.answer(true, positions);
+    this.#dropJumps(positions);
     for (const position of positions) {
       this.#owned.set(partitionName(position), position.offset);
-      this.#reached.set(partitionName(position), position.offset ?? 0);
+      this.#positions.begin(position, position.offset);
     }
     try {
       this.#assign(positions);
@@ -375,10 +407,11 @@ export class KafkaSession implements Session {
   }
 
   #assign(positions: readonly PartitionOffset[]): void {
-    // Without an offset, librdkafka starts where auto.offset.reset says.
-    const partitions = positions.map(({ topic, partition, offset }) =>
-      offset === null ? { topic, partition } : { topic, partition, offset },
-    );
+    const partitions = positions.map(({ topic, partition, offset }) => ({
+      topic,
+      partition,
+      offset: offset ?? this.#start,
+    }));
     if (this.#consumer.rebalanceProtocol() === 'EAGER') this.#consumer.assign(partitions);
     else this.#consumer.incrementalAssign(partitions);
   }
@@ -386,10 +419,10 @@ export class KafkaSession implements Session {
   release(partitions: readonly TopicPartition[]): void {
     for (const partition of partitions) {
       this.#owned.delete(partitionName(partition));
-      this.#reached.delete(partitionName(partition));
-      this.#drained.delete(partitionName(partition));
+      this.#positions.forget(partition);
     }
     this.#dropFetched(partitions);
+    this.#dropJumps(partitions);
     this.#unanswered.answer(false, partitions);
     try {
       this.#unassign(partitions);
@@ -407,12 +440,13 @@ export class KafkaSession implements Session {
   async rewind(positions: readonly PartitionOffset[]): Promise<void> {
     await this.#quiesce();
     this.#dropFetched(positions);
+    this.#dropJumps(positions);
     for (const position of positions) {
       // Without a start there was no record yet, and so nothing to go back from.
       const offset = position.offset ?? this.#owned.get(partitionName(position)) ?? null;
       if (offset === null) continue;
       await this.#seek({ ...position, offset });
-      this.#reached.set(partitionName(position), offset);
+      this.#positions.begin(position, offset);
     }
     this.#consume();
   }
@@ -440,11 +474,9 @@ export class KafkaSession implements Session {
     try {
       const { lowOffset, highOffset } = this.#consumer.getWatermarkOffsets(topic, partition);
       // An end before where we are is that of an earlier ownership: nothing has been fetched since.
-      if (highOffset < (this.#reached.get(name) ?? 0)) return null;
+      if (highOffset < (this.#positions.next(name) ?? 0)) return null;
       // Markers of transactions are nothing to wait for: a raw topic that agents write to ends with them.
-      const drained = this.#drained.get(name);
-      const high = drained !== undefined && drained.end >= highOffset ? drained.records : highOffset;
-      return { low: Math.max(0, lowOffset), high };
+      return { low: Math.max(0, lowOffset), high: this.#positions.endOfRecords(name, highOffset) };
     } catch {
       // Not fetched from yet.
       return null;
@@ -471,7 +503,8 @@ export class KafkaSession implements Session {
       const error = asKafkaError(thrown);
       if (error.code === queueFull) return 'full';
       if (error.code === tooLarge) return 'too-large';
-      // The commit reports it: an outcome is handled in one place. A transaction that has ended says so by itself.
+      // The commit reports it: an outcome is handled in one place. A transaction that has ended
+      // says so by itself.
       if (unknownTopic.has(error.code)) this.#failures.failed(topic, error);
       else if (!isProducerUnusable(error)) throw error;
       else if (!this.#exactlyOnce) this.#failures.failed(topic, error);
@@ -515,7 +548,8 @@ export class KafkaSession implements Session {
         if (this.#failures.ended) return this.#unknown(this.#failures.ended);
         const failure = this.#failures.refused.values().next().value;
         if (failure) return this.#reportRefusals(failure);
-        // The time of the flush does not count: it lasts as long as the brokers are away, and the offsets are asked for after it.
+        // The time of the flush does not count: it lasts as long as the brokers are away, and the
+        // offsets are asked for after it.
         await this.#commitOffsets(positions, performance.now() + this.#commitTimeoutMs);
       }
       return { kind: 'committed' };
@@ -610,7 +644,10 @@ export class KafkaSession implements Session {
     }
   }
 
-  /** Without transactions: the outcome reports the refusals so far, and those of what is sent from now on are new ones. */
+  /**
+   * Without transactions: the outcome reports the refusals so far, and those of what is sent from
+   * now on are new ones.
+   */
   #reportRefusals(error: Error): CommitOutcome {
     const outcome = this.#aborted(error);
     this.#failures.reported();
@@ -810,7 +847,7 @@ export class KafkaSession implements Session {
         rebalance_cb: (error: KafkaError | undefined, partitions: readonly TopicPartition[]) =>
           this.#onRebalance(error, partitions),
       },
-      consumerTopicProperties(config),
+      consumerTopicProperties,
     );
     consumer.on('event.error', (event: Error) => {
       const error = eventError(event);
@@ -837,7 +874,8 @@ export class KafkaSession implements Session {
     });
     producer.on('delivery-report', (error: KafkaError | null, report: { topic: string }) => {
       if (producer !== this.#producer || !error) return;
-      // An abort purges what is still queued: a consequence of the error that it was aborted for, never a cause.
+      // An abort purges what is still queued: a consequence of the error that it was aborted for,
+      // never a cause.
       if (this.#exactlyOnce && isPurge(error)) return;
       this.#failures.failed(report.topic, error);
     });

@@ -1,15 +1,17 @@
 /**
  * The records that the cluster did not take, until a commit has reported them.
  *
- * A producer reports a record that failed once, in a callback, and its flush() succeeds all the same: whoever commits offsets
- * then loses the record. So an error is kept here, and every commit looks for it first (as RecordCollectorImpl of Kafka
- * Streams does, which throws a kept error at every later call).
+ * A producer reports a record that failed once, in a callback, and its flush() succeeds all the
+ * same: whoever commits offsets then loses the record. So an error is kept here, and every commit
+ * looks for it first (as RecordCollectorImpl of Kafka Streams does, which throws a kept error at
+ * every later call).
  *
  * Two kinds differ in what must happen next:
  *
- * - A topic refused a record. The producer goes on; the error is kept until a commit has reported it.
- * - The producer has ended: a fatal error, or records that were purged from its queue. It takes nothing any more, and the
- *   error is kept until another producer takes its place.
+ * - A topic refused a record. The producer goes on; the error is kept until a commit has reported
+ *   it.
+ * - The producer has ended: a fatal error, or records that were purged from its queue. It takes
+ *   nothing any more, and the error is kept until another producer takes its place.
  *
  *       produce()    -> ERR__FATAL                     the record was never queued
  *       (background)    queue purged by librdkafka     the records before it are gone as well
@@ -24,12 +26,18 @@ export class SendFailures {
   #ended: KafkaError | undefined;
   #cause: string | undefined;
 
-  /** The last error of each topic that refused a record, in the order in which the topics were refused first. */
+  /**
+   * The last error of each topic that refused a record, in the order in which the topics were
+   * refused first.
+   */
   get refused(): ReadonlyMap<string, KafkaError> {
     return this.#refused;
   }
 
-  /** Why the producer takes nothing any more; undefined while it works. The message names librdkafka's cause where it is known. */
+  /**
+   * Why the producer takes nothing any more; undefined while it works. The message names
+   * librdkafka's cause where it is known.
+   */
   get ended(): KafkaError | undefined {
     const error = this.#ended;
     if (error === undefined || this.#cause === undefined) return error;
@@ -37,9 +45,9 @@ export class SendFailures {
   }
 
   /**
-   * A record was not taken: the error of produce() or of its delivery report. A record is purged only when its producer ends:
-   * by a fatal error, or because its transaction is aborted. The latter is asked for by the session itself, which does not
-   * report it here.
+   * A record was not taken: the error of produce() or of its delivery report. A record is purged
+   * only when its producer ends: by a fatal error, or because its transaction is aborted. The
+   * latter is asked for by the session itself, which does not report it here.
    */
   failed(topic: string, error: KafkaError): void {
     if (isProducerUnusable(error) || isPurge(error)) this.#ended ??= error;
@@ -51,7 +59,10 @@ export class SendFailures {
     this.#cause ??= cause;
   }
 
-  /** A commit has reported the refusals, or a new transaction begins: those from now on are new ones. */
+  /**
+   * A commit has reported the refusals, or a new transaction begins: those from now on are new
+   * ones.
+   */
   reported(): void {
     this.#refused.clear();
   }

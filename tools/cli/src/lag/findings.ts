@@ -26,6 +26,7 @@ export interface Finding {
     | 'stuck'
     | 'open-transaction'
     | 'lost'
+    | 'out-of-range'
     | 'behind'
     | 'hot-partition'
     | 'unkeyed'
@@ -105,6 +106,16 @@ function ofAgent(before: Snapshot | undefined, now: Snapshot, agent: AgentSight,
         'no-leader',
         `${names(topic, headless)} has no leader: nobody can read or write it`,
         'bring the brokers back that hold its replicas',
+      ),
+    );
+  }
+  for (const { partition, committed, end } of partitions) {
+    if (committed === null || end === null || committed <= end) continue;
+    found.push(
+      error(
+        'out-of-range',
+        `${topic}-${partition} ends at offset ${grouped(end)}, before offset ${grouped(committed)} that ${group} has committed: the topic was created again, or its log was truncated`,
+        'nothing of it is read until you decide: see docs/runbooks/offset-out-of-range.md',
       ),
     );
   }

@@ -141,7 +141,10 @@ export class Observer {
     return described.partitions
       .map(({ partition, leader }): Partition => {
         const position = committed.get(`${topic}-${partition}`) ?? null;
-        const from = Math.max(position ?? 0, first.get(partition) ?? 0);
+        const logStart = first.get(partition) ?? 0;
+        // Of a log that ends before the offset nothing was read: all of it waits.
+        const isOutOfRange = position !== null && position > (end.get(partition) ?? position);
+        const from = isOutOfRange ? logStart : Math.max(position ?? 0, logStart);
         return {
           partition,
           hasLeader: leader !== null,
