@@ -3,9 +3,11 @@ import { code, prose, table } from './markdown.mjs';
 
 /** The reject codes of the runtime (SPEC 13). test/docs compares the list with the code. */
 export const runtimeCodes = {
-  'topic-unwritable': 'The cluster refuses the output topic: no right, an illegal name, a policy.',
-  'record-too-large': 'An output is larger than the producer may send.',
+  'topic-unwritable':
+    'The output topic cannot be written: no right, an illegal name, a policy; it does not exist and is not created; it was not available for too long.',
+  'record-too-large': 'An output is larger than the producer may send, or as large as one that its topic has refused.',
   'input-too-large': 'The record is larger than the setting maxInputBytes allows.',
+  'record-refused': 'The output topic takes other records, and not this one: its size, its timestamp, its missing key.',
   'decision-failed':
     'The agent threw an exception on this record, which is a defect of the agent. The log has the stack.',
 };
@@ -48,6 +50,8 @@ const advice = {
     'Publish smaller notifications; or raise `KAFNUS_MAX_INPUT_BYTES`, and the memory of the agent with it.',
   'decision-failed':
     'Report it, with the log line “the decision about a record failed” and the dead letter; run `kafnus replay` after the fix.',
+  'record-refused':
+    'Raise the limit of the topic that the message names, such as `max.message.bytes` or `message.timestamp.after.max.ms` (`kafnus topics check` reports them); then run `kafnus replay`.',
   'date-invalid': deviceAdvice,
   'geometry-invalid': 'Correct the device. geo:point has `lat,lon`, GeoJSON has `[lon, lat]`.',
   'number-invalid': deviceAdvice,
@@ -116,6 +120,7 @@ A dead letter has the key, value, headers and timestamp of the record, followed 
 | \`__connect.errors.exception.class.name\` | \`kafnus.rejected.<code>\`, of the first problem |
 | \`__connect.errors.exception.message\` | all problems, with the values, shortened |
 | \`kafnus.value.omitted\` | the position of a record that is too large for the dead-letter topic |
+| \`kafnus.timestamp\` | the timestamp of a record (milliseconds) whose timestamp the dead-letter topic rejects. The dead letter has the time of its creation |
 
 The errors agent writes a row of \`<db>_error_log\` for each (SPEC 7). [\`kafnus replay\`](replay.md) sends them again.
 

@@ -22,6 +22,9 @@ const store = quick('partition-store.test.ts');
 const problems = quick('problems.test.ts');
 const http = quick('http.test.ts');
 const wire = quick('wire.test.ts');
+const tenant = quick('one-tenant.test.ts');
+const narrowing = quick('narrowing.test.ts');
+const topicCache = quick('topic-cache.test.ts');
 const late = quick('kafka-session.test.ts');
 const underFault = (fault) =>
   loop(`under a fault ${fault}, at every single call, commits between polls: nothing shows`);
@@ -59,6 +62,9 @@ export const controls = new Map(
     http('reads health, config, log level'),
     wire('bytes what is written is read'),
     stopping('while its committed offsets are not stable ends in time'),
+    tenant('topics that are well cost one lookup each'),
+    narrowing('a transaction that is committed changes nothing'),
+    topicCache('what is known of topics no answer changes nothing, and is asked for again soon'),
     session('a changelog that is empty is restored at once'),
     linear('text of a megabyte is read within a second shown'),
     amplification('the outputs of one record of a single entity are bounded by what a record may have'),
@@ -138,6 +144,153 @@ export const mutations = [
         'records sent of which one is sent after a fatal error has ended the producer fail every commit until reset(), and then they are sent again',
       ),
     ],
+  },
+  // --- one tenant must not stop the others -----------------------------------------------------
+  {
+    name: 'missing-topic-waited-for',
+    breaks: 'with KAFNUS_TOPICS_CREATE=false, each unknown service stops all tenants for KAFNUS_TOPIC_TIMEOUT_MS',
+    file: source('output-topics.ts'),
+    edits: [
+      {
+        find: "if (state !== undefined && state.kind !== 'unavailable') {",
+        replace: "if (state !== undefined && state.kind !== 'unavailable' && state.kind !== 'missing') {",
+      },
+    ],
+    tests: [
+      tenant(
+        'a topic that does not exist, where creation is off unknown services one after the other: each is dead-lettered at once, and nothing is aborted',
+      ),
+    ],
+  },
+  {
+    name: 'wait-unbounded',
+    breaks: 'a topic that is never available stops all tenants for good',
+    file: source('output-topics.ts'),
+    edits: [{ find: 'if (waited < patience) return problem;', replace: 'if (waited >= 0) return problem;' }],
+    tests: [
+      tenant(
+        'a topic without an answer is given up after its time, and the others go on; the next ones get less, all together',
+      ),
+    ],
+  },
+  {
+    name: 'waits-not-summed',
+    breaks: 'topics that are never available stop all tenants one after the other',
+    file: source('output-topics.ts'),
+    edits: [{ find: 'this.#budget.spend(waited, this.#now);', replace: '' }],
+    tests: [
+      tenant(
+        'a topic without an answer is given up after its time, and the others go on; the next ones get less, all together',
+      ),
+    ],
+  },
+  {
+    name: 'refused-while-cluster-away',
+    breaks: 'while the cluster is away, records of healthy tenants are dead-lettered',
+    file: source('output-topics.ts'),
+    edits: [{ find: "if (dead?.kind !== 'writable')", replace: 'if (dead === null)' }],
+    tests: [
+      tenant(
+        'a topic without an answer is not given up while there is no answer about the dead-letter topic either: the cluster is away',
+      ),
+    ],
+  },
+  {
+    name: 'wait-aborts',
+    breaks: 'records that were decided before one that waits for its topic wait with it',
+    file: source('run.ts'),
+    edits: [
+      {
+        find: 'await this.#commitAll();\n    // Nothing stays open meanwhile.',
+        replace: 'await this.#finishCommit();\n    // Nothing stays open meanwhile.',
+      },
+    ],
+    tests: [tenant('a topic without an answer is waited for, while what was decided before is committed')],
+  },
+  {
+    name: 'failing-topic-retried-forever',
+    breaks: 'a topic with too few replicas in sync has every transaction aborted, for good',
+    file: source('topic-troubles.ts'),
+    edits: [
+      {
+        find: 'enough || hurried || trouble.penalties > 0 ? this.#penalty(trouble) : 0',
+        replace: 'enough && hurried && trouble.penalties > 0 ? this.#penalty(trouble) : 0',
+      },
+    ],
+    tests: [
+      tenant('a topic whose writes fail though it looks well is tried for its time, then left alone; the others go on'),
+    ],
+  },
+  {
+    name: 'no-narrowing',
+    breaks: 'one record that its topic refuses has every transaction aborted, for good',
+    file: source('refusals.ts'),
+    edits: [
+      {
+        find: 'if (isContents) return this.#narrow(batch, topics, error, true);',
+        replace: 'if (isContents) return undefined;',
+      },
+    ],
+    tests: [
+      tenant(
+        'a record that its topic refuses exactly-once: it is dead-lettered as record-refused, and it alone, in a few transactions',
+      ),
+    ],
+  },
+  {
+    name: 'condemned-in-company',
+    breaks: 'good records are dead-lettered because they were in one transaction with a refused one',
+    file: source('narrowing.ts'),
+    edits: [{ find: 'if (records <= 1) {', replace: 'if (records <= 2) {' }],
+    tests: [narrowing('the records that are refused are found, all of them and no other')],
+  },
+  {
+    name: 'decided-ahead-while-narrowing',
+    breaks: 'at-least-once: a record is condemned for the refusal of one that was sent behind it',
+    file: source('run.ts'),
+    edits: [
+      {
+        find: "if (batch && this.#options.config.delivery === 'at-least-once') await this.#session.abort();",
+        replace: '',
+      },
+    ],
+    tests: [
+      tenant(
+        'a record that its topic refuses at-least-once: a refusal of what was sent behind the commit is not held against the next one',
+      ),
+    ],
+  },
+  {
+    name: 'refused-dead-letter-skipped',
+    breaks: 'a dead-letter record that its topic refuses has every transaction aborted, for good',
+    file: source('refused-records.ts'),
+    edits: [{ find: 'if (attempt === 1) return deadRecord;', replace: 'if (attempt >= 1) return deadRecord;' }],
+    tests: [
+      tenant('a dead-letter record that its topic refuses for its size goes without its value, and says where that is'),
+    ],
+  },
+  {
+    name: 'topics-unbounded',
+    breaks: 'memory grows with every service that somebody makes up',
+    file: source('topic-cache.ts'),
+    edits: [{ find: 'if (map.size >= most) {', replace: 'if (map.size > 1e9) {' }],
+    tests: [
+      topicCache(
+        'what is known of topics made-up names push each other out, and no topic that is written to; memory is bounded',
+      ),
+    ],
+  },
+  {
+    name: 'reports-of-the-last-transaction',
+    breaks: 'a good record is dead-lettered because of a report that belongs to the transaction before',
+    file: source('kafka/kafka-session.ts'),
+    edits: [
+      {
+        find: 'if (this.#reports !== before) quiet = -1;',
+        replace: 'if (this.#reports === -1) quiet = -1;\n      else return;',
+      },
+    ],
+    tests: [session('a transaction is not blamed for what was refused of the one before, however much that was')],
   },
   // --- after an abort ----------------------------------------------------------------------------
   {

@@ -82,13 +82,25 @@ export function deadLetter(
 export function fittingDeadLetter(letter: OutgoingRecord, record: InputRecord, maxBytes: number): OutgoingRecord {
   const readable = letter.headers.length <= mostHeaders;
   if (readable && recordBytes(letter) <= maxBytes) return letter;
-  const omitted = (what: string): RecordHeader => {
-    const size = record.value?.length ?? 0;
-    const where = `${record.topic}-${record.partition} at offset ${record.offset}`;
-    return { 'kafnus.value.omitted': `${size} bytes${what}, too large for ${letter.topic}: read them from ${where}` };
-  };
-  const withoutValue = { ...letter, value: null, headers: [...letter.headers, omitted('')] };
-  if (readable && recordBytes(withoutValue) <= maxBytes) return withoutValue;
-  const context = letter.headers.slice(record.headers.length);
-  return { ...letter, key: null, value: null, headers: [...context, omitted(', and key and headers')] };
+  const smaller = withoutValue(letter, record);
+  return readable && recordBytes(smaller) <= maxBytes ? smaller : contextOnly(letter, record);
+}
+
+export function withoutValue(letter: OutgoingRecord, record: InputRecord): OutgoingRecord {
+  return { ...letter, value: null, headers: [...letter.headers, omitted(letter, record, '')] };
+}
+
+/**
+ * The smallest dead-letter record that says where the record is: without value, key and headers of
+ * its own.
+ */
+export function contextOnly(letter: OutgoingRecord, record: InputRecord): OutgoingRecord {
+  const headers = [...letter.headers.slice(record.headers.length), omitted(letter, record, ', and key and headers')];
+  return { ...letter, key: null, value: null, headers };
+}
+
+function omitted({ topic }: OutgoingRecord, record: InputRecord, what: string): RecordHeader {
+  const size = record.value?.length ?? 0;
+  const where = `${record.topic}-${record.partition} at offset ${record.offset}`;
+  return { 'kafnus.value.omitted': `${size} bytes${what}, too large for ${topic}: read them from ${where}` };
 }

@@ -1,12 +1,31 @@
 /**
- * Decides whether a step can be written, and does what it takes: looks its topics up, creates them, waits for them, and
- * turns the step into a reject when they refuse it for good. One tenant's topic never stops the others (SPEC 8).
+ * Decides whether a step can be written, and turns it into a reject when its topic refuses it. One
+ * tenant's topic never stops the others (SPEC 8):
+ *
+ *     the cluster says no, or that it      its records are dead-lettered at once
+ *     does not exist
+ *     no answer, no leader, cannot be      it is waited for, KAFNUS_TOPIC_TIMEOUT_MS at most, and then
+ *     created now                          its records are dead-lettered
+ *     writes fail although a lookup finds  the same; it is tried again after 30 s, after a minute, ...
+ *     it writable                          after ten minutes
+ *
+ * All waits together are bounded as well ({@link WaitBudget}). What is refused and still used is
+ * looked up again every few seconds, beside the loop. The dead-letter topic is waited for without a
+ * bound: nothing may be lost, so there is nowhere to go on to without it.
+ *
+ * {@link check} is synchronous. Whoever applies the step that it returns in the same turn of the
+ * event loop can rely on what it found, though answers of lookups arrive at any other time.
  */
-import type { ConfiguredAgent, OutputRecord, Rejection, StatePut, Step } from './agent.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ConfiguredAgent, EmitStep, OutputRecord, Rejection, StatePut, Step } from './agent.js';
+import type { Written } from './batch.js';
 import type { RuntimeConfig } from './config.js';
 import { entryMayExceed, maxRecordBytes, mayExceed, recordBytes } from './record-size.js';
-import type { Session, TopicSpec, TopicState } from './session.js';
+import type { Session, TopicRefusal, TopicSpec, TopicState } from './session.js';
 import type { Telemetry } from './telemetry.js';
+import { TopicCache, type KnownTopic } from './topic-cache.js';
+import { TopicTroubles } from './topic-troubles.js';
+import { WaitBudget } from './wait-budget.js';
 
 export interface OutputTopicsOptions {
   readonly configured: Pick<ConfiguredAgent, 'deadLetterTopic'>;
@@ -14,114 +33,300 @@ export interface OutputTopicsOptions {
     RuntimeConfig,
     'kafkaProducer' | 'topicsCreate' | 'topicPartitions' | 'topicReplication' | 'topicConfig' | 'topicTimeoutMs'
   >;
-  readonly session: Session;
+  readonly session: Pick<Session, 'ensureTopic' | 'wake'>;
   readonly telemetry: Pick<Telemetry, 'topicUnwritable'>;
+  /** The topic of the agent's own state, if it has any. */
+  readonly changelog?: string | undefined;
 }
 
-/** The step to apply; or what has to be waited for. */
-export type Provisioned =
-  { readonly kind: 'step'; readonly step: Step } | { readonly kind: 'wait'; readonly problem: string };
+/**
+ * How long the loop waits for the answer of a lookup, ms; it goes on beside the loop after that.
+ */
+const answerMs = 1000;
+/**
+ * The same while too much was waited for already: enough for the answer of a cluster that is well.
+ */
+const hurriedMs = 250;
+/** Lookups beside the loop at the same time. */
+const maxRefreshes = 8;
 
 export class OutputTopics {
   readonly #options: OutputTopicsOptions;
-  readonly #session: Session;
   readonly #spec: TopicSpec | null;
   readonly #maxBytes: number;
-  /** Since when a topic that nobody here creates is waited for. */
-  readonly #waitingSince = new Map<string, number>();
+  readonly #cache: TopicCache;
+  readonly #troubles: TopicTroubles;
+  readonly #budget: WaitBudget;
+  /** Then the size of a record does not tell what it takes on the wire. */
+  readonly #compresses: boolean;
+  /** Lookups that have no answer yet. */
+  readonly #lookups = new Map<string, Promise<TopicState>>();
+  #refreshes = 0;
+  /** Read once per poll. */
+  #now = performance.now();
 
   constructor(options: OutputTopicsOptions) {
-    const { topicsCreate, topicPartitions, topicReplication, topicConfig } = options.config;
+    const { topicsCreate, topicPartitions, topicReplication, topicConfig, topicTimeoutMs } = options.config;
     const config = Object.fromEntries(Object.entries(topicConfig).map(([name, value]) => [name, String(value)]));
     this.#options = options;
-    this.#session = options.session;
+    const { kafkaProducer } = options.config;
+    const compression = kafkaProducer['compression.type'] ?? kafkaProducer['compression.codec'] ?? 'none';
+    this.#compresses = compression !== 'none';
     this.#maxBytes = maxRecordBytes(options.config);
+    this.#cache = new TopicCache(this.#maxBytes);
+    this.#troubles = new TopicTroubles(topicTimeoutMs);
+    this.#budget = new WaitBudget(topicTimeoutMs, this.#now);
     this.#spec = topicsCreate ? { partitions: topicPartitions, replicationFactor: topicReplication, config } : null;
   }
 
-  /** The quick answer, asked for every record: false means that {@link provision} must see the step first. */
-  ready(step: Step): boolean {
-    if (step.kind === 'skip') return true;
+  /** Before the records of a poll: what is known grows old. */
+  tick(): void {
+    this.#now = performance.now();
+  }
+
+  /**
+   * @returns the step to apply, which may be a reject; or the name of a topic that {@link lookUp}
+   * has to see first
+   */
+  check(step: Step): Step | string {
+    if (step.kind === 'skip') return step;
+    let applied: Step = step;
     if (step.kind === 'emit') {
       for (const output of step.outputs) {
-        if (this.#session.topic(output.topic)?.kind !== 'writable' || mayExceed(output, this.#maxBytes)) return false;
+        const known = this.#known(output.topic);
+        if (known === undefined) return output.topic;
+        if (known.kind === 'refused') {
+          applied = reject(step, { code: 'topic-unwritable', stage: 'KAFKA_PRODUCE', message: known.error.message });
+          break;
+        }
+        if (mayExceed(output, known.maxBytes)) {
+          const rejection = tooLarge(output, known.maxBytes);
+          if (rejection !== undefined) {
+            applied = reject(step, rejection);
+            break;
+          }
+        }
       }
-      if (step.puts !== undefined) {
-        for (const { key } of step.puts) if (entryMayExceed(key, this.#maxBytes)) return false;
+      if (applied.kind === 'emit' && applied.puts !== undefined) {
+        for (const put of applied.puts) {
+          const rejection = entryMayExceed(put.key, this.#maxBytes) ? largeEntry(put, this.#maxBytes) : undefined;
+          if (rejection === undefined) continue;
+          applied = reject(step, rejection);
+          break;
+        }
       }
-      if (step.reports === undefined || step.reports.length === 0) return true;
+      if (applied.kind === 'emit' && (applied.reports === undefined || applied.reports.length === 0)) return applied;
     }
-    return this.#session.topic(this.#options.configured.deadLetterTopic)?.kind === 'writable';
+    const { deadLetterTopic } = this.#options.configured;
+    return this.#known(deadLetterTopic)?.kind === 'writable' ? applied : deadLetterTopic;
   }
 
-  /** Sees to it that the step's topics can be written. */
-  async provision(step: Step): Promise<Provisioned> {
-    let applied = step;
-    if (step.kind === 'emit') {
-      const refusal = (await this.#refusal(step.outputs)) ?? this.#largeEntry(step.puts ?? []);
-      if (typeof refusal === 'string') return { kind: 'wait', problem: refusal };
-      if (refusal) applied = { kind: 'reject', tenant: step.tenant, rejections: [refusal] };
-    }
-    if (
-      applied.kind === 'reject' ||
-      (applied.kind === 'emit' && applied.reports !== undefined && applied.reports.length > 0)
-    ) {
-      // Nothing may be lost, so there is nowhere to go on to without it, however long it takes.
-      const { deadLetterTopic } = this.#options.configured;
-      const known = this.#session.topic(deadLetterTopic);
-      const state = known?.kind === 'writable' ? known : await this.#session.ensureTopic(deadLetterTopic, this.#spec);
-      if (state.kind !== 'writable')
-        return { kind: 'wait', problem: `dead letters cannot be written: ${state.error.message}` };
-    }
-    return { kind: 'step', step: applied };
+  /**
+   * Partitions of a topic for which {@link check} was asked in this turn.
+   * @throws Error when it is not writable: records of an entity would be in several partitions
+   *   (DESIGN, invariant 8)
+   */
+  partitions(topic: string): number {
+    const known = this.#cache.get(topic);
+    if (known?.kind !== 'writable') throw new Error(`a record is written to topic ${topic}, which was not looked up`);
+    return known.partitions;
   }
 
-  /** Why the outputs cannot be written: for good, or (a text) for now. */
-  async #refusal(outputs: readonly OutputRecord[]): Promise<Rejection | string | undefined> {
-    for (const output of outputs) {
-      const { topic } = output;
-      const state = this.#session.topic(topic) ?? (await this.#lookUp(topic));
-      if (state.kind === 'unwritable')
-        return { code: 'topic-unwritable', stage: 'KAFKA_PRODUCE', message: state.error.message };
-      if (state.kind === 'unavailable') return `waiting for ${topic}: ${state.error.message}`;
-      const size = recordBytes(output);
-      if (size > this.#maxBytes) {
-        const message = `the record for ${topic} would have ${size} bytes, and ${this.#maxBytes} are sent at most: publish smaller attributes`;
-        return { code: 'record-too-large', stage: 'KAFKA_PRODUCE', message };
-      }
+  /** What is known and not too old; what grows old is looked up beside the loop. */
+  #known(topic: string): KnownTopic | undefined {
+    const known = this.#cache.get(topic);
+    if (known === undefined || known.until <= this.#now) return undefined;
+    if (known.refreshAt <= this.#now) this.#refresh(topic, known);
+    return known;
+  }
+
+  #refresh(topic: string, known: KnownTopic): void {
+    if (this.#refreshes >= maxRefreshes || this.#lookups.has(topic)) return;
+    // The answer moves it; without one it is asked for again only after the next.
+    known.refreshAt = Number.POSITIVE_INFINITY;
+    this.#refreshes += 1;
+    void this.#ask(topic).finally(() => (this.#refreshes -= 1));
+  }
+
+  /**
+   * Looks a topic up that {@link check} has named, for a bounded time.
+   * @returns undefined when {@link check} has an answer now; else what is waited for, in words for
+   *   an operator
+   */
+  async lookUp(topic: string): Promise<string | undefined> {
+    const started = performance.now();
+    const before = this.#cache.get(topic);
+    const state = await this.#answer(topic);
+    this.tick();
+    if (topic === this.#options.configured.deadLetterTopic) {
+      if (state?.kind === 'writable') return undefined;
+      return `dead letters cannot be written: ${state?.error.message ?? `no answer about topic ${topic}`}`;
     }
+    if (state !== undefined && state.kind !== 'unavailable') {
+      this.#troubles.answered(topic);
+      return undefined;
+    }
+    const error = state?.error ?? new Error(`topic ${topic}: no answer within ${answerMs} ms`);
+    const problem = `waiting for ${topic}: ${error.message}`;
+    const waited = this.#troubles.waited(topic, started, this.#now);
+    // One that was refused before is not waited for again: it is looked at beside the loop, and
+    // taken as soon as it is well.
+    const patience = before?.kind === 'refused' ? 0 : Math.min(this.#options.config.topicTimeoutMs, this.#left());
+    if (waited < patience) return problem;
+    // Nothing is refused because a cluster is away: then nothing could be dead-lettered either.
+    const dead = await this.#answer(this.#options.configured.deadLetterTopic);
+    this.tick();
+    if (dead?.kind !== 'writable') return `${problem}; nor is there an answer about the dead-letter topic`;
+    this.#budget.spend(waited, this.#now);
+    this.#troubles.answered(topic);
+    this.#refuse(topic, error);
     return undefined;
   }
 
-  /** A key of the state may have more bytes than the outputs, in which most characters of names are replaced by one byte. */
-  #largeEntry(puts: readonly StatePut[]): Rejection | undefined {
-    for (const put of puts) {
-      const size = recordBytes({ key: put.key, value: String(put.value), headers: [] });
-      if (size <= this.#maxBytes) continue;
-      const message = `the entry of the state would have ${size} bytes, and ${this.#maxBytes} are sent at most: use shorter ids and types`;
-      return { code: 'record-too-large', stage: 'KAFKA_PRODUCE', message };
-    }
-    return undefined;
+  #left(): number {
+    return this.#budget.left(performance.now());
   }
 
-  async #lookUp(topic: string): Promise<TopicState> {
-    const state = await this.#session.ensureTopic(topic, this.#spec);
-    if (state.kind === 'unavailable' && this.#spec === null && this.#waitedTooLong(topic)) {
-      this.#session.forgetTopic(topic, state.error);
-      this.#options.telemetry.topicUnwritable(topic, state.error);
-      return { kind: 'unwritable', error: state.error };
+  /** undefined: no answer in time. */
+  async #answer(topic: string): Promise<TopicState | undefined> {
+    const over = new AbortController();
+    const limit = this.#left() > answerMs ? answerMs : hurriedMs;
+    const late = sleep(limit, undefined, { signal: over.signal }).catch(() => undefined);
+    try {
+      return await Promise.race([this.#ask(topic), late]);
+    } finally {
+      over.abort();
     }
-    if (state.kind !== 'unavailable') this.#waitingSince.delete(topic);
-    if (state.kind === 'unwritable') this.#options.telemetry.topicUnwritable(topic, state.error);
-    return state;
   }
 
-  /** Of a topic that others have to create. */
-  #waitedTooLong(topic: string): boolean {
-    const since = this.#waitingSince.get(topic) ?? performance.now();
-    this.#waitingSince.set(topic, since);
-    if (performance.now() - since < this.#options.config.topicTimeoutMs) return false;
-    this.#waitingSince.delete(topic);
-    return true;
+  /** One lookup of a topic at a time; its answer goes into the cache, however late it comes. */
+  #ask(topic: string): Promise<TopicState> {
+    const running = this.#lookups.get(topic);
+    if (running !== undefined) return running;
+    const { session, telemetry } = this.#options;
+    const lookup = session.ensureTopic(topic, this.#spec).then((state) => {
+      this.#lookups.delete(topic);
+      this.#cache.answered(topic, state, performance.now());
+      if (state.kind === 'unwritable' || state.kind === 'missing') telemetry.topicUnwritable(topic, state.error);
+      return state;
+    });
+    this.#lookups.set(topic, lookup);
+    return lookup;
   }
+
+  #refuse(topic: string, error: Error, penaltyMs = 0): void {
+    this.#cache.refuse(topic, error, performance.now(), penaltyMs);
+    this.#options.telemetry.topicUnwritable(topic, error);
+  }
+
+  // --- what transactions tell --------------------------------------------------------------------
+
+  /** Whether {@link committed} has to be told of what is written: while a topic is in trouble. */
+  get isWatching(): boolean {
+    return !this.#troubles.isEmpty;
+  }
+
+  /** A transaction was committed in which so much was written to each topic. */
+  committed(written: ReadonlyMap<string, Written>): void {
+    for (const topic of written.keys()) this.#troubles.written(topic);
+  }
+
+  /**
+   * A transaction was refused by these topics. @param since when its first record was processed
+   * @returns why nothing can go on, when it is a topic of the agent itself that refuses for good
+   */
+  refused(topics: ReadonlyMap<string, TopicRefusal>, since: number): string | undefined {
+    let stands: string | undefined;
+    for (const [topic, { error, kind }] of topics) {
+      if (kind === 'contents') continue;
+      if (kind === 'topic' && !this.#isOwn(topic)) {
+        this.#refuse(topic, error);
+        continue;
+      }
+      this.#cache.forget(topic);
+      if (kind === 'topic') stands = `${topic} cannot be written: ${error.message}`;
+    }
+    const failing = [...topics].filter(([, { kind }]) => kind === 'passing');
+    if (failing.some(([topic]) => this.#isOwn(topic))) {
+      // The agent's own topics are in the same trouble: no tenant's topic is to blame, and nothing
+      // could be dead-lettered.
+      this.#troubles.forgetAll();
+      this.#cache.forgetRefused();
+      return stands;
+    }
+    for (const [topic, { error }] of failing) {
+      const now = performance.now();
+      const { penaltyMs, lostMs } = this.#troubles.failed(topic, since, now, this.#left() <= 0);
+      if (penaltyMs === 0) continue;
+      this.#budget.spend(lostMs, now);
+      this.#refuse(topic, new Error(`writes to topic ${topic} fail: ${error.message}`), penaltyMs);
+    }
+    return stands;
+  }
+
+  /** A transaction was refused, and nobody says by which topic: rights are looked up again. */
+  refusedUnnamed(): void {
+    this.#cache.forgetWritable();
+  }
+
+  /**
+   * A single record was refused. @param written to the topics of its transaction
+   * @param topics those that have refused it; empty: nobody knows which, and all of them are to
+   *   blame
+   * @returns how many topics refuse all records now
+   */
+  refusedRecord(
+    written: ReadonlyMap<string, Written>,
+    topics: ReadonlyMap<string, TopicRefusal>,
+    error: Error,
+    isContents: boolean,
+  ): number {
+    let refused = 0;
+    for (const [topic, { records, largest }] of written) {
+      if (this.#isOwn(topic)) continue;
+      const refusal = topics.get(topic);
+      if (refusal?.kind === 'contents') {
+        // What is as large will be refused as well. Several records of one topic are one batch:
+        // that says nothing about each of them.
+        const known = this.#cache.get(topic);
+        if (refusal.about === 'size' && records === 1 && known?.kind === 'writable' && !this.#compresses)
+          known.maxBytes = largest - 1;
+        const penaltyMs = this.#troubles.refusedContents(topic);
+        if (penaltyMs === 0) continue;
+        const message = `topic ${topic} refuses one record after the other: ${refusal.error.message}`;
+        this.#refuse(topic, new Error(message), penaltyMs);
+        refused += 1;
+      } else if (topics.size === 0 && !isContents) {
+        this.#refuse(topic, new Error(`topic ${topic}: ${error.message}`), this.#troubles.condemned(topic));
+        refused += 1;
+      }
+    }
+    return refused;
+  }
+
+  #isOwn(topic: string): boolean {
+    return topic === this.#options.configured.deadLetterTopic || topic === this.#options.changelog;
+  }
+}
+
+function reject(step: EmitStep, rejection: Rejection): Step {
+  return { kind: 'reject', tenant: step.tenant, rejections: [rejection] };
+}
+
+function tooLarge(output: OutputRecord, maxBytes: number): Rejection | undefined {
+  const size = recordBytes(output);
+  if (size <= maxBytes) return undefined;
+  const message = `the record for ${output.topic} would have ${size} bytes, and ${maxBytes} are sent at most: publish smaller attributes`;
+  return { code: 'record-too-large', stage: 'KAFKA_PRODUCE', message };
+}
+
+/**
+ * A key of the state may have more bytes than the outputs, in which most characters of names are
+ * replaced by one byte.
+ */
+function largeEntry({ key, value }: StatePut, maxBytes: number): Rejection | undefined {
+  const size = recordBytes({ key, value: String(value), headers: [] });
+  if (size <= maxBytes) return undefined;
+  const message = `the entry of the state would have ${size} bytes, and ${maxBytes} are sent at most: use shorter ids and types`;
+  return { code: 'record-too-large', stage: 'KAFKA_PRODUCE', message };
 }

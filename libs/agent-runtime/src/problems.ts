@@ -15,12 +15,20 @@ import { partitionName, type TopicPartition } from './session.js';
  * - `cluster`: the brokers do not answer, or refuse this process; until they answer a request.
  * - `out-of-range`: logs that end before the position of this group; until the partition is gone.
  * - `preparation`: partitions that were assigned cannot be read or restored yet.
+ * - `refusals`: transactions are aborted, one after the other; until one is committed.
  * - `topics`: a record waits for a topic that it has to be written to; until it is committed, or its partition is gone.
  */
-export type ProblemCause = 'recovery' | 'cluster' | 'out-of-range' | 'preparation' | 'topics';
+export type ProblemCause = 'recovery' | 'cluster' | 'out-of-range' | 'preparation' | 'refusals' | 'topics';
 
 /** The most severe first: it is what an operator must look at first. */
-const bySeverity: readonly ProblemCause[] = ['recovery', 'cluster', 'out-of-range', 'preparation', 'topics'];
+const bySeverity: readonly ProblemCause[] = [
+  'recovery',
+  'cluster',
+  'out-of-range',
+  'preparation',
+  'refusals',
+  'topics',
+];
 /** More texts than that are counted, not shown: hundreds of partitions can wait for hundreds of topics. */
 const maxTexts = 3;
 

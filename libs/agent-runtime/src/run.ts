@@ -27,24 +27,27 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Agent, ConfiguredAgent, Decide, InputRecord, OutputRecord, Step } from './agent.js';
+import { Batch } from './batch.js';
 import type { RuntimeConfig } from './config.js';
 import { deadLetter, fittingDeadLetter } from './dead-letter.js';
 import { boundInput, guardDecision } from './decision-guard.js';
-import { Ledger, LedgerBatch } from './ledger.js';
+import { Ledger } from './ledger.js';
 import { Lifecycle } from './lifecycle.js';
 import { DeletedRecords, outOfRangeText } from './log-range.js';
-import { OutputTopics, type Provisioned } from './output-topics.js';
+import { OutputTopics } from './output-topics.js';
 import { Partitions, type OwnedPartition, type Prepared } from './partitions.js';
 import { Preparation } from './preparation.js';
 import { Problems } from './problems.js';
 import { Progress } from './progress.js';
+import { Refusals } from './refusals.js';
+import { deadLetterOfRefused, stepOfRefused, type RefusedRecord } from './refused-records.js';
 import { maxRecordBytes, recordBytes } from './record-size.js';
 import type { CommitOutcome, LogJump, OutgoingRecord, Session, SessionEvent, TopicPartition } from './session.js';
 import { changelogRecord, changelogTopic } from './state/changelog.js';
 import { noState } from './state/partition-store.js';
 import type { PartitionStatus } from './status.js';
 import type { Telemetry } from './telemetry.js';
-import { carrying, type BatchSpan, type Tracing } from './tracing.js';
+import { carrying, type Tracing } from './tracing.js';
 import { untilAborted } from './until-aborted.js';
 
 /** How much is in memory at once, in records: see {@link Batch.size}. One record more than that, with all that it makes, may be. */
@@ -56,8 +59,6 @@ export interface Limits {
 }
 
 const defaultLimits: Limits = { transaction: 10_000, ahead: 2000 };
-/** A record of more text (characters of key and value) than this counts as several. */
-const textOfRecord = 2048;
 /** Two of the same within this time: another process has our identity, and one of us must go. */
 const fencedTwiceMs = 60_000;
 const idleMs = 1000;
@@ -77,34 +78,6 @@ export interface RunOptions {
   readonly limits?: Limits;
 }
 
-/** The records that were decided since the commit before: what one transaction will make final. */
-class Batch {
-  readonly counts = new LedgerBatch();
-  readonly since = performance.now();
-  readonly span: BatchSpan | undefined;
-  outputs = 0;
-  #text = 0;
-
-  constructor(span: BatchSpan | undefined) {
-    this.span = span;
-  }
-
-  /** Records read, or written when these are more: a notification may hold one entity or ten thousand, or one of a megabyte. */
-  get size(): number {
-    return Math.max(this.counts.records, this.outputs, this.#text / textOfRecord);
-  }
-
-  /** Counts an output of so much text. */
-  add(text: number): void {
-    this.outputs += 1;
-    this.#text += text;
-  }
-
-  ended(outcome: CommitOutcome): void {
-    this.span?.end(outcome, { records: this.counts.records, outputs: this.outputs });
-  }
-}
-
 /** One agent at work. {@link run} resolves when it has stopped, and rejects when the process must end with an error. */
 export class AgentLoop {
   readonly lifecycle = new Lifecycle();
@@ -117,6 +90,7 @@ export class AgentLoop {
   readonly #limits: Limits;
   readonly #partitions = new Partitions();
   readonly #topics: OutputTopics;
+  readonly #refusals: Refusals;
   readonly #preparation: Preparation;
 
   /** Whether the session has an open transaction. */
@@ -159,7 +133,9 @@ export class AgentLoop {
     this.#changelog = agent.store === undefined ? undefined : changelogTopic(config.groupId, agent.store);
     this.#maxBytes = maxRecordBytes(config);
     this.#limits = options.limits ?? defaultLimits;
-    this.#topics = new OutputTopics(options);
+    this.#topics = new OutputTopics({ ...options, changelog: this.#changelog });
+    const { deadLetterTopic } = options.configured;
+    this.#refusals = new Refusals({ topics: this.#topics, deadLetterTopic, telemetry, full: this.#limits.transaction });
     this.#preparation = new Preparation({
       ...options,
       changelog: this.#changelog,
@@ -243,34 +219,46 @@ export class AgentLoop {
   // --- records -------------------------------------------------------------------------------------------------------
 
   #wantsRecords(): boolean {
+    if (this.#committing === undefined) return true;
     // What is decided behind a commit in flight is bounded, and so is memory while a broker is slow.
-    return this.#committing === undefined || this.#batch === undefined || !this.#isFull(this.#batch);
+    return !this.#refusals.isNarrowing && (this.#batch === undefined || !this.#isFull(this.#batch));
   }
 
   async #process(records: readonly InputRecord[]): Promise<void> {
     const { tracing } = this.#options;
     let batch: Batch | undefined;
+    this.#topics.tick();
     for (const record of records) {
       const owned = this.#partitions.find(record.topic, record.partition);
       if (owned === undefined || (owned.next !== null && record.offset < owned.next)) continue;
-      // With the first record that counts, not before: a batch is as old as that.
-      batch ??= await this.#begin();
       owned.first ??= record.offset;
       let step = this.#decide(record, owned.store ?? noState);
       const trace = tracing?.traceOf(record);
       if (trace) step = carrying(step, trace);
-      if (!this.#topics.ready(step)) {
-        const provisioned = await this.#provision(step);
-        // Told to stop: the record is left to the next process.
-        if (provisioned === undefined) return;
-        if (provisioned.kind === 'wait') {
-          await this.#backOff(record, provisioned.problem);
+      const refused = this.#refusals.find(record);
+      if (refused) step = stepOfRefused(step, refused);
+      // Between the last look at the step's topics and its outputs nothing is waited for: what was
+      // found holds.
+      for (;;) {
+        const checked = this.#topics.check(step);
+        if (typeof checked === 'string') {
+          const problem = await this.#lookUp(checked);
+          // Told to stop: the record is left to the next process.
+          if (this.#stopping) return;
+          if (problem === undefined) continue;
+          await this.#backOff(record, problem);
           return;
         }
-        step = provisioned.step;
+        // With the first record that counts, not before: a batch is as old as that.
+        if (batch === undefined) {
+          batch = await this.#begin();
+          continue;
+        }
+        step = checked;
+        break;
       }
       batch.span?.add(record, step, trace);
-      if (!this.#apply(record, step, owned, batch)) await this.#sendHeld();
+      if (!this.#apply(record, step, owned, batch, refused)) await this.#sendHeld();
       owned.next = record.offset + 1;
       if (this.#isFull(batch)) {
         if (!(await this.#makeRoom(batch))) return;
@@ -279,16 +267,17 @@ export class AgentLoop {
     }
   }
 
-  async #provision(step: Step): Promise<Provisioned | undefined> {
+  async #lookUp(topic: string): Promise<string | undefined> {
     try {
-      return await untilAborted(this.#topics.provision(step), this.#stop.signal);
+      return await untilAborted(this.#topics.lookUp(topic), this.#stop.signal);
     } catch (error) {
       if (this.#stopping) return undefined;
       throw error;
     }
   }
 
-  #isFull({ size }: Batch): boolean {
+  #isFull({ size, counts }: Batch): boolean {
+    if (counts.records >= this.#refusals.limit) return true;
     return size >= (this.#committing === undefined ? this.#limits.transaction : this.#limits.ahead);
   }
 
@@ -300,13 +289,22 @@ export class AgentLoop {
   async #makeRoom(batch: Batch): Promise<boolean> {
     await this.#finishCommit();
     if (this.#batch !== batch || this.#stopping) return false;
-    if (this.#isFull(batch)) await this.#startCommit();
-    return true;
+    if (!this.#isFull(batch)) return true;
+    await this.#startCommit();
+    // How many records the next transaction may have, its outcome tells.
+    return !this.#refusals.isNarrowing || ((await this.#finishCommit()) && !this.#stopping);
   }
 
   /** Puts what a step says into the transaction. @returns false when the queue is full, and {@link #sendHeld} must come next */
-  #apply(record: InputRecord, step: Step, owned: OwnedPartition, batch: Batch): boolean {
+  #apply(
+    record: InputRecord,
+    step: Step,
+    owned: OwnedPartition,
+    batch: Batch,
+    refused: RefusedRecord | undefined,
+  ): boolean {
     batch.counts.count(step, record);
+    batch.last = record;
     if (step.kind === 'skip') return true;
     let room = true;
     if (step.kind === 'emit') {
@@ -321,7 +319,8 @@ export class AgentLoop {
     const problems = step.kind === 'reject' ? step.rejections : step.reports;
     if (hasSome(problems)) {
       const whole = deadLetter(this.#options.configured.deadLetterTopic, record, problems);
-      const letter = fittingDeadLetter(whole, record, this.#maxBytes);
+      const fitting = fittingDeadLetter(whole, record, this.#maxBytes);
+      const letter = refused ? deadLetterOfRefused(fitting, record, refused, Date.now()) : fitting;
       // With its headers: they are those of the input, of any size.
       room = this.#send(letter, batch, recordBytes(letter)) && room;
       if (step.kind === 'reject') this.#options.telemetry.recordRejected(record, step);
@@ -329,15 +328,24 @@ export class AgentLoop {
     return room;
   }
 
+  /**
+   * @throws Error when nobody has looked at the topic: its records would be spread over other
+   * partitions than those before
+   */
   #addressed({ topic, partitionHash, key, value, headers, timestamp }: OutputRecord): OutgoingRecord {
-    const state = this.#session.topic(topic);
-    const partition =
-      partitionHash === undefined || state?.kind !== 'writable' ? null : partitionHash % state.partitions;
-    return { topic, partition, key, value, headers, timestamp };
+    const partitions = this.#topics.partitions(topic);
+    return {
+      topic,
+      partition: partitionHash === undefined ? null : partitionHash % partitions,
+      key,
+      value,
+      headers,
+      timestamp,
+    };
   }
 
   #send(record: OutgoingRecord, batch: Batch, text = lengthOf(record.key) + lengthOf(record.value)): boolean {
-    batch.add(text);
+    batch.add(record, text);
     if (this.#holds()) {
       this.#held.push(record);
       return true;
@@ -365,7 +373,7 @@ export class AgentLoop {
 
   /** The batch for the next records, and a transaction for it as soon as none is being committed. */
   async #begin(): Promise<Batch> {
-    this.#batch ??= new Batch(this.#options.tracing?.batch());
+    this.#batch ??= new Batch(this.#options.tracing?.batch(), this.#refusals.isNarrowing || this.#topics.isWatching);
     if (!this.#open && this.#committing === undefined) {
       await this.#session.begin();
       this.#open = true;
@@ -373,11 +381,21 @@ export class AgentLoop {
     return this.#batch;
   }
 
-  /** Something outside is not there: nothing stays open meanwhile, and the same records are read again. */
+  /**
+   * Something outside is not there. What was decided before is committed, as it needs nothing of
+   * it; the rest of the poll is read again.
+   */
   async #backOff(record: InputRecord, problem: string): Promise<void> {
-    await this.#finishCommit();
-    await this.#abandon();
     this.#problems.setWaiting(record, problem);
+    await this.#commitAll();
+    // Nothing stays open meanwhile.
+    if (this.#open) await this.#abandon();
+    else await this.#session.rewind(this.#partitions.rewindPositions());
+    await this.#pause();
+  }
+
+  /** Before what would have the same end at once is tried again. */
+  async #pause(): Promise<void> {
     await sleep(waitMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
   }
 
@@ -433,9 +451,12 @@ export class AgentLoop {
   }
 
   /** What became final. It runs as soon as the outcome is there, and touches nothing that a step reads. */
-  #committed({ counts, outputs, since }: Batch, durationMs: number): void {
+  #committed(batch: Batch, durationMs: number): void {
+    const { counts, outputs, since } = batch;
     this.#partitions.committed();
     counts.commitInto(this.ledger);
+    this.#refusals.committed(batch, ({ topic, partition }) => this.#partitions.find(topic, partition)?.committed);
+    this.#problems.clear('refusals');
     this.#problems.clearCommitted(this.#partitions);
     // The coordinators have answered; what else is wrong is not known to be over.
     this.#problems.clear('cluster');
@@ -448,21 +469,26 @@ export class AgentLoop {
 
   /** Acts on the outcome of the commit in flight, if it is there. */
   async #settle(): Promise<void> {
-    const outcome = this.#committing?.outcome;
+    const { outcome, batch } = this.#committing ?? {};
     if (outcome === undefined) return;
     this.#committing = undefined;
-    if (outcome.kind !== 'committed') await this.#undo(outcome);
+    if (outcome.kind !== 'committed') await this.#undo(outcome, batch);
     else if (this.#batch !== undefined) {
       await this.#begin();
       await this.#sendHeld();
     }
   }
 
-  /** Waits for the commit in flight, if there is one, and acts on its outcome. */
-  async #finishCommit(): Promise<void> {
-    await this.#committing?.settled;
+  /**
+   * Waits for the commit in flight, if there is one, and acts on its outcome. @returns false when
+   * it was not committed
+   */
+  async #finishCommit(): Promise<boolean> {
+    const inFlight = this.#committing;
+    await inFlight?.settled;
     if (this.#failure) throw this.#failure;
     await this.#settle();
+    return inFlight === undefined || inFlight.outcome?.kind === 'committed';
   }
 
   /** Leaves nothing uncommitted, one way or the other. */
@@ -478,8 +504,11 @@ export class AgentLoop {
     if (this.#open) await this.#undo(await this.#session.abort());
   }
 
-  /** Everything since the last commit is as if it had never been. */
-  async #undo(outcome: CommitOutcome): Promise<void> {
+  /**
+   * Everything since the last commit is as if it had never been. @param batch what was to be
+   * committed, if it was
+   */
+  async #undo(outcome: CommitOutcome, batch?: Batch): Promise<void> {
     if (outcome.kind === 'committed') return;
     this.#options.telemetry.transactionAborted(outcome.cause, { error: outcome.error.message });
     this.#open = false;
@@ -492,9 +521,15 @@ export class AgentLoop {
       await this.#recover(outcome);
       return;
     }
-    for (const [topic, { error, forGood }] of outcome.topics ?? [])
-      this.#session.forgetTopic(topic, forGood ? error : undefined);
+    const learnt = batch && this.#refusals.aborted(outcome, batch);
+    // Without transactions, what was sent behind the commit is on its way: the next one must not be
+    // blamed for what is refused of it.
+    if (batch && this.#options.config.delivery === 'at-least-once') await this.#session.abort();
     await this.#session.rewind(this.#partitions.rewindPositions());
+    if (learnt === undefined) return;
+    if (learnt.record) this.#problems.setWaiting(learnt.record, learnt.problem);
+    else this.#problems.set('refusals', learnt.problem);
+    await this.#pause();
   }
 
   /** A new producer; offsets and state read again. */

@@ -65,32 +65,53 @@ export type SessionEvent =
   /** The session is over; the process must end. */
   | { readonly kind: 'failed'; readonly error: Error };
 
-/** Why a topic did not take a record. `forGood`: waiting does not help (a right, a policy), as against a topic that was deleted. */
+/**
+ * What an error of a write is about. `topic`: the topic takes nothing, and waiting does not help (a
+ * right, a policy). `contents`: the topic does not take this record, or not so many at once (its
+ * size, its timestamp, its missing key); others it does. `passing`: the rest, such as a topic that
+ * was deleted or has too few replicas in sync.
+ */
+export type RefusalKind = 'topic' | 'contents' | 'passing';
+
+/** Why a topic did not take a record. */
 export interface TopicRefusal {
   readonly error: Error;
-  readonly forGood: boolean;
+  readonly kind: RefusalKind;
+  /** What of the contents it is, where the cluster says so. */
+  readonly about?: 'size' | 'time';
 }
 
 /** How a transaction ended. */
 export type CommitOutcome =
   | { readonly kind: 'committed' }
-  /** Surely not committed, and aborted already. `topics`: the topics that refused records, where that was the cause. */
+  /**
+   * Surely not committed, and aborted already. `topics`: the topics that refused records, where
+   * that was the cause. `unnamed`: it was the cause, and the cluster does not say which topic it
+   * was.
+   */
   | {
       readonly kind: 'aborted';
       readonly cause: string;
       readonly error: Error;
       readonly topics?: ReadonlyMap<string, TopicRefusal>;
+      readonly unnamed?: Exclude<RefusalKind, 'passing'>;
     }
   /** Nobody knows, or this producer was fenced: only {@link Session.reset} leads on. */
   | { readonly kind: 'unknown'; readonly cause: string; readonly fenced: boolean; readonly error: Error };
 
 /** Whether records can be written to a topic. */
 export type TopicState =
-  | { readonly kind: 'writable'; readonly partitions: number }
+  /** `inSync`: the least replicas in sync of a partition, where the cluster says so. */
+  | { readonly kind: 'writable'; readonly partitions: number; readonly inSync?: number }
   /** The cluster says no (not authorised, invalid name, against its policy): waiting does not help. */
   | { readonly kind: 'unwritable'; readonly error: Error }
-  /** The cluster did not answer: ask again. */
-  | { readonly kind: 'unavailable'; readonly error: Error };
+  /** The cluster says that there is no such topic, and nobody here creates it. */
+  | { readonly kind: 'missing'; readonly error: Error }
+  /**
+   * The cluster did not answer, or the topic is not ready (`inSync` 0: a partition has no leader):
+   * ask again.
+   */
+  | { readonly kind: 'unavailable'; readonly error: Error; readonly inSync?: 0 };
 
 /** How a topic is to be created when it is missing; null where the topic must exist. */
 export interface TopicSpec {
@@ -158,7 +179,10 @@ export interface Session {
   sendable(): Promise<void>;
   /** Commits what was sent since {@link begin} and the offsets (the next ones to be read) with it. Never throws. */
   commit(offsets: readonly PartitionOffset[]): Promise<CommitOutcome>;
-  /** Aborts what was sent since {@link begin}. Never throws. */
+  /**
+   * Aborts what was sent since {@link begin}; without transactions, waits until it is acknowledged
+   * or refused. What of it is refused is not told by a later {@link commit}. Never throws.
+   */
   abort(): Promise<CommitOutcome>;
   /**
    * A new producer under the same identity: fences the old one and ends its transaction. Retries
@@ -167,12 +191,11 @@ export interface Session {
    */
   reset(signal?: AbortSignal): Promise<void>;
 
-  /** The state of a topic as far as it is known and fresh: cheap, asked for every record. */
-  topic(name: string): TopicState | undefined;
-  /** Looks the topic up, and creates it when it is missing and `spec` says how. */
+  /**
+   * Asks the cluster for the topic, and creates it when it is missing and `spec` says how. Never
+   * rejects.
+   */
   ensureTopic(name: string, spec: TopicSpec | null): Promise<TopicState>;
-  /** Forgets what is known of a topic; with an error, takes it for unwritable for a while. */
-  forgetTopic(name: string, error?: Error): void;
   /**
    * Partitions of a topic; null when it does not exist. @throws at once when `signal` is aborted
    */

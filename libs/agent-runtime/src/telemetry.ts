@@ -295,7 +295,20 @@ export class Telemetry {
     this.#repeating(`topic/${topic}`, (repeated) =>
       this.logger.error(
         { topic, ...described(error), repeated },
-        'topic cannot be written; its records are dead-lettered after KAFNUS_TOPIC_TIMEOUT_MS',
+        'topic cannot be written; its records are dead-lettered',
+      ),
+    );
+  }
+
+  /**
+   * An operator must act: a limit of the topic. At most one line per 10 s; each is counted as a
+   * rejected record.
+   */
+  recordRefused({ topic, partition, offset }: InputRecord, reason: string): void {
+    this.#repeating('record-refused', (repeated) =>
+      this.logger.error(
+        { topic, partition, offset, error: reason, repeated },
+        'the broker refuses a record; it is dead-lettered',
       ),
     );
   }

@@ -73,11 +73,22 @@ export interface Expected {
   readonly state: Map<string, number>;
 }
 
-/** The fold of the agent over records of one partition: what exactly-once means, without any of its machinery. */
-export function expectedOf(records: readonly InputRecord[]): Expected {
+/**
+ * The fold of the agent over records of one partition: what exactly-once means, without any of its
+ * machinery.
+ * @param refuses whether the output topic refuses the record: it is dead-lettered then
+ */
+export function expectedOf(
+  records: readonly InputRecord[],
+  refuses: (record: InputRecord) => boolean = () => false,
+): Expected {
   const expected: Expected = { outputs: new Map(), deadLetters: [], state: new Map() };
   for (const record of records) {
     const step = decide(record, expected.state);
+    if (step.kind === 'emit' && refuses(record)) {
+      expected.deadLetters.push(`${record.partition}@${record.offset}`);
+      continue;
+    }
     if (step.kind === 'emit') {
       for (const { topic, key, value } of step.outputs) {
         const seen = expected.outputs.get(topic) ?? [];

@@ -62,6 +62,18 @@ class MemoryFaults {
   brokenProducers = 0;
   /** Topics that cannot be written or created, and why. */
   readonly refusedTopics = new Map<string, Error>();
+  /**
+   * Topics of which a transaction is refused, without a word which one it was; lookups find them
+   * writable.
+   */
+  readonly unnamedRefusals = new Map<string, Error>();
+  /** Topics whose writes fail though lookups find them writable, with so many replicas in sync. */
+  readonly failingTopics = new Map<string, { readonly inSync: number }>();
+  /**
+   * Records whose contents their topic refuses. The configuration of a topic may refuse them as
+   * well: size, time, no key.
+   */
+  refusesRecord: (record: OutgoingRecord) => boolean = () => false;
   /** Topics about which so many questions get no answer. */
   readonly silentTopics = new Map<string, number>();
   /** After so many records of a transaction the producer's queue is full once, until `sendable` was waited for. */

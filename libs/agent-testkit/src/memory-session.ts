@@ -47,7 +47,6 @@ export class MemorySession implements Session {
   readonly #identity: string;
   readonly #exactlyOnce: boolean;
   readonly #group: MemoryGroup;
-  readonly #known = new Map<string, TopicState>();
   /** The accepted partitions: where each started, and the offset that is delivered next. */
   readonly #positions = new Map<
     string,
@@ -70,6 +69,16 @@ export class MemorySession implements Session {
    * before.
    */
   #refused = new Map<string, TopicRefusal>();
+  /** A record of the open transaction was refused, and nobody says by which topic. */
+  #unnamed: Error | undefined;
+  /** Bytes of the open transaction by partition of a topic: what a producer makes a batch of. */
+  #batched = new Map<string, number>();
+  /**
+   * Partitions that have refused a batch: the next transaction that writes to one misses its
+   * sequence numbers, and is aborted.
+   */
+  #skipped = new Set<string>();
+  #outOfOrder = false;
   #queued = 0;
   /**
    * The outcome of a commit was unknown, or a fatal error has ended the producer: it is of no use
@@ -271,6 +280,9 @@ export class MemorySession implements Session {
   async begin(): Promise<void> {
     await this.#enter('begin');
     if (this.#exactlyOnce) this.#refused = new Map();
+    this.#unnamed = undefined;
+    this.#batched = new Map();
+    this.#outOfOrder = false;
     this.#queued = 0;
   }
 
@@ -283,8 +295,12 @@ export class MemorySession implements Session {
     if (this.#broken) this.#spent = true;
     // A producer that was fenced, or crashed, notices nothing here: its records just do not arrive.
     if (this.#crashed || this.#spent || this.#fenced()) return 'queued';
-    const refusal = this.#refusal(record);
+    this.#unnamed ??= faults.unnamedRefusals.get(record.topic);
     const written = { ...record, timestamp: writableTime(record.timestamp) };
+    const refusal = this.#refusal(written);
+    const place = placeOf(record);
+    if (this.#exactlyOnce && !refusal && this.#skipped.has(place)) this.#outOfOrder = true;
+    if (refusal?.kind === 'contents') this.#skipped.add(place);
     if (refusal) this.#refused.set(record.topic, refusal);
     else if (this.#exactlyOnce) this.#cluster.write(written, this.#cluster.transaction(this.#identity));
     else {
@@ -313,7 +329,16 @@ export class MemorySession implements Session {
   #commit(positions: readonly PartitionOffset[]): CommitOutcome {
     const stopped = this.#unusable();
     if (stopped) return stopped;
+    if (this.#unnamed) {
+      const error = this.#unnamed;
+      return { ...this.#aborted('topic_authorization_failed', error), unnamed: 'topic' };
+    }
     if (this.#refused.size > 0) return this.#aborted('refused', new Error('a topic refused records'));
+    if (this.#outOfOrder) {
+      // A new epoch, in which the numbers begin again.
+      this.#skipped.clear();
+      return this.#aborted('out_of_order_sequence_number', new Error('skipped sequence numbers'));
+    }
     if (!this.#group.has(this.member)) {
       return this.#aborted('unknown_member_id', new Error('the group has cut this member off'));
     }
@@ -334,9 +359,12 @@ export class MemorySession implements Session {
   }
 
   /** Ends the open transaction; the outcome reports what was refused so far. */
-  #aborted(cause: string, error: Error): CommitOutcome {
+  #aborted(cause: string, error: Error): CommitOutcome & { readonly kind: 'aborted' } {
     const topics = this.#refused;
     this.#refused = new Map();
+    this.#unnamed = undefined;
+    this.#batched = new Map();
+    this.#outOfOrder = false;
     if (this.#exactlyOnce) this.#cluster.endTransaction(this.#identity, 'aborted');
     return { kind: 'aborted', cause, error, ...(topics.size > 0 ? { topics } : {}) };
   }
@@ -354,15 +382,12 @@ export class MemorySession implements Session {
 
   #startProducer(): void {
     const { faults } = this.#cluster;
+    this.#skipped.clear();
     this.#spent = false;
     this.#refused = new Map();
     this.#broken = !this.#exactlyOnce && faults.brokenProducers > 0;
     if (this.#broken) faults.brokenProducers -= 1;
     if (this.#exactlyOnce) this.#epoch = this.#cluster.initTransactions(this.#identity);
-  }
-
-  topic(name: string): TopicState | undefined {
-    return this.#known.get(name);
   }
 
   async ensureTopic(name: string, spec: TopicSpec | null): Promise<TopicState> {
@@ -374,22 +399,13 @@ export class MemorySession implements Session {
       return { kind: 'unavailable', error: new Error(`injected: no answer about topic ${name}`) };
     }
     const refusal = isLegalName(name) ? refusedTopics.get(name) : new Error(`topic ${name}: the name is not allowed`);
-    if (refusal) return this.#remember(name, { kind: 'unwritable', error: refusal });
+    if (refusal) return { kind: 'unwritable', error: refusal };
     if (!this.#cluster.topicSpec(name)) {
-      if (!spec) return { kind: 'unavailable', error: new Error(`topic ${name} does not exist`) };
+      if (!spec) return { kind: 'missing', error: new Error(`topic ${name} does not exist`) };
       this.#cluster.addTopic(name, spec);
     }
-    return this.#remember(name, { kind: 'writable', partitions: this.#cluster.partitions(name).length });
-  }
-
-  forgetTopic(name: string, error?: Error): void {
-    if (error) this.#remember(name, { kind: 'unwritable', error });
-    else this.#known.delete(name);
-  }
-
-  #remember(name: string, state: TopicState): TopicState {
-    this.#known.set(name, state);
-    return state;
+    const partitions = this.#cluster.partitions(name).length;
+    return { kind: 'writable', partitions, inSync: this.#cluster.faults.failingTopics.get(name)?.inSync ?? 3 };
   }
 
   async partitionCount(topic: string, signal?: AbortSignal): Promise<number | null> {
@@ -429,11 +445,28 @@ export class MemorySession implements Session {
     this.#cluster.changed();
   }
 
-  #refusal({ topic, partition }: OutgoingRecord): TopicRefusal | undefined {
-    const refusal = this.#cluster.faults.refusedTopics.get(topic);
-    if (refusal) return { error: refusal, forGood: true };
-    if (this.#cluster.partitions(topic).length > (partition ?? 0)) return undefined;
-    return { error: new Error(`topic ${topic} has no partition ${partition ?? 0}`), forGood: false };
+  #refusal(record: OutgoingRecord): TopicRefusal | undefined {
+    const { topic, partition, key } = record;
+    const { faults } = this.#cluster;
+    const place = placeOf(record);
+    const forbidden = faults.refusedTopics.get(topic);
+    if (forbidden) return { error: forbidden, kind: 'topic' };
+    if (this.#cluster.partitions(topic).length <= (partition ?? 0))
+      return { error: new Error(`topic ${topic} has no partition ${partition ?? 0}`), kind: 'passing' };
+    if (faults.failingTopics.has(topic)) return { error: new Error('injected: message timed out'), kind: 'passing' };
+    const { config = {} } = this.#cluster.topicSpec(topic) ?? {};
+    const bytes = (this.#batched.get(place) ?? 0) + sizeOf(record);
+    this.#batched.set(place, bytes);
+    const contents = (text: string, about?: 'size' | 'time'): TopicRefusal => {
+      const error = new Error(`Broker: ${text}`);
+      return about === undefined ? { error, kind: 'contents' } : { error, kind: 'contents', about };
+    };
+    if (bytes > Number(config['max.message.bytes'] ?? Infinity)) return contents('Message size too large', 'size');
+    if (record.timestamp > Date.now() + Number(config['message.timestamp.after.max.ms'] ?? Infinity))
+      return contents('Invalid timestamp', 'time');
+    if (config['cleanup.policy']?.includes('compact') === true && key === null)
+      return contents('Broker failed to validate record');
+    return faults.refusesRecord(record) ? contents('Invalid record') : undefined;
   }
 
   #fenced(): boolean {
@@ -482,6 +515,11 @@ export class MemorySession implements Session {
       look();
     });
   }
+}
+
+/** What is sent to one place goes into one batch. */
+function placeOf({ topic, partition, key }: OutgoingRecord): string {
+  return `${topic} ${partition ?? String(key)}`;
 }
 
 /** As the broker says it. */

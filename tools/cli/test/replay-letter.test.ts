@@ -132,6 +132,13 @@ describe('a letter of an agent', () => {
     const headers = [...letterRecord().headers, { 'kafnus.value.omitted': '9 bytes' }];
     expect(readLetter({ ...letterRecord(), headers, value: null })).toMatchObject({ omitted: '9 bytes' });
   });
+
+  test('has the timestamp of the record, also where the dead-letter topic refused it', () => {
+    const headers = [...letterRecord().headers, { 'kafnus.timestamp': '12345' }];
+    const letter = readLetter({ ...letterRecord(), headers, timestamp: 99 });
+    expect(letter).toMatchObject({ timestamp: 12_345 });
+    expect(letter.kind === 'letter' && letter.headers.flatMap(Object.keys)).not.toContain('kafnus.timestamp');
+  });
 });
 
 test('letters of Kafka Connect, as recorded from a real one, are read the same way', () => {

@@ -230,6 +230,10 @@ export function producerProperties(config: RuntimeConfig, agent: string): Proper
     // A topic was there when it was looked up: a producer that does not find it has waited long enough after this time, and
     // must not block the commit (the default is 30 s).
     'topic.metadata.propagation.max.ms': 3000,
+    // A topic without a leader, or with too few replicas in sync, must be named by its refused
+    // records before the commit is given up without a name: after that the outcome would be
+    // unknown, and state be restored each time. The default is the transaction's timeout.
+    'message.timeout.ms': Math.floor(config.transactionTimeoutMs / 2),
     // What fits into a raw topic of default size fits into its dead letter, context headers included.
     'message.max.bytes': defaultMaxBytes,
     ...checked('producer', config.kafkaProducer),

@@ -34,7 +34,10 @@ export interface ClientMessage {
 
 export interface ClientMetadata {
   readonly brokers: readonly { readonly id: number; readonly host: string; readonly port: number }[];
-  readonly topics: readonly { readonly name: string; readonly partitions: readonly { readonly id: number }[] }[];
+  readonly topics: readonly {
+    readonly name: string;
+    readonly partitions: readonly { readonly id: number; readonly leader: number; readonly isrs: readonly number[] }[];
+  }[];
 }
 
 type Callback<T = void> = (error: KafkaError | null | undefined, result: T) => void;

@@ -1,6 +1,7 @@
 /**
  * What the error codes of librdkafka mean for the loop: a decision each, taken here and nowhere else.
  */
+import type { RefusalKind, TopicRefusal } from '../session.js';
 import { kafka, type KafkaError } from './client.js';
 
 const codes = kafka.CODES.ERRORS;
@@ -33,9 +34,20 @@ const refusals = codesOf([
   'ERR_INVALID_CONFIG',
   'ERR_INVALID_REPLICATION_FACTOR',
   'ERR_INVALID_PARTITIONS',
-  'ERR_INVALID_RECORD',
+]);
+
+/**
+ * The topic does not take a record, or a batch of records (KIP-467): others it does. When the
+ * broker names the bad records of a batch, the good ones get `_INVALID_DIFFERENT_RECORD`.
+ */
+const contents = codesOf([
   'ERR_MSG_SIZE_TOO_LARGE',
   'ERR_RECORD_LIST_TOO_LARGE',
+  'ERR_INVALID_RECORD',
+  'ERR__INVALID_DIFFERENT_RECORD',
+  'ERR_INVALID_TIMESTAMP',
+  'ERR_UNSUPPORTED_COMPRESSION_TYPE',
+  'ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT',
 ]);
 
 /** The messages of an aborted transaction are purged: a consequence, never a cause. */
@@ -66,6 +78,9 @@ export const queueFull = code('ERR__QUEUE_FULL');
 export const timedOut = code('ERR__TIMED_OUT');
 export const transportFailed = code('ERR__TRANSPORT');
 export const tooLarge = code('ERR_MSG_SIZE_TOO_LARGE');
+const sizes = codesOf(['ERR_MSG_SIZE_TOO_LARGE', 'ERR_RECORD_LIST_TOO_LARGE']);
+const invalidTimestamp = code('ERR_INVALID_TIMESTAMP');
+export const differentRecord = code('ERR__INVALID_DIFFERENT_RECORD');
 export const assignPartitions = code('ERR__ASSIGN_PARTITIONS');
 export const fatal = code('ERR__FATAL');
 export const rebalancing = code('ERR_REBALANCE_IN_PROGRESS');
@@ -123,6 +138,14 @@ export function eventError(event: Error): KafkaError {
 
 export const isFenced = (error: KafkaError): boolean => fencing.has(error.code);
 export const isProducerUnusable = (error: KafkaError): boolean => unusable.has(error.code);
+
+/** What a failed write says of its topic. */
+export function refusalOf(error: KafkaError): TopicRefusal {
+  const kind: RefusalKind = refusals.has(error.code) ? 'topic' : contents.has(error.code) ? 'contents' : 'passing';
+  const about = sizes.has(error.code) ? 'size' : error.code === invalidTimestamp ? 'time' : undefined;
+  return about === undefined ? { error, kind } : { error, kind, about };
+}
+
 export const isRefusal = (error: KafkaError): boolean => refusals.has(error.code);
 /** A right on a topic is missing, or the one to create topics. */
 export const isUnauthorised = (error: KafkaError): boolean =>

@@ -70,6 +70,7 @@ import {
   isRefusal,
   missingRightOf,
   queueFull,
+  refusalOf,
   rebalancing,
   timedOut,
   transportFailed,
@@ -154,6 +155,8 @@ export class KafkaSession implements Session {
   /** The accepted partitions, and where each started: unknown (null) until its first record when there was no offset. */
   readonly #owned = new Map<string, number | null>();
   readonly #failures = new SendFailures();
+  /** Reports of failed deliveries so far. */
+  #reports = 0;
   #consumer: KafkaConsumer;
   #producer: KafkaProducer;
   #admin: AdminClient | undefined;
@@ -172,8 +175,6 @@ export class KafkaSession implements Session {
   readonly #calls = new CallsInFlight();
   /** Where a partition without a committed offset starts. */
   readonly #start: number;
-  /** Read once per event: a topic that was found fresh for a record stays so until all of it is addressed. */
-  #now = performance.now();
   #open = false;
   #closing = false;
   readonly #encoder = new Encoder();
@@ -193,7 +194,6 @@ export class KafkaSession implements Session {
     this.#producer = this.#createProducer();
     this.#topics = new Topics(
       () => this.#adminClient(),
-      () => this.#now,
       (topic) => options.listener.topicCreated(topic),
       options.config.kafkaProducer['allow.auto.create.topics'] === true ? () => this.#producer : undefined,
     );
@@ -211,7 +211,6 @@ export class KafkaSession implements Session {
   }
 
   async next(timeoutMs: number, wantRecords: boolean): Promise<SessionEvent> {
-    this.#now = performance.now();
     const found = this.#take(wantRecords);
     if (found) return found;
     const woken = await new Promise<boolean>((resolve) => {
@@ -543,8 +542,7 @@ export class KafkaSession implements Session {
         this.#committedAt = performance.now();
       } else {
         await this.#flush();
-        // Reports of failures are handed over by a callback of their own: let those that flush has made arrive first.
-        await new Promise(setImmediate);
+        await this.#reportsArrived();
         if (this.#failures.ended) return this.#unknown(this.#failures.ended);
         const failure = this.#failures.refused.values().next().value;
         if (failure) return this.#reportRefusals(failure);
@@ -603,9 +601,6 @@ export class KafkaSession implements Session {
   }
 
   async #abortBecause(error: KafkaError): Promise<CommitOutcome> {
-    // A right that was taken away shows when partitions are added to the transaction, before any record is sent: no report of a
-    // delivery names the topic then, but a lookup does.
-    if (this.#failures.refused.size === 0 && isRefusal(error)) this.#topics.forgetAll();
     const ended = await this.abort();
     return ended.kind === 'aborted' ? this.#aborted(error) : ended;
   }
@@ -627,9 +622,10 @@ export class KafkaSession implements Session {
   async abort(): Promise<CommitOutcome> {
     const reason = new Error('aborted');
     if (!this.#exactlyOnce) {
+      if (!this.#failures.ended) await this.#flush().catch(() => undefined);
+      await this.#reportsArrived();
       return this.#failures.ended ? this.#unknown(this.#failures.ended) : this.#reportRefusals(reason);
     }
-    const aborted = this.#aborted(reason);
     try {
       await this.#retried(
         'abortTransaction',
@@ -638,7 +634,8 @@ export class KafkaSession implements Session {
           this.#producer.abortTransaction(timeoutMs, done);
         },
       );
-      return aborted;
+      await this.#reportsArrived();
+      return this.#aborted(reason);
     } catch (thrown) {
       return this.#unknown(asKafkaError(thrown));
     }
@@ -657,11 +654,27 @@ export class KafkaSession implements Session {
   #aborted(error: Error): CommitOutcome {
     const cause = 'code' in error ? nameOf(error.code) : 'requested';
     const { refused } = this.#failures;
-    if (refused.size === 0) return { kind: 'aborted', cause, error };
-    const topics = new Map(
-      [...refused].map(([topic, refusal]) => [topic, { error: refusal, forGood: isRefusal(refusal) }]),
-    );
+    if (refused.size === 0) {
+      // A right that was taken away shows when partitions are added to the transaction, before any
+      // record is sent: no report names the topic.
+      const { kind } = refusalOf(asKafkaError(error));
+      return kind === 'passing' ? { kind: 'aborted', cause, error } : { kind: 'aborted', cause, error, unnamed: kind };
+    }
+    const topics = new Map([...refused].map(([topic, refusal]) => [topic, refusalOf(refusal)]));
     return { kind: 'aborted', cause, error, topics };
+  }
+
+  /**
+   * Waits for the reports of failures that are on their way: the client hands over a hundred in a
+   * turn of the event loop. They do not name their transaction, so that one which arrives later is
+   * held against the next, and a good record would be taken for the one that is refused.
+   */
+  async #reportsArrived(): Promise<void> {
+    for (let quiet = 0; quiet < 2; quiet += 1) {
+      const before = this.#reports;
+      await new Promise(setImmediate);
+      if (this.#reports !== before) quiet = -1;
+    }
   }
 
   #unknown(error: KafkaError): CommitOutcome {
@@ -743,16 +756,8 @@ export class KafkaSession implements Session {
     await this.#startProducer(signal);
   }
 
-  topic(name: string): TopicState | undefined {
-    return this.#topics.get(name);
-  }
-
   ensureTopic(name: string, spec: TopicSpec | null): Promise<TopicState> {
     return this.#topics.ensure(name, spec);
-  }
-
-  forgetTopic(name: string, error?: Error): void {
-    this.#topics.forget(name, error);
   }
 
   partitionCount(topic: string, signal?: AbortSignal): Promise<number | null> {
@@ -874,6 +879,7 @@ export class KafkaSession implements Session {
     });
     producer.on('delivery-report', (error: KafkaError | null, report: { topic: string }) => {
       if (producer !== this.#producer || !error) return;
+      this.#reports += 1;
       // An abort purges what is still queued: a consequence of the error that it was aborted for,
       // never a cause.
       if (this.#exactlyOnce && isPurge(error)) return;

@@ -19,7 +19,7 @@
  *       commit()     -> the kept error, not the offsets
  */
 import type { KafkaError } from './client.js';
-import { isProducerUnusable, isPurge } from './errors.js';
+import { differentRecord, isProducerUnusable, isPurge } from './errors.js';
 
 export class SendFailures {
   readonly #refused = new Map<string, KafkaError>();
@@ -51,7 +51,8 @@ export class SendFailures {
    */
   failed(topic: string, error: KafkaError): void {
     if (isProducerUnusable(error) || isPurge(error)) this.#ended ??= error;
-    else this.#refused.set(topic, error);
+    // Of a refused batch the good records are reported as well, and do not say why.
+    else if (!this.#refused.has(topic) || error.code !== differentRecord) this.#refused.set(topic, error);
   }
 
   /** librdkafka's words about a fatal error. Its error codes say only that there was one. */

@@ -1,5 +1,5 @@
 /**
- * What is known of the topics that are written to: looked up once, created when missing, refreshed now and then.
+ * Looks topics up, and creates them. What is known of them is kept elsewhere (topic-cache.ts).
  *
  * Topics are created by the agent and not by the broker's auto-creation, so that partitions, replication and configuration
  * are those that were set. Rights are looked up with the topic (KIP-430): a transaction that touches a forbidden topic
@@ -19,10 +19,6 @@ import {
 } from './client.js';
 import { asKafkaError, isRefusal, isUnauthorised, topicExists, unknownTopic } from './errors.js';
 
-/** How long a lookup is trusted. A topic that gained partitions is noticed after this, as with Java's metadata.max.age.ms. */
-const freshMs = 300_000;
-/** How long a refusal is: the tenant's records are dead-lettered without asking again. */
-const refusalMs = 30_000;
 /**
  * A request cannot be interrupted, and the process cannot end under it: see uninterruptibleMs of
  * kafka-session.ts.
@@ -33,73 +29,42 @@ const all = kafka.AclOperationTypes['ALL'] ?? 2;
 const readOperations: ReadonlySet<number> = new Set([kafka.AclOperationTypes['READ'] ?? 3, all]);
 const writeOperations: ReadonlySet<number> = new Set([kafka.AclOperationTypes['WRITE'] ?? 4, all]);
 
-interface Known {
-  readonly state: TopicState;
-  readonly until: number;
-}
-
-/** The registry. The clock is passed in; it only decides when to look again. */
+/** Questions about topics; nothing is kept. */
 export class Topics {
   readonly #admin: () => AdminClient;
-  readonly #now: () => number;
   readonly #onCreated: (topic: string) => void;
   readonly #autoCreator: (() => KafkaProducer) | undefined;
-  readonly #known = new Map<string, Known>();
 
   /** @param autoCreator the producer, when the brokers create topics */
-  constructor(
-    admin: () => AdminClient,
-    now: () => number,
-    onCreated: (topic: string) => void,
-    autoCreator?: () => KafkaProducer,
-  ) {
+  constructor(admin: () => AdminClient, onCreated: (topic: string) => void, autoCreator?: () => KafkaProducer) {
     this.#admin = admin;
-    this.#now = now;
     this.#onCreated = onCreated;
     this.#autoCreator = autoCreator;
   }
 
-  /** What is known and fresh; undefined: ask {@link ensure}. */
-  get(name: string): TopicState | undefined {
-    const known = this.#known.get(name);
-    if (known === undefined) return undefined;
-    if (known.until > this.#now()) return known.state;
-    this.#known.delete(name);
-    return undefined;
-  }
-
-  /** A topic refused, and nobody says which one: all are looked up again. */
-  forgetAll(): void {
-    this.#known.clear();
-  }
-
-  forget(name: string, error?: Error): void {
-    if (error) this.#remember(name, { kind: 'unwritable', error });
-    else this.#known.delete(name);
-  }
-
   /**
-   * Looks the topic up, and creates it when it is missing and `spec` is given. A missing topic without `spec` is
-   * `unavailable`: it may come.
+   * Looks the topic up, and creates it when it is missing and `spec` is given. Never rejects. A
+   * topic of which a partition has no leader is `unavailable`, as the commit of a transaction that
+   * touches it would wait for one.
    */
   async ensure(name: string, spec: TopicSpec | null): Promise<TopicState> {
     try {
       const found = await this.#describe(name);
-      if (found) return this.#remember(name, found);
+      if (found) return found;
       if (!spec)
         return {
-          kind: 'unavailable',
-          error: new Error(`topic ${name} does not exist, and its creation is switched off`),
+          kind: 'missing',
+          error: new Error(`topic ${name} does not exist, and its creation is switched off (KAFNUS_TOPICS_CREATE)`),
         };
       await this.#create(name, spec);
       // The new topic spreads over the brokers in its own time: until it is seen, it is unavailable and asked for again.
       const created = await this.#describe(name);
-      if (created) return this.#remember(name, created);
+      if (created) return created;
       return { kind: 'unavailable', error: new Error(`topic ${name} was created, but is not visible yet`) };
     } catch (thrown) {
       const error = asKafkaError(thrown);
       const named = new Error(isUnauthorised(error) ? error.message : `topic ${name}: ${error.message}`);
-      if (isRefusal(error)) return this.#remember(name, { kind: 'unwritable', error: named });
+      if (isRefusal(error)) return { kind: 'unwritable', error: named };
       return { kind: 'unavailable', error: named };
     }
   }
@@ -118,11 +83,6 @@ export class Topics {
     return description.partitions.length;
   }
 
-  #remember(name: string, state: TopicState): TopicState {
-    this.#known.set(name, { state, until: this.#now() + (state.kind === 'writable' ? freshMs : refusalMs) });
-    return state;
-  }
-
   async #describe(name: string): Promise<TopicState | undefined> {
     const description = await this.#lookup(name).catch((thrown: unknown) => {
       throw explained(thrown, `not authorised to write to topic ${name}: grant Write on it`);
@@ -131,7 +91,7 @@ export class Topics {
     if (!isAllowed(description, writeOperations)) {
       return { kind: 'unwritable', error: new Error(`not authorised to write to topic ${name}: grant Write on it`) };
     }
-    return { kind: 'writable', partitions: description.partitions.length };
+    return stateOf(description);
   }
 
   async #lookup(name: string): Promise<TopicDescription | undefined> {
@@ -153,7 +113,15 @@ export class Topics {
       producer.getMetadata({ topic: name, allTopics: false, timeout: requestTimeoutMs }, done);
     });
     const partitions = topics.find((topic) => topic.name === name)?.partitions ?? [];
-    return partitions.length === 0 ? undefined : { name, partitions: partitions.map(({ id }) => ({ partition: id })) };
+    if (partitions.length === 0) return undefined;
+    return {
+      name,
+      partitions: partitions.map(({ id, leader, isrs }) => ({
+        partition: id,
+        leader: { id: leader },
+        isr: isrs,
+      })),
+    };
   }
 
   async #create(name: string, spec: TopicSpec): Promise<void> {
@@ -177,6 +145,16 @@ export class Topics {
       throw explained(thrown, `not authorised to create topic ${name}: grant Create on it, or create it beforehand`);
     }
   }
+}
+
+function stateOf({ name, partitions }: TopicDescription): TopicState {
+  const offline = partitions.filter(({ leader }) => (leader?.id ?? -1) < 0).map(({ partition }) => partition);
+  if (offline.length > 0) {
+    const which = `partition${offline.length === 1 ? '' : 's'} ${offline.slice(0, 8).join(', ')}`;
+    return { kind: 'unavailable', inSync: 0, error: new Error(`topic ${name}: ${which} without a leader`) };
+  }
+  const inSync = Math.min(...partitions.map(({ isr }) => isr?.length ?? Number.NaN));
+  return { kind: 'writable', partitions: partitions.length, ...(Number.isNaN(inSync) ? {} : { inSync }) };
 }
 
 /** A cluster without an authorizer, or one too old to tell, gives no operations: then the request itself will show. */

@@ -10,6 +10,8 @@ export const MARK = 'kafnus-replay';
 const CONTEXT = '__connect.errors.';
 const REJECTED = 'kafnus.rejected.';
 const OMITTED = 'kafnus.value.omitted';
+/** The record's own timestamp, where the dead-letter topic has refused it (SPEC 13). */
+const TIMESTAMP = 'kafnus.timestamp';
 
 /** One header, as the Kafka client delivers it. */
 export type Header = Readonly<Record<string, string | Buffer>>;
@@ -75,7 +77,8 @@ export function readLetter(record: LetterRecord): Letter | Foreign {
   let mark: string | undefined;
   pairs.forEach(([name, given], index) => {
     const content: string | Buffer = given ?? '';
-    if (index >= start && (name.startsWith(CONTEXT) || name === OMITTED)) context.set(name, String(content));
+    if (index >= start && (name.startsWith(CONTEXT) || name === OMITTED || name === TIMESTAMP))
+      context.set(name, String(content));
     else if (name === MARK) mark = String(content);
     else own.push([name, content]);
   });
@@ -101,7 +104,7 @@ export function readLetter(record: LetterRecord): Letter | Foreign {
     tenant: tenantOf(fiwareHeaders(headers, messageOf(value)), { service: 'default', servicepath: '/' }).service,
     replays: mark === undefined ? 0 : replaysOf(mark),
     omitted: context.get(OMITTED),
-    timestamp,
+    timestamp: Number(/^\d{1,15}$/.exec(context.get(TIMESTAMP) ?? '')?.[0] ?? timestamp),
     key,
     value,
     headers,
