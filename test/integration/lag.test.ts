@@ -134,7 +134,7 @@ withKafka(describe)('kafnus lag', () => {
     const hanging = await look(topic, '--interval', '1s');
     expect({ code: hanging.code, codes: codes(hanging) }).toEqual({ code: 1, codes: ['stuck'] });
     expect(hanging.findings[0]?.problem).toContain('kafnus-historic-pod-0');
-    expect(hanging.findings[0]?.problem).toContain('400 records wait there');
+    expect(hanging.findings[0]?.problem).toContain('400 records are unprocessed there');
     agent.resume();
     await digested(agent, 1400);
     await agent.stop();
@@ -144,7 +144,7 @@ withKafka(describe)('kafnus lag', () => {
     expect({ code: gone.code, codes: codes(gone) }).toEqual({ code: 1, codes: ['max-lag', 'no-members'] });
     const { stdout, code } = await outcomeOf(command('lag', topic, '--interval', '500ms'));
     expect(code).toBe(0);
-    expect(stdout).toContain('the group raw_life-group has no member, and 10 records wait');
+    expect(stdout).toContain('the group raw_life-group has no member, and 10 records are unprocessed');
     expect(stdout).toContain('-> start the agent historic');
   });
 
@@ -195,7 +195,7 @@ withKafka(describe)('kafnus lag', () => {
     expect(code).toBe(1);
     expect(codes(seen)).toEqual(expect.arrayContaining(['hot-partition', 'idle-members', 'rejects', 'unkeyed']));
     const problemOf = (wanted: string): string => seen.findings.find((one) => one.code === wanted)?.problem ?? '';
-    expect(problemOf('idle-members')).toBe('3 members share 2 partitions of raw_uneven: 1 do nothing');
+    expect(problemOf('idle-members')).toBe('3 members share 2 partitions of raw_uneven: 1 is idle');
     expect(problemOf('hot-partition')).toMatch(
       /^100 % of the records go to one of 2 partitions, raw_uneven-1; 100 of its newest 100 have no key$/,
     );
@@ -215,7 +215,7 @@ withKafka(describe)('kafnus lag', () => {
     const open = await look(topic, '--interval', '1s');
     expect({ code: open.code, codes: codes(open) }).toEqual({ code: 1, codes: ['open-transaction'] });
     expect(open.findings[0]?.problem).toMatch(
-      /^raw_transacted-0: a transaction of a publisher has been open for .* at offset 0/,
+      /^raw_transacted-0: a transaction of a producer has been open for .* at offset 0/,
     );
 
     publisher.stdin.end();
@@ -235,7 +235,9 @@ withKafka(describe)('kafnus lag', () => {
     const seen = await look('raw_nowhere', '--interval', '500ms', '--health', `127.0.0.1:${port},127.0.0.1:1`);
     server.close();
     expect({ code: seen.code, codes: codes(seen) }).toEqual({ code: 1, codes: ['silent', 'silent', 'topic-missing'] });
-    expect(seen.findings.map(({ problem }) => problem).join('\n')).toContain('the answer is no status of an agent');
+    expect(seen.findings.map(({ problem }) => problem).join('\n')).toContain(
+      'the answer is not the status of an agent',
+    );
   });
 
   test('kafnus top prints one sample a line, and ends cleanly', async () => {
@@ -265,13 +267,13 @@ withKafka(describe)('kafnus lag', () => {
 
 /** A publisher that keeps a transaction open until its standard input ends. */
 function openTransaction(brokers: string, topic: string): string {
-  const client = JSON.stringify(pathToFileURL(join(cli, 'replay', 'cluster.js')).href);
+  const client = JSON.stringify(pathToFileURL(join(cli, 'replay', 'dead-letter-consumer.js')).href);
   const source = { topic, partition: 0, key: null, value: null, headers: [], timestamp: 1_780_000_000_000 };
   return `
     import { readSync, writeSync } from 'node:fs';
-    import { Letters } from ${client};
-    const letters = await Letters.open(${JSON.stringify(brokers)}, ${JSON.stringify(topic)}, 'publisher');
-    const sender = await letters.sender({});
-    await sender.send([{ ...${JSON.stringify(source)}, key: Buffer.from('k'), value: Buffer.from('no json') }], [], () => { writeSync(1, 'open'); readSync(0, Buffer.alloc(1)); });
+    import { DeadLetterConsumer } from ${client};
+    const consumer = await DeadLetterConsumer.open(${JSON.stringify(brokers)}, ${JSON.stringify(topic)}, 'publisher');
+    const producer = await consumer.createProducer({});
+    await producer.send([{ ...${JSON.stringify(source)}, key: Buffer.from('k'), value: Buffer.from('no json') }], [], () => { writeSync(1, 'open'); readSync(0, Buffer.alloc(1)); });
     process.exit(0);`;
 }

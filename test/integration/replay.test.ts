@@ -67,8 +67,8 @@ withKafka(describe)('kafnus replay', () => {
     kafka = await startLocalKafka({
       users: { admin: 'admin', limited: 'limited' },
       authorizer: true,
-      // The dead letters are older than the default retention, which the broker enforces from 30 s
-      // after its start.
+      // The dead deadLetters are older than the default retention, which the broker enforces from
+      // 30 s after its start.
       properties: { 'log.retention.ms': '-1', 'log.retention.check.interval.ms': '500' },
     });
   });
@@ -194,12 +194,12 @@ withKafka(describe)('kafnus replay', () => {
     ]);
     const historic = agent('historic');
     await digested(historic, 2);
-    const letters = async (): Promise<(string | undefined)[]> => (await read('raw_errors')).map(markOf).sort();
-    expect(await letters()).toEqual([undefined, undefined]);
+    const deadLetters = async (): Promise<(string | undefined)[]> => (await read('raw_errors')).map(markOf).sort();
+    expect(await deadLetters()).toEqual([undefined, undefined]);
 
     expect(await kafnus('apply')).toMatchObject({ code: 0, stdout: expect.stringContaining('2 of 2') });
     await digested(historic, 4);
-    expect(await letters()).toEqual(['1', '1', undefined, undefined]);
+    expect(await deadLetters()).toEqual(['1', '1', undefined, undefined]);
     const { ledger } = await historic.health();
     expect(Object.keys(ledger.tenants)).toEqual(['harbour']);
 
@@ -208,7 +208,7 @@ withKafka(describe)('kafnus replay', () => {
     expect(nothing.stdout).toContain('2 from again.raw_historic were replayed before and refused again');
     expect(await kafnus('apply', '--again')).toMatchObject({ code: 0, stdout: expect.stringContaining('2 of 2') });
     await digested(historic, 6);
-    expect(await letters()).toEqual(['1', '1', '2', '2', undefined, undefined]);
+    expect(await deadLetters()).toEqual(['1', '1', '2', '2', undefined, undefined]);
     // Sends these records once more, and no others.
     expect(await kafnus('apply', '--again', '--limit', '1')).toMatchObject({
       stdout: expect.stringContaining('1 of 1'),
@@ -256,7 +256,7 @@ withKafka(describe)('kafnus replay', () => {
     interrupted.kill('SIGINT');
     const { code, stdout } = await interrupted.ended;
     expect(code).toBe(130);
-    expect(stdout).toContain('the same command goes on from here');
+    expect(stdout).toContain('the same command continues from here');
 
     expect(await kafnus('apply')).toMatchObject({ code: 0 });
     const seen = await read('raw_historic');
@@ -289,7 +289,7 @@ withKafka(describe)('kafnus replay', () => {
     expect(await kafnus('apply')).toMatchObject({ code: 0 });
     const { code, stderr } = await first.ended;
     expect(code).toBe(1);
-    expect(stderr).toContain('another run of the same replay has begun');
+    expect(stderr).toContain('another run of the same replay has started');
     expect(new Set((await read('raw_mutable')).map(({ value }) => String(value))).size).toBe(400);
     expect(await read('raw_mutable')).toHaveLength(400);
   });
@@ -332,22 +332,22 @@ withKafka(describe)('kafnus replay', () => {
       { '__connect.errors.offset': offset },
       { '__connect.errors.exception.class.name': 'org.apache.kafka.connect.errors.DataException' },
     ];
-    const letter = (headers: RecordToWrite['headers']): RecordToWrite => ({
+    const deadLetterRecord = (headers: RecordToWrite['headers']): RecordToWrite => ({
       topic: topic('raw_errors'),
       key: 'k',
       value: 'v',
       headers: headers ?? [],
     });
     await publish([
-      letter([]),
-      letter([{ '__connect.errors.topic': topic('raw_historic') }]),
-      letter(context(topic('raw_historic'), '-1', '0')),
-      letter(context(topic('payments'), '0', '0')),
-      letter(context('__consumer_offsets', '0', '0')),
-      letter(context('../..\u001b[31m', '0', '0')),
+      deadLetterRecord([]),
+      deadLetterRecord([{ '__connect.errors.topic': topic('raw_historic') }]),
+      deadLetterRecord(context(topic('raw_historic'), '-1', '0')),
+      deadLetterRecord(context(topic('payments'), '0', '0')),
+      deadLetterRecord(context('__consumer_offsets', '0', '0')),
+      deadLetterRecord(context('../..\u001b[31m', '0', '0')),
       // A loop: its origin is the dead-letter topic itself.
-      letter(context(topic('raw_errors'), '0', '0')),
-      letter([{ 'fiware-service': 'harbour' }, ...(context(topic('harbour'), '1', '0') ?? [])]),
+      deadLetterRecord(context(topic('raw_errors'), '0', '0')),
+      deadLetterRecord([{ 'fiware-service': 'harbour' }, ...(context(topic('harbour'), '1', '0') ?? [])]),
     ]);
     const ends = async (): Promise<number> => {
       const counts = await Promise.all(
@@ -359,7 +359,7 @@ withKafka(describe)('kafnus replay', () => {
     const { code, stdout } = await kafnus('apply');
     expect(code).toBe(0);
     expect(stdout).toContain('0 of 0 records');
-    expect(stdout).toContain('3 are no dead letters');
+    expect(stdout).toContain('3 are no dead deadLetters');
     expect(stdout).toContain(`add --from ${topic('harbour')} --to ${topic('harbour')}`);
     expect(stdout).not.toContain('\u001b');
     expect(await ends()).toBe(before);
@@ -407,8 +407,10 @@ withKafka(describe)('kafnus replay', () => {
 
     const plan = await kafnus('plan', ...historic);
     expect(plan).toMatchObject({ code: 0, stderr: '' });
-    expect(plan.stdout).toContain('2 of 3 records are older than late.raw_historic keeps them: the oldest is 3 d old');
-    expect(plan.stdout).toContain('When they are kept, this sends them: kafnus replay apply');
+    expect(plan.stdout).toContain(
+      '2 of 3 records are older than the retention of late.raw_historic: the oldest is 3 d old',
+    );
+    expect(plan.stdout).toContain('Once the retention is raised, this command sends them: kafnus replay apply');
     const refused = await kafnus('apply', ...historic);
     expect(refused).toMatchObject({ code: 1, stdout: expect.stringContaining('0 of 3 records') });
     expect(refused.stderr).toContain('kafnus replay: nothing was sent.\n2 of 3 records are older than');
@@ -435,7 +437,7 @@ withKafka(describe)('kafnus replay', () => {
     const late = ['--from', topic('raw_mutable'), '--until', '1h'];
     const insisted = await kafnus('apply', ...late, '--ignore-retention');
     expect(insisted).toMatchObject({ code: 0, stdout: expect.stringContaining('2 of 2 records') });
-    expect(insisted.stdout).toContain('2 of 2 records are older than late.raw_mutable keeps them');
+    expect(insisted.stdout).toContain('2 of 2 records are older than the retention of late.raw_mutable');
     expect(await endOffsets(kafka.internalServers, topic('raw_mutable'))).toEqual([3]);
     while ((await read('raw_mutable')).length > 0) await sleep(100);
     expect(await read('raw_historic')).toHaveLength(3);
@@ -455,7 +457,7 @@ withKafka(describe)('kafnus replay', () => {
     await publish([letterOf(topic('raw_errors'), record)]);
     expect(await kafnus('apply')).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('the topic denied.raw_mutable, where records would go, does not exist'),
+      stderr: expect.stringContaining('the topic denied.raw_mutable, to which records would be sent, does not exist'),
     });
     await publish([letterOf(topic('raw_errors'), { ...record, topic: topic('raw_historic') })]);
 
@@ -494,13 +496,17 @@ withKafka(describe)('kafnus replay', () => {
     const sent = await asLimited();
     expect(sent).toMatchObject({ code: 0, stdout: expect.stringContaining('1 of 1') });
     // An optional right.
-    expect(sent.stdout).toContain('What denied.raw_historic keeps is not known: the user may not (DescribeConfigs).');
+    expect(sent.stdout).toContain(
+      'The retention of denied.raw_historic is unknown: the user may not (DescribeConfigs).',
+    );
   });
 });
 
 function letterOf(topic: string, record: InputRecord): RecordToWrite {
-  const letter = deadLetter(topic, record, [{ code: 'not-json', message: 'made by a test', stage: 'VALUE_CONVERTER' }]);
-  const { key, value, headers, timestamp } = letter;
+  const deadLetterRecord = deadLetter(topic, record, [
+    { code: 'not-json', message: 'made by a test', stage: 'VALUE_CONVERTER' },
+  ]);
+  const { key, value, headers, timestamp } = deadLetterRecord;
   return { topic, key, value, headers, timestamp: timestamp ?? -1 };
 }
 
@@ -511,22 +517,22 @@ function letterOf(topic: string, record: InputRecord): RecordToWrite {
 function endingReplay(options: { brokers: string; prefix: string; step: string; times: number }): string {
   const module = (path: string): string => JSON.stringify(pathToFileURL(join(cli, path)).href);
   return `
-    import { replay } from ${module('replay/run.js')};
-    import { nameOfReplay } from ${module('replay/choice.js')};
-    import { namesOf } from ${module('kafka/names.js')};
-    const { inputs, deadLetter: topic } = namesOf({ KAFNUS_TOPIC_PREFIX: ${JSON.stringify(options.prefix)} });
-    const lists = { tenants: [], from: [], reasons: [], entities: [] };
+    import { replayDeadLetters } from ${module('replay/replay-dead-deadLetters.js')};
+    import { defaultReplayName } from ${module('replay/replay-selection.js')};
+    import { namesOf } from ${module('kafka/topic-names.js')};
+    const { inputs: rawTopics, deadLetter: topic } = namesOf({ KAFNUS_TOPIC_PREFIX: ${JSON.stringify(options.prefix)} });
+    const lists = { tenants: [], reasons: [], entities: [], since: undefined, until: undefined };
     let left = ${options.times};
-    await replay({
+    await replayDeadLetters({
       action: 'apply',
       address: ${JSON.stringify(options.brokers)},
       producer: {},
-      name: nameOfReplay({ topic, ...lists, since: undefined, until: undefined, again: false, to: undefined }),
-      choice: { topic, ...lists, since: undefined, until: undefined, again: false, to: undefined, inputs },
+      name: defaultReplayName({ topic, ...lists, from: [], again: false, to: undefined }),
+      selection: { topic, ...lists, originTopics: [], onlyReplayed: false, destination: undefined, rawTopics },
       prefix: ${JSON.stringify(options.prefix)},
       limit: Infinity,
       rate: Infinity,
-      keeping: async () => ({ kind: 'all' }),
+      retention: async () => ({ kind: 'all' }),
       ignoreRetention: false,
       onProgress: () => undefined,
       interrupted: () => false,

@@ -1,21 +1,21 @@
 /**
- * A city that talks NGSIv2: air quality stations, parking spots and street lights of two tenants, as Orion would notify
- * them. Nothing in it is random or of the moment: the same options give the same bytes, so that demos, tests and benchmarks
- * can be repeated.
+ * Generates NGSIv2 notifications of a fictitious city: air quality stations, parking spots and
+ * street lights of two tenants. The same options give the same bytes, so that demos, tests and
+ * benchmarks can be repeated.
  */
 
 export interface CityOptions {
-  /** Default 1. Another seed is another city: other entities, other measurements. */
+  /** Default 1. Another seed gives other entity ids and other values. */
   readonly seed?: number;
-  /** How many entities there are. Default 60. */
+  /** The number of entities. Default 60. */
   readonly entities?: number;
   /** The first TimeInstant, milliseconds since the epoch. Default 2026-05-01T08:00:00Z. */
   readonly start?: number;
-  /** Between two versions of an entity, in milliseconds. Default 600,000. */
+  /** Milliseconds between two versions of an entity. Default 600,000. */
   readonly interval?: number;
 }
 
-/** One notification, with what goes into the Kafka record around it. */
+/** A notification, with the headers and the key of its Kafka record. */
 export interface CityNotification {
   readonly service: string;
   readonly servicepath: string;
@@ -24,12 +24,15 @@ export interface CityNotification {
   readonly entityType: string;
   /** ISO 8601 in UTC, as in the entity. */
   readonly timeInstant: string;
-  /** The JSON text of the notification: about 900 bytes for air quality, 700 for parking, 600 for lights. */
+  /**
+   * The JSON text of the notification: about 900 bytes for air quality, 700 for parking, 600 for
+   * lights.
+   */
   readonly value: string;
 }
 
-const DEFAULTS = { seed: 1, entities: 60, start: Date.UTC(2026, 4, 1, 8), interval: 600_000 };
-const SERVICES = ['harbour', 'oldtown'];
+const defaults = { seed: 1, entities: 60, start: Date.UTC(2026, 4, 1, 8), interval: 600_000 };
+const services = ['harbour', 'oldtown'];
 
 interface Model {
   readonly type: string;
@@ -38,7 +41,7 @@ interface Model {
   readonly attributes: (place: Place, random: Random) => Readonly<Record<string, unknown>>;
 }
 
-/** Where an entity stands, from its number. */
+/** The position and time of an entity. */
 interface Place {
   readonly number: number;
   readonly timeInstant: string;
@@ -46,8 +49,8 @@ interface Place {
   readonly lon: number;
 }
 
-/** In turn: of ten entities four are stations, four parking spots, two street lights. */
-const MODELS: readonly Model[] = (() => {
+/** Of ten entities, four are stations, four parking spots and two street lights. */
+const models: readonly Model[] = (() => {
   const air: Model = {
     type: 'AirQualityObserved',
     servicepath: '/environment/air',
@@ -96,15 +99,15 @@ const MODELS: readonly Model[] = (() => {
 })();
 
 /**
- * Notifications without end: each entity in turn, then the next version of each. Every entity's TimeInstants rise.
- * Callers take as many as they want.
+ * Never ends. It gives one version of each entity, then the next version of each. The TimeInstants
+ * of an entity increase.
  */
 export function* cityNotifications(options: CityOptions = {}): Generator<CityNotification, never> {
-  const { seed, entities, start, interval } = { ...DEFAULTS, ...options };
+  const { seed, entities, start, interval } = { ...defaults, ...options };
   const random = new Random(seed);
   for (let version = 0; ; version += 1) {
     for (let number = 0; number < entities; number += 1) {
-      // Within a round the entities follow each other, as their sensors would.
+      // The versions of a round are spread over the interval, as those of real sensors.
       const offset = Math.floor((interval * number) / entities);
       yield notification(seed, number, start + version * interval + offset, random);
     }
@@ -112,9 +115,9 @@ export function* cityNotifications(options: CityOptions = {}): Generator<CityNot
 }
 
 function notification(seed: number, number: number, at: number, random: Random): CityNotification {
-  const model = MODELS[number % MODELS.length] ?? MODELS[0];
+  const model = models[number % models.length] ?? models[0];
   if (model === undefined) throw new Error('a city without models');
-  const service = SERVICES[Math.floor(number / MODELS.length) % SERVICES.length] ?? 'harbour';
+  const service = services[Math.floor(number / models.length) % services.length] ?? 'harbour';
   const timeInstant = new Date(at).toISOString();
   const entityId = `urn:ngsi-ld:${model.type}:${service}-${seed}-${String(number).padStart(4, '0')}`;
   const place = {
@@ -144,7 +147,7 @@ function concentration(value: number): object {
   return { type: 'Number', value, metadata: { unitCode: { type: 'Text', value: 'GQ' } } };
 }
 
-/** A parking spot of about 2.5 by 5 metres, its ring closed. */
+/** A closed ring of about 2.5 by 5 metres. */
 function ring(lat: number, lon: number): string[] {
   const corners: [number, number][] = [
     [lat, lon],
@@ -160,7 +163,7 @@ function rounded(value: number, digits: number): number {
   return Number(value.toFixed(digits));
 }
 
-/** A small generator of numbers that look random: mulberry32, public domain, by Tommy Ettinger. */
+/** A pseudorandom number generator: mulberry32 by Tommy Ettinger, public domain. */
 class Random {
   #state: number;
 
@@ -177,7 +180,7 @@ class Random {
     return (mixed ^ (mixed >>> 14)) >>> 0;
   }
 
-  /** With two decimals. */
+  /** A number with two decimals. */
   between(low: number, high: number): number {
     return rounded(low + (this.#next() / 2 ** 32) * (high - low), 2);
   }

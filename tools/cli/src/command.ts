@@ -1,39 +1,39 @@
-/** What a command of `kafnus` is, and what it gets from outside. */
+/** The interface of the commands of `kafnus`. */
 
-/** How every command ends. */
 export const exitCodes = { ok: 0, failure: 1, usage: 2, interrupted: 130 } as const;
 
-/** Where text goes: a terminal, a file or a pipe. */
+/** A terminal, a file or a pipe. */
 export interface TextOutput {
   write(text: string): unknown;
   readonly isTTY?: boolean | undefined;
-  /** Width in characters; terminals have one. */
+  /** The width of a terminal in characters. */
   readonly columns?: number | undefined;
 }
 
-/** The world outside of a command. */
+/** The environment of a command, which tests replace. */
 export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdin: AsyncIterable<Buffer | string>;
   readonly stdout: TextOutput;
   readonly stderr: TextOutput;
-  /** Resolves when the user asks for the end (Ctrl-C, SIGTERM). */
+  /** Resolves when the user interrupts (Ctrl-C, SIGTERM, SIGHUP). */
   interrupted(): Promise<void>;
 }
 
-/** One command, in a file of its own under `commands/`. */
+/** A command, exported by a file of `commands/`. */
 export interface Command {
-  /** What `kafnus <command> --help` prints. */
+  /** The output of `kafnus <command> --help`. */
   readonly help: string;
   /**
-   * @param argv what follows the command's name
+   * @param argv the arguments after the name of the command
    * @returns the exit code
-   * @throws UsageError when the arguments make no sense; Error when it failed, with a message for a person
+   * @throws UsageError when the arguments are wrong; Error with a message for the user when the
+   * command failed
    */
   run(argv: readonly string[], io: Io): Promise<number>;
 }
 
-/** The command was called wrongly: exit code 2, and a pointer to its help. */
+/** Wrong arguments: exit code 2, and a pointer to the help. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }

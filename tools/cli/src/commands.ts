@@ -1,13 +1,13 @@
 import type { Command } from './command.js';
 
-/** A command as the list of them shows it; its code is loaded when it is called. */
+/** An entry of the list of commands. The code of a command is loaded when it is called. */
 export interface CommandEntry {
   readonly name: string;
   readonly summary: string;
   readonly load: () => Promise<{ readonly command: Command }>;
 }
 
-/** Every command, in the order of `kafnus --help`. A new one is a file in `commands/` and a line here. */
+/** All commands, in the order of `kafnus --help`. */
 export const commands: readonly CommandEntry[] = [
   {
     name: 'acls',
@@ -21,17 +21,17 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: 'demo',
-    summary: 'Watch the four agents at work, on a broker of its own',
+    summary: 'Run the four agents on a broker of its own, and show their output',
     load: () => import('./commands/demo.js'),
   },
   {
     name: 'lag',
-    summary: 'Tell how far the agents are behind, and what is wrong',
+    summary: 'Show the lag of the agents, and what is wrong',
     load: () => import('./commands/lag.js'),
   },
   {
     name: 'replay',
-    summary: 'Send dead letters back to the topics that their records came from',
+    summary: 'Send the records of dead letters back to their topics',
     load: () => import('./commands/replay.js'),
   },
   {
@@ -46,17 +46,17 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: 'state',
-    summary: "Carry lastdata's state over to more partitions, or check where it lies",
+    summary: 'Add partitions to the input of lastdata and move its state, or check the state',
     load: () => import('./commands/state.js'),
   },
   {
     name: 'tables',
-    summary: 'Make and check the PostGIS tables that the sinks need, from what flows',
+    summary: 'Create and check the PostGIS tables that the sinks need',
     load: () => import('./commands/tables.js'),
   },
   {
     name: 'top',
-    summary: 'Watch the agents: rates, lag, restores, rejects',
+    summary: 'Show rates, lag, restores and rejects of the agents, live',
     load: () => import('./commands/top.js'),
   },
   {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { runProgram } from './program.js';
 
-// `kafnus ... | head`: who has seen enough closes the pipe, and that is no failure.
+// `kafnus ... | head` closes the pipe early, which is not a failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);
   throw error;
@@ -16,9 +16,10 @@ const code = await runProgram(process.argv.slice(2), {
     new Promise((resolve) => {
       process.once('SIGINT', () => resolve());
       process.once('SIGTERM', () => resolve());
-      // The terminal is gone.
+      // The terminal was closed.
       process.once('SIGHUP', () => resolve());
     }),
 });
-// Not left to Node: with the Kafka client loaded, its clean-up at the end of a process sometimes spins for good.
+// Explicit: with the Kafka client loaded, the regular end of the process sometimes never comes, in
+// an endless loop.
 process.exit(code);

@@ -1,6 +1,6 @@
-/** What to do about errors of the clients of Kafka and PostgreSQL, whose messages say only what happened. Pure. */
+/** Hints for errors of the Kafka and PostgreSQL clients, whose messages have none. Pure. */
 
-// The first that fits.
+// The first one that matches is used.
 const steps: readonly (readonly [RegExp, string])[] = [
   [
     /no connection to the database .*(authentication|password|no pg_hba|role )/i,
@@ -18,16 +18,16 @@ const steps: readonly (readonly [RegExp, string])[] = [
     /No Kafka answers at/,
     'check --brokers or KAFNUS_KAFKA_BROKERS, that a broker listens there, and KAFNUS_KAFKA_SECURITY_PROTOCOL',
   ],
-  [/transactional ?id authorization failed/i, 'give this user Write and Describe on the transactional id'],
-  [/group authorization failed/i, 'give this user Read on the consumer group'],
-  [/authorization failed/i, 'give this user the right that is missing; the help and the docs of the command say which'],
+  [/transactional ?id authorization failed/i, 'grant Write and Describe on the transactional id'],
+  [/group authorization failed/i, 'grant Read on the consumer group'],
+  [/authorization failed/i, 'grant the missing right; the help and the docs of the command list the rights'],
   [
     /timed out|all broker connections are down|transport failure/i,
-    'the brokers must be up, and reachable by the names that they advertise; then run the same command again',
+    'check that the brokers are up and reachable by their advertised listeners; then run the same command again',
   ],
 ];
 
-/** A hint for a message, or undefined when it is none of theirs. */
+/** The hint for an error message; undefined when there is none. */
 export function nextStep(message: string): string | undefined {
   return steps.find(([pattern]) => pattern.test(message))?.[1];
 }

@@ -1,16 +1,16 @@
-/** Options of commands: `node:util` parseArgs with messages for people, and checked values. */
+/** Parses and validates the options of commands. */
 import { ConfigurationError } from '@kafnus/agent-runtime';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { UsageError } from './command.js';
+import { messageOf } from './error-message.js';
 import { suggestion } from './suggestion.js';
 import { quoted } from './terminal/text.js';
-import { messageOf } from './error-text.js';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
 
 /**
- * Parses what follows a command's name. `--help` is the program's.
- * @throws UsageError naming the argument that is wrong
+ * Parses the arguments of a command. The program handles `--help`.
+ * @throws UsageError naming the wrong argument
  */
 export function parseOptions<const O extends Options>(
   argv: readonly string[],
@@ -24,7 +24,7 @@ export function parseOptions<const O extends Options>(
   }
 }
 
-/** The messages of parseArgs name the argument, but go on about details of parsing. */
+/** Shortens the messages of parseArgs to the argument and what is wrong with it. */
 function explained(error: unknown, names: readonly string[]): string {
   const message = messageOf(error);
   const unknown = /^Unknown option '(--?[^']*)'/.exec(message)?.[1];
@@ -42,21 +42,56 @@ function explained(error: unknown, names: readonly string[]): string {
 }
 
 /**
- * Runs what reads settings of the agents from options of a command, whose names are shorter.
- * @param names the agents' name of an option, and the command's
- * @throws ConfigurationError whose problems name the option that the user knows
+ * Calls `read`, which reads settings of the agents. Options of a command have shorter names than
+ * they.
+ * @param names the option's name in the agents, and in the command
+ * @throws ConfigurationError with the names of the command
  */
 export function inOptionsOfCommand<T>(names: Readonly<Record<string, string>>, read: () => T): T {
   try {
     return read();
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
-    const known = (problem: string): string =>
+    const renamed = (problem: string): string =>
       problem.replace(/--([a-z-]+)/g, (option, name: string) =>
         Object.hasOwn(names, name) ? `--${names[name] ?? name}` : option,
       );
-    throw new ConfigurationError(error.problems.map(known));
+    throw new ConfigurationError(error.problems.map(renamed));
   }
+}
+
+/**
+ * The action of a command that has several, such as `plan`.
+ * @param positionals the arguments without options: the action, and nothing else
+ * @param usage what to write instead, for the message
+ * @throws UsageError
+ */
+export function actionOf<A extends string>(positionals: readonly string[], actions: readonly A[], usage: string): A {
+  const [name, ...surplus] = positionals;
+  const action = actions.find((one) => one === name);
+  if (action === undefined) {
+    const what = name === undefined ? 'the action is missing' : `unknown action ${quoted(name)}`;
+    throw new UsageError(`${what}: ${usage}`);
+  }
+  requireNoArguments(surplus);
+  return action;
+}
+
+/** @throws UsageError naming the first argument */
+export function requireNoArguments([surplus]: readonly string[]): void {
+  if (surplus !== undefined) throw new UsageError(`unexpected argument ${quoted(surplus)}`);
+}
+
+/**
+ * @throws UsageError naming the option and its value when `topic`, which follows from it, is no
+ * legal name
+ */
+export function requireTopicName(option: string, value: string, topic = value): void {
+  if (/^[A-Za-z0-9._-]{1,249}$/.test(topic)) return;
+  const verb = topic === value ? 'is' : 'gives';
+  throw new UsageError(
+    `${option} ${quoted(value)} ${verb} no legal topic name: letters, digits, dots, dashes and underscores`,
+  );
 }
 
 /** @throws UsageError unless the text is a whole number of at least `least` */
@@ -75,7 +110,10 @@ export function positiveNumber(option: string, text: string): number {
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-/** `90`, `90s`, `1.5m`, `500ms`, `2h`: milliseconds. A number alone means seconds. @throws UsageError */
+/**
+ * `90`, `90s`, `1.5m`, `500ms`, `2h`: milliseconds. A number alone means seconds.
+ * @throws UsageError
+ */
 export function duration(option: string, text: string): number {
   const [, number = '', unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? [];
   const value = Number(number) * (unitMs[unit] ?? Number.NaN);
@@ -88,4 +126,16 @@ export function instant(option: string, text: string): number {
   const value = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isFinite(value)) return value;
   throw new UsageError(`${option} must be a date such as 2026-05-01T08:00:00Z, not ${quoted(text)}`);
+}
+
+/**
+ * A date (`2026-05-01T08:00:00Z`) or an age (`30m`), as milliseconds since the epoch.
+ * @throws UsageError
+ */
+export function instantOrAge(option: string, text: string): number {
+  if (/^\d{4}-/.test(text)) return instant(option, text);
+  if (/^\d/.test(text)) return Date.now() - duration(option, text);
+  throw new UsageError(
+    `${option} must be a date such as 2026-05-01T08:00:00Z or an age such as 30m, not ${quoted(text)}`,
+  );
 }

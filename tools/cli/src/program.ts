@@ -1,11 +1,11 @@
-/** `kafnus`: finds the command, and turns what goes wrong into a message and an exit code. */
+/** Runs the command, and turns errors into messages and exit codes. */
 import { ConfigurationError, version } from '@kafnus/agent-runtime';
 import { exitCodes, UsageError, type Io } from './command.js';
 import { commands } from './commands.js';
 import { nextStep } from './next-step.js';
 import { suggestion } from './suggestion.js';
 import { quoted } from './terminal/text.js';
-import { messageOf } from './error-text.js';
+import { messageOf } from './error-message.js';
 
 /** The text of `kafnus --help`. */
 export function programHelp(): string {
@@ -18,14 +18,14 @@ The command line of the Kafnus NGSI agents.
 Commands:
 ${list}
 Options:
-  --help     this text; 'kafnus <command> --help' tells a command's options
+  --help     this text; 'kafnus <command> --help' shows the options of a command
   --version
 
-Exit codes: 0 done, 1 failed, 2 called wrongly, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 `;
 }
 
-/** Runs the program. @returns its exit code; everything that is thrown has been told on `io.stderr` */
+/** @returns the exit code. Errors are printed on `io.stderr` */
 export async function runProgram(argv: readonly string[], io: Io): Promise<number> {
   const [name, ...rest] = argv;
   if (name === undefined) {
@@ -62,7 +62,7 @@ export async function runProgram(argv: readonly string[], io: Io): Promise<numbe
     const usage = error instanceof UsageError || error instanceof ConfigurationError;
     const step = usage ? undefined : nextStep(message);
     if (step !== undefined) io.stderr.write(`  -> ${step}\n`);
-    if (error instanceof UsageError) io.stderr.write(`'kafnus ${name} --help' tells how to call it.\n`);
+    if (error instanceof UsageError) io.stderr.write(`'kafnus ${name} --help' shows the usage.\n`);
     return usage ? exitCodes.usage : exitCodes.failure;
   }
 }

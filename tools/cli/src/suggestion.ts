@@ -1,4 +1,7 @@
-/** `; did you mean x?` when a known name is near the given one (at most a third of its letters differ), else ''. */
+/**
+ * `; did you mean x?` for the most similar known name, when at most a third of the characters
+ * differ; else ''.
+ */
 export function suggestion(given: string, known: readonly string[]): string {
   let best: string | undefined;
   let fewest = Math.floor(given.length / 3) + 1;
@@ -9,7 +12,10 @@ export function suggestion(given: string, known: readonly string[]): string {
   return best === undefined ? '' : `; did you mean ${best}?`;
 }
 
-/** Letters added, left out, replaced, or swapped with their neighbour (optimal string alignment). */
+/**
+ * The optimal string alignment distance: insertions, deletions, substitutions and swaps of
+ * neighbours.
+ */
 function editDistance(a: string, b: string): number {
   let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, column) => column);

@@ -108,11 +108,7 @@ describe('kafnus acls', () => {
       {},
       "--agent 'mutabel' is none of historic, lastdata, mutable, errors; did you mean mutable?",
     ],
-    [
-      ['--principal', 'User:a'],
-      { KAFNUS_GROUP_ID: 'g' },
-      'KAFNUS_GROUP_ID is the setting of one agent: say which, by --agent',
-    ],
+    [['--principal', 'User:a'], { KAFNUS_GROUP_ID: 'g' }, 'KAFNUS_GROUP_ID is for one agent: name it with --agent'],
   ])('refuses %j with %j', async (argv, env, message) => {
     const { code, stdout, stderr } = await kafnus(['acls', ...argv], { env });
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });

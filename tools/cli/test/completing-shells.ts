@@ -1,4 +1,6 @@
-/** The three shells at work with a completion script: each line is typed, and the tab key pressed. */
+/**
+ * The three shells at work with a completion script: each line is typed, and the tab key pressed.
+ */
 import { describe } from '@jest/globals';
 import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,7 +18,10 @@ const options = { cwd: root, timeout: 30_000, killSignal: 'SIGKILL' as const };
 /** A line, and its last word after the tab key: as it was when there is nothing to complete. */
 type Completed = readonly [line: string, word: string];
 
-/** A `describe` that is skipped, and says why, where there is no such shell; under CI=true it runs and fails. */
+/**
+ * A `describe` that is skipped, and says why, where there is no such shell; under CI=true it runs
+ * and fails.
+ */
 export function withShell(shell: Shell): (name: string, suite: () => void) => void {
   const isThere = (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, shell)));
   if (isThere || process.env['CI'] === 'true') return describe;
@@ -60,7 +65,8 @@ async function inFish(script: string, lines: readonly string[]): Promise<Complet
 }
 
 /**
- * A zsh on a terminal of its own, with compinit and the keys of a user: it has no other way to complete a line.
+ * A zsh on a terminal of its own, with compinit and the keys of a user: it has no other way to
+ * complete a line.
  * @param functions files of a folder in its fpath @param script is sourced behind compinit
  */
 export async function zshWith(

@@ -76,7 +76,7 @@ describe('kafnus completion', () => {
     expect(await kafnus(['completion', ...argv])).toEqual({
       code: 2,
       stdout: '',
-      stderr: `kafnus completion: ${message}\n'kafnus completion --help' tells how to call it.\n`,
+      stderr: `kafnus completion: ${message}\n'kafnus completion --help' shows the usage.\n`,
     });
   });
 });

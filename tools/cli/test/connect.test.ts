@@ -115,10 +115,10 @@ describe('decodeStruct', () => {
 
   test.each([
     ['nonsense', 'JSON'],
-    ['{"payload":{}}', 'its schema is no JSON object'],
+    ['{"payload":{}}', 'its schema is not a JSON object'],
     [struct([{ field: 'a', type: 'string' }], {}), 'the payload has no a'],
     [struct([], { a: 1 }), 'the schema has no a'],
-    ['{"schema":{"type":"string"},"payload":{}}', 'no struct but string'],
+    ['{"schema":{"type":"string"},"payload":{}}', 'a string instead of a struct'],
   ])('refuses %s', (json, message) => {
     expect(() => decodeStruct(json)).toThrow(message);
   });

@@ -11,7 +11,8 @@ jest.setTimeout(180_000);
 const root = join(import.meta.dirname, '..', '..', '..');
 const program = join(root, 'tools', 'cli', 'dist', 'main.js');
 
-// The demo runs what was built: here that is never something old. It takes a moment when nothing has changed.
+// The demo runs what was built: here that is never something old. It takes a moment when nothing
+// has changed.
 beforeAll(async () => {
   const services = ['historic', 'lastdata', 'mutable', 'errors'].map((name) => `services/${name}`);
   const compiler = join('node_modules', 'typescript', 'bin', 'tsc');

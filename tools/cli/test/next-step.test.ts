@@ -6,7 +6,7 @@ test.each([
   ['No Kafka answers at b:9093: SASL authentication error: Authentication failed', /password/],
   ['cannot start transactions: Failed: Broker: Transactional Id authorization failed', /transactional id/],
   ['the offsets of the group g: Broker: Group authorization failed', /Read on the consumer group/],
-  ['Broker: Topic authorization failed', /right that is missing/],
+  ['Broker: Topic authorization failed', /grant the missing right/],
   [
     'no connection to the database city on db:5432 as sink: password authentication failed for user "sink"',
     /PGPASSWORD/,

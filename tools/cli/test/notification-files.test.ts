@@ -61,13 +61,13 @@ describe('readNotifications', () => {
   });
 
   test.each([
-    ['', 'f: it is empty'],
-    ['\n \n', 'f: it is empty'],
-    ['[]', 'f:1: an empty array: there is nothing to send'],
+    ['', 'f: the file is empty'],
+    ['\n \n', 'f: the file is empty'],
+    ['[]', 'f:1: an empty array has no notifications'],
     ['{"id":"a","type":"T"}', 'f:1: an entity, not a notification: write {"data": [<entity>]}'],
     ['{"data":[]}', 'f:1: a notification without entities: "data" is empty'],
-    ['{"data":[{"id":"a"},{"type":"T"}]}', 'f:1: data[1] has no "id" of text: {"type":"T"}'],
-    ['{"data":[null]}', 'f:1: data[0] has no "id" of text: null'],
+    ['{"data":[{"id":"a"},{"type":"T"}]}', 'f:1: data[1] has no string "id": {"type":"T"}'],
+    ['{"data":[null]}', 'f:1: data[0] has no string "id": null'],
     ['[7]', 'f:1[0]: not a notification but 7'],
     ['"text"', 'f: not a notification but "text"'],
   ])('refuses %j', async (text, message) => {
@@ -80,6 +80,6 @@ describe('readNotifications', () => {
 
   test('does not let a value move the cursor', async () => {
     const [entry] = await read('{"data":[{"id":7,"x":"\u009b2J"}]}');
-    expect(entry).toEqual(problem('f:1: data[0] has no "id" of text: {"id":7,"x":"\\u009b2J"}'));
+    expect(entry).toEqual(problem('f:1: data[0] has no string "id": {"id":7,"x":"\\u009b2J"}'));
   });
 });

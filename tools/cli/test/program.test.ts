@@ -52,7 +52,7 @@ describe('kafnus demo', () => {
   ])('refuses %j', async (argv, message) => {
     const { code, stdout, stderr } = await kafnus(['demo', ...argv]);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-    expect(stderr).toBe(`kafnus demo: ${message}\n'kafnus demo --help' tells how to call it.\n`);
+    expect(stderr).toBe(`kafnus demo: ${message}\n'kafnus demo --help' shows the usage.\n`);
   });
 
   test('refuses a setting of Kafka that is wrong, before anything is started', async () => {
@@ -78,12 +78,12 @@ describe('kafnus send', () => {
     [[...enough, '--rate', 'fast'], "--rate must be a number above 0, not 'fast'"],
     [[...enough, '--duration', '5d'], "--duration must be a time such as 30s, 5m or 500ms, not '5d'"],
     [[...enough, '--start', 'now'], "--start must be a date such as 2026-05-01T08:00:00Z, not 'now'"],
-    [[...enough, '--seed', '3', 'a.json'], '--seed is for a made-up city, not for files'],
+    [[...enough, '--seed', '3', 'a.json'], '--seed is for the generated city, not for files'],
     [[...enough, '--servicpath', '/'], "unknown option '--servicpath'; did you mean --servicepath?"],
   ])('refuses %j', async (argv, message) => {
     const { code, stdout, stderr } = await kafnus(['send', ...argv]);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-    expect(stderr).toBe(`kafnus send: ${message}\n'kafnus send --help' tells how to call it.\n`);
+    expect(stderr).toBe(`kafnus send: ${message}\n'kafnus send --help' shows the usage.\n`);
   });
 
   test('says so when there is no broker', async () => {

@@ -6,34 +6,34 @@ import { agent as lastdata } from '../../../services/lastdata/src/agent.js';
 import { agent as mutable } from '../../../services/mutable/src/agent.js';
 import { cityNotifications } from '../src/city.js';
 import {
-  actPublications,
-  crowdPublication,
+  stepPublications,
+  cityPublication,
   expectationsOf,
-  Names,
+  DemoTopicNames,
   ngsiAgents,
   rawRecord,
   sinkFailureRecord,
   type Expectations,
-  type Publication,
-} from '../src/demo/expectations.js';
-import type { Observation } from '../src/demo/verify.js';
+  type PublishedNotification,
+} from '../src/demo/demo-expectations.js';
+import type { Observation } from '../src/demo/compare.js';
 import type { RawRecord } from '../src/kafka/publisher.js';
 
-const PARTITIONS = 4;
-const NOW = Date.UTC(2026, 5, 1);
+const partitionCount = 4;
+const now = Date.UTC(2026, 5, 1);
 
 /** The demo's scenario through the agents' decisions, without processes and brokers. */
 export function simulatedDemo(): {
-  names: Names;
-  published: Publication[];
+  names: DemoTopicNames;
+  published: PublishedNotification[];
   expected: Expectations;
   seen: Observation;
 } {
-  const names = new Names('');
+  const names = new DemoTopicNames('');
   const city = cityNotifications({ seed: 3, entities: 10 });
   const published = [
-    ...actPublications(NOW),
-    ...Array.from({ length: 25 }, () => crowdPublication(city.next().value, NOW + 1)),
+    ...stepPublications(now),
+    ...Array.from({ length: 25 }, () => cityPublication(city.next().value, now + 1)),
   ];
   const cluster = new Cluster();
   const drivers = {
@@ -42,7 +42,7 @@ export function simulatedDemo(): {
     mutable: new AgentDriver(mutable),
     errors: new AgentDriver(errors),
   };
-  const failure = sinkFailureRecord(names, NOW);
+  const failure = sinkFailureRecord(names, now);
   const dead: (RawRecord | OutputRecord)[] = [failure];
   for (const agent of ngsiAgents) {
     const driver = drivers[agent];
@@ -50,7 +50,7 @@ export function simulatedDemo(): {
     for (const outputs of driver.outputs.values()) for (const output of outputs) cluster.write(output);
     dead.push(...driver.deadLetters);
   }
-  for (const letter of dead) drivers.errors.pipe(piped(cluster.write(letter)));
+  for (const deadLetter of dead) drivers.errors.pipe(piped(cluster.write(deadLetter)));
   for (const outputs of drivers.errors.outputs.values()) for (const output of outputs) cluster.write(output);
 
   const observed = Object.entries(drivers).map(([name, driver]) => {
@@ -77,8 +77,8 @@ class Cluster {
   readonly #ends = new Map<string, number>();
 
   write(record: (RawRecord | OutputRecord) & { readonly partitionHash?: number }): InputRecord {
-    const { topic, key, value, headers, timestamp = NOW, partitionHash = 0 } = record;
-    const partition = partitionHash % PARTITIONS;
+    const { topic, key, value, headers, timestamp = now, partitionHash = 0 } = record;
+    const partition = partitionHash % partitionCount;
     const place = `${topic}-${partition}`;
     const offset = this.#ends.get(place) ?? 0;
     this.#ends.set(place, offset + 1);

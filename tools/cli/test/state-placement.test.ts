@@ -1,10 +1,17 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { changes, misplaced, partitionOf, StateImage, type Change, type Placement } from '../src/state/placement.js';
+import {
+  changes,
+  misplaced,
+  partitionOf,
+  StateImage,
+  type StateChange,
+  type Placement,
+} from '../src/state/state-placement.js';
 
 const key = (id: string): string => JSON.stringify(['city', '/air', 'Device', id]);
 
-function imageOf(records: Iterable<Change>): StateImage {
+function imageOf(records: Iterable<StateChange>): StateImage {
   const image = new StateImage();
   for (const record of records) image.apply(record);
   return image;
@@ -98,7 +105,7 @@ describe('changes', () => {
 
 describe('what speaks against a partitioner', () => {
   const ids = Array.from({ length: 50 }, (_, index) => `Sensor:${index}`);
-  const placed = (where: 'murmur2' | 'crc32', partitions: number): Change[] =>
+  const placed = (where: 'murmur2' | 'crc32', partitions: number): StateChange[] =>
     ids.map((id) => ({ key: key(id), partition: partitionOf(where, id, partitions), value: 10 }));
 
   test('is nothing for the one that was used, and much for the other', () => {
@@ -116,9 +123,9 @@ describe('what speaks against a partitioner', () => {
   });
 
   test('is told by where the newest value lies, not by what was left elsewhere', () => {
-    const leftovers = ids.map((id): Change => ({ key: key(id), partition: 9, value: 5 }));
+    const leftovers = ids.map((id): StateChange => ({ key: key(id), partition: 9, value: 5 }));
     expect(misplaced(imageOf([...leftovers, ...placed('murmur2', 8)]), 'murmur2', [8])).toEqual({ count: 0 });
-    const newer = ids.map((id): Change => ({ key: key(id), partition: 9, value: 15 }));
+    const newer = ids.map((id): StateChange => ({ key: key(id), partition: 9, value: 15 }));
     expect(misplaced(imageOf([...newer, ...placed('murmur2', 8)]), 'murmur2', [8]).count).toBe(50);
   });
 });

@@ -4,7 +4,7 @@ import { kafnus } from './io.js';
 describe('kafnus state', () => {
   const enough = ['repartition', '--partitions', '8', '--brokers', 'localhost:1'];
   test.each([
-    [[], 'what to do is missing: kafnus state repartition, or kafnus state check'],
+    [[], 'the action is missing: kafnus state repartition, or kafnus state check'],
     [['grow'], "unknown action 'grow': kafnus state repartition, or kafnus state check"],
     [['check', 'twice'], "unexpected argument 'twice'"],
     [['check', '--partitions', '8'], '--partitions is for kafnus state repartition'],
@@ -23,12 +23,12 @@ describe('kafnus state', () => {
     ],
     [
       [...enough, '--input-topic', 'raw/lastdata'],
-      "--input-topic 'raw/lastdata' gives no legal topic name: letters, digits, dots, dashes and underscores",
+      "--input-topic 'raw/lastdata' is no legal topic name: letters, digits, dots, dashes and underscores",
     ],
   ])('refuses %j', async (argv, message) => {
     const { code, stdout, stderr } = await kafnus(['state', ...argv]);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-    expect(stderr).toBe(`kafnus state: ${message}\n'kafnus state --help' tells how to call it.\n`);
+    expect(stderr).toBe(`kafnus state: ${message}\n'kafnus state --help' shows the usage.\n`);
   });
 
   test('takes the group and the topic from where the agent does', async () => {

@@ -9,9 +9,12 @@ import {
   quoteIdentifier,
   quoteTable,
   truncated,
-} from '../src/tables/names.js';
+} from '../src/tables/sql-names.js';
 
-/** Reads an identifier as PostgreSQL's lexer does ("Lexical Structure", 4.1.1), and what is left behind it. */
+/**
+ * Reads an identifier as PostgreSQL's lexer does ("Lexical Structure", 4.1.1), and what is left
+ * behind it.
+ */
 function lexed(sql: string): { readonly name: string; readonly rest: string } {
   const escapes = sql.startsWith('U&');
   let at = escapes ? 3 : 1;
@@ -98,13 +101,13 @@ describe('truncated', () => {
 
 describe('nameProblem', () => {
   test.each([
-    ['column', 'a'.repeat(64), 'name-too-long', /^'a+…' has 64 bytes, and PostgreSQL would cut it to a{63}$/],
+    ['column', 'a'.repeat(64), 'name-too-long', /^'a+…' has 64 bytes, and PostgreSQL would truncate it to a{63}$/],
     ['column', '€'.repeat(22), 'name-too-long', /66 bytes/],
     ['column', 'xmin', 'name-reserved', /system column/],
     ['schema', 'pg_city', 'name-reserved', /pg_/],
     ['table', '', 'name-illegal', /the name of the table is empty/],
     ['column', 'a\0b', 'name-illegal', /NUL/],
-    ['column', 'a\ud800', 'name-illegal', /half a character/],
+    ['column', 'a\ud800', 'name-illegal', /half a surrogate pair/],
   ] as const)('%s %j', (what, name, code, message) => {
     expect(nameProblem(what, name)).toEqual({ code, message: expect.stringMatching(message) });
   });
@@ -119,7 +122,7 @@ describe('nameProblem', () => {
   });
 });
 
-test('folded changes ASCII letters only, as PostgreSQL does in UTF-8 databases', () => {
+test('folded changes ASCII only, as PostgreSQL does in UTF-8 databases', () => {
   expect(folded('Straße ÄÖ pM2.5')).toBe('straße ÄÖ pm2.5');
 });
 

@@ -1,17 +1,34 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { emptyCatalog, type Catalog, type ExistingColumn, type ExistingTable } from '../src/tables/catalog.js';
-import { changeSql, type Change } from '../src/tables/change.js';
+import {
+  emptyCatalog,
+  type DatabaseCatalog,
+  type ExistingColumn,
+  type ExistingTable,
+} from '../src/tables/database-catalog.js';
+import { changeSql, type TableChange } from '../src/tables/table-change.js';
 import type { SinkRecord } from '../src/tables/connect-row.js';
-import { tableKey } from '../src/tables/names.js';
-import { planTables, type Plan } from '../src/tables/plan.js';
-import { findingsOf } from '../src/tables/report.js';
-import { baseColumns, POINT, POINT_Z, POLYGON, shapesOf, sinkRecord, type TestField } from './tables-records.js';
+import { tableKey } from '../src/tables/sql-names.js';
+import { planTables, type TablesPlan } from '../src/tables/plan-tables.js';
+import { findingsOf } from '../src/tables/tables-report.js';
+import {
+  baseColumns,
+  pointWkb,
+  pointZWkb,
+  polygonWkb,
+  shapesOf,
+  sinkRecord,
+  type TestField,
+} from './tables-records.js';
 
 const row = (columns: Readonly<Record<string, TestField>> = {}): SinkRecord =>
   sinkRecord({ columns: { ...baseColumns(), ...columns } });
 
-function planned(records: readonly SinkRecord[], catalog: Catalog = emptyCatalog, strictGeometry = false): Plan {
+function planned(
+  records: readonly SinkRecord[],
+  catalog: DatabaseCatalog = emptyCatalog,
+  strictGeometry = false,
+): TablesPlan {
   return planTables(shapesOf(...records), catalog, { strictGeometry });
 }
 
@@ -41,10 +58,10 @@ function column(name: string, type: string, more: Partial<ExistingColumn> = {}):
   };
 }
 
-const KEY = { name: 'parks_park_pkey', columns: ['entityid', 'timeinstant'], primary: true, constraint: true };
+const entityKey = { name: 'parks_park_pkey', columns: ['entityid', 'timeinstant'], primary: true, constraint: true };
 
 /** smartcity.parks_park with the base columns. */
-function catalogWith(columns: readonly ExistingColumn[], more: Partial<ExistingTable> = {}): Catalog {
+function catalogWith(columns: readonly ExistingColumn[], more: Partial<ExistingTable> = {}): DatabaseCatalog {
   const table: ExistingTable = {
     schema: 'smartcity',
     name: 'parks_park',
@@ -57,7 +74,7 @@ function catalogWith(columns: readonly ExistingColumn[], more: Partial<ExistingT
       column('recvtime', 'timestamptz'),
       ...columns,
     ],
-    unique: [KEY],
+    unique: [entityKey],
     indexes: [
       { column: 'timeinstant', method: 'btree' },
       { column: 'x', method: 'gist' },
@@ -75,7 +92,7 @@ function catalogWith(columns: readonly ExistingColumn[], more: Partial<ExistingT
 }
 
 /** What a database is like after the changes: a model of what the SQL does. */
-function changed(catalog: Catalog, changes: readonly Change[]): Catalog {
+function changed(catalog: DatabaseCatalog, changes: readonly TableChange[]): DatabaseCatalog {
   const tables = new Map(catalog.tables);
   const schemas = new Map(catalog.schemas);
   let { postgis } = catalog;
@@ -114,7 +131,7 @@ function changed(catalog: Catalog, changes: readonly Change[]): Catalog {
 }
 
 /** `level code column` of each finding of a check. */
-function checked(records: readonly SinkRecord[], catalog: Catalog): string[] {
+function checked(records: readonly SinkRecord[], catalog: DatabaseCatalog): string[] {
   return findingsOf({ command: 'check', plan: planned(records, catalog) }).map(({ level, code, column: name = '' }) =>
     `${level} ${code} ${name}`.trimEnd(),
   );
@@ -122,7 +139,7 @@ function checked(records: readonly SinkRecord[], catalog: Catalog): string[] {
 
 describe('what is missing', () => {
   test('is everything in an empty database', () => {
-    const { changes } = planned([row({ noise: ['double', 1], location: POINT })]);
+    const { changes } = planned([row({ noise: ['double', 1], location: pointWkb })]);
     expect(changes.map(changeSql)).toEqual([
       'CREATE EXTENSION IF NOT EXISTS postgis WITH SCHEMA public;',
       'CREATE SCHEMA "smartcity";',
@@ -143,7 +160,7 @@ describe('what is missing', () => {
 
   test('is a column, added without reading the rows that are there, and with no index that would lock them', () => {
     const plan = planned(
-      [row({ noise: ['double', 1], place: POINT, 'a"; drop table x; --': ['string', 'x'] })],
+      [row({ noise: ['double', 1], place: pointWkb, 'a"; drop table x; --': ['string', 'x'] })],
       catalogWith([]),
     );
     expect(plan.changes.map(changeSql)).toEqual([
@@ -169,7 +186,7 @@ describe('what is missing', () => {
 
   test('is named with the schema of PostGIS, where that is not on the search path', () => {
     const catalog = { ...emptyCatalog, postgis: { schema: 'gis', version: '3.3' }, searchPath: ['public'] };
-    const { changes, findings } = planned([row({ x: POINT })], catalog, true);
+    const { changes, findings } = planned([row({ x: pointWkb })], catalog, true);
     expect(changes.map(changeSql).join()).toContain('"x" "gis".geometry(Point,4326)');
     expect(findings.map(({ code }) => code)).toContain('postgis-schema');
   });
@@ -193,9 +210,9 @@ describe('what is missing', () => {
       ['string', null],
       ['boolean', true],
       ['int32', 4],
-      POINT,
-      POINT_Z,
-      POLYGON,
+      pointWkb,
+      pointZWkb,
+      polygonWkb,
       ['string io.debezium.data.Json', '{}'],
       ['int64 org.apache.kafka.connect.data.Timestamp', 5],
       ['array', []],
@@ -224,7 +241,8 @@ describe('what is missing', () => {
           const made = changed(emptyCatalog, planned(first, emptyCatalog, strict).changes);
           const again = planned(first, made, strict);
           expect(again.changes).toEqual([]);
-          // What was planned from records takes these records: only keys that differ among them cannot all be had.
+          // What was planned from records takes these records: only keys that differ among them
+          // cannot all be had.
           const own = again.findings.filter(
             ({ level, code }) => level === 'error' && !/^(name|value|record|key|type-unsupported)/.test(code),
           );
@@ -264,14 +282,14 @@ describe('what does not fit', () => {
     ['character varying(5)', 'a longer text', text('123456'), ['error value-too-long x']],
     ['character varying(5)', 'five characters of more bytes', text('€€€€€'), []],
     ['text', 'a number', ['double', 1], []],
-    ['text', 'a geometry', POINT, []],
-    ['double precision', 'a geometry', POINT, ['error type-mismatch x']],
-    ['geometry(Point,4326)', 'a point', POINT, []],
-    ['geometry(Point,4326)', 'a polygon', POLYGON, ['error geometry-mismatch x']],
-    ['geometry(Point,25830)', 'a point of another SRID', POINT, ['error geometry-mismatch x']],
-    ['geometry(Geometry,4326)', 'a point with Z', POINT_Z, ['error geometry-mismatch x']],
-    ['geometry(GeometryZ,4326)', 'a point without Z', POINT, ['error geometry-mismatch x']],
-    ['geometry', 'anything', POINT_Z, []],
+    ['text', 'a geometry', pointWkb, []],
+    ['double precision', 'a geometry', pointWkb, ['error type-mismatch x']],
+    ['geometry(Point,4326)', 'a point', pointWkb, []],
+    ['geometry(Point,4326)', 'a polygon', polygonWkb, ['error geometry-mismatch x']],
+    ['geometry(Point,25830)', 'a point of another SRID', pointWkb, ['error geometry-mismatch x']],
+    ['geometry(Geometry,4326)', 'a point with Z', pointZWkb, ['error geometry-mismatch x']],
+    ['geometry(GeometryZ,4326)', 'a point without Z', pointWkb, ['error geometry-mismatch x']],
+    ['geometry', 'anything', pointZWkb, []],
     ['geometry', 'text', text('POINT(1 2)'), ['error type-mismatch x']],
     ['double precision', 'null', ['string', null], []],
   ])('%s: %s', (type, _what, value, expected) => {
@@ -279,8 +297,8 @@ describe('what does not fit', () => {
   });
 
   test.each<[string, TestField, string | undefined]>([
-    ['geometry(Point,4326)', POLYGON, 'geometry(Geometry,4326)'],
-    ['geometry(Point,4326)', POINT_Z, 'geometry'],
+    ['geometry(Point,4326)', polygonWkb, 'geometry(Geometry,4326)'],
+    ['geometry(Point,4326)', pointZWkb, 'geometry'],
     ['integer', ['double', 3e9], 'bigint'],
     ['integer', ['double', 7.5], 'double precision'],
     ['character varying(5)', text('123456'), 'text'],
@@ -293,7 +311,7 @@ describe('what does not fit', () => {
     expect(findings.find((finding) => finding.column === 'x')?.sql).toBe(sql);
   });
 
-  test.each<[string, Catalog, string[]]>([
+  test.each<[string, DatabaseCatalog, string[]]>([
     [
       'a column that rows leave out',
       catalogWith([column('owner', 'text', { notNull: true })]),
@@ -306,13 +324,17 @@ describe('what does not fit', () => {
       ['error column-generated noise'],
     ],
     ['no key', catalogWith([], { unique: [] }), ['error key-mismatch']],
-    ['another key', catalogWith([], { unique: [{ ...KEY, columns: ['entityid'] }] }), ['error key-mismatch']],
+    ['another key', catalogWith([], { unique: [{ ...entityKey, columns: ['entityid'] }] }), ['error key-mismatch']],
     [
       'the key and a narrower one',
-      catalogWith([], { unique: [KEY, { name: 'u', columns: ['entityid'], primary: false, constraint: false }] }),
+      catalogWith([], { unique: [entityKey, { name: 'u', columns: ['entityid'], primary: false, constraint: false }] }),
       ['error key-too-narrow'],
     ],
-    ['the key in another order', catalogWith([], { unique: [{ ...KEY, columns: ['timeinstant', 'entityid'] }] }), []],
+    [
+      'the key in another order',
+      catalogWith([], { unique: [{ ...entityKey, columns: ['timeinstant', 'entityid'] }] }),
+      [],
+    ],
     ['no index by time', catalogWith([], { indexes: [] }), ['note index-missing timeinstant']],
     ['a view', catalogWith([], { kind: 'view' }), ['error not-a-table']],
     ['no rights', catalogWith([], { writable: false }), ['warning privilege-missing']],
@@ -355,7 +377,9 @@ describe('what does not fit', () => {
 
   test('the server has no PostGIS', () => {
     const catalog = { ...emptyCatalog, postgisAvailable: false };
-    expect(planned([row({ x: POINT })], catalog).findings).toMatchObject([{ level: 'error', code: 'postgis-missing' }]);
+    expect(planned([row({ x: pointWkb })], catalog).findings).toMatchObject([
+      { level: 'error', code: 'postgis-missing' },
+    ]);
     expect(planned([row()], catalog).findings).toEqual([]);
   });
 });

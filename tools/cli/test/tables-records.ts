@@ -1,5 +1,5 @@
 import type { SinkRecord } from '../src/tables/connect-row.js';
-import { ShapeCollector, type Shapes, type TableShape } from '../src/tables/shapes.js';
+import { ShapeCollector, type Shapes, type TableShape } from '../src/tables/table-shapes.js';
 
 /** A Connect field: its type (`string`, or `string io.debezium.data.Json`), and its value. */
 export type TestField = readonly [type: string, value: unknown];
@@ -62,9 +62,9 @@ export function shapeOf(...records: readonly SinkRecord[]): TableShape {
   return table;
 }
 
-export const POINT: TestField = geometry(1);
-export const POINT_Z: TestField = geometry(1001);
-export const POLYGON: TestField = geometry(3);
+export const pointWkb: TestField = geometry(1);
+export const pointZWkb: TestField = geometry(1001);
+export const polygonWkb: TestField = geometry(3);
 
 /** Of a type of ISO WKB, as far as its head. */
 export function geometry(type: number, srid = 4326): TestField {

@@ -3,13 +3,13 @@ import fc from 'fast-check';
 import type { SinkRecord } from '../src/tables/connect-row.js';
 import { mergedKind, wantedType } from '../src/tables/column-type.js';
 import { shapeFindings } from '../src/tables/shape-findings.js';
-import { ShapeCollector, type TableShape } from '../src/tables/shapes.js';
+import { ShapeCollector, type TableShape } from '../src/tables/table-shapes.js';
 import {
   baseColumns,
   geometry,
-  POINT,
-  POINT_Z,
-  POLYGON,
+  pointWkb,
+  pointZWkb,
+  polygonWkb,
   shapeOf,
   shapesOf,
   sinkRecord,
@@ -91,10 +91,10 @@ describe('the type of a column', () => {
       ],
       'text',
     ],
-    ['geometry', [POINT], 'geometry'],
+    ['geometry', [pointWkb], 'geometry'],
     [
       'geometry of the Confluent name',
-      [['struct io.confluent.connect.jdbc.data.geometry.Geometry', POINT[1]]],
+      [['struct io.confluent.connect.jdbc.data.geometry.Geometry', pointWkb[1]]],
       'geometry',
     ],
   ])('%s', (_name, fields, expected) => {
@@ -129,20 +129,20 @@ describe('the type of a column', () => {
   });
 
   test.each([
-    ['one type', [POINT], 'geometry(Point,4326)'],
-    ['one type, Z', [POINT_Z], 'geometry(PointZ,4326)'],
-    ['several types', [POINT, POLYGON], 'geometry(Geometry,4326)'],
-    ['several types, Z', [POINT_Z, geometry(1003)], 'geometry(GeometryZ,4326)'],
-    ['with and without Z, which no modifier lets in', [POINT, POINT_Z], 'geometry'],
+    ['one type', [pointWkb], 'geometry(Point,4326)'],
+    ['one type, Z', [pointZWkb], 'geometry(PointZ,4326)'],
+    ['several types', [pointWkb, polygonWkb], 'geometry(Geometry,4326)'],
+    ['several types, Z', [pointZWkb, geometry(1003)], 'geometry(GeometryZ,4326)'],
+    ['with and without Z, which no modifier lets in', [pointWkb, pointZWkb], 'geometry'],
     ['nulls only', [['struct io.debezium.data.geometry.Geometry', null]], 'geometry'],
-    ['several SRIDs', [POINT, geometry(1, 25830)], 'geometry'],
+    ['several SRIDs', [pointWkb, geometry(1, 25830)], 'geometry'],
     ['another SRID', [geometry(1, 25830)], 'geometry(Point,25830)'],
   ] as const)('a strict geometry: %s', (_name, fields, expected) => {
     expect(types(shapeOf(...fields.map((field) => row({ x: field }))), true)['x']).toBe(expected);
   });
 
   test('a geometry keeps its SRID by a check', () => {
-    const [column] = shapeOf(row({ 'a"b': POINT })).columns.filter(({ name }) => name === 'a"b');
+    const [column] = shapeOf(row({ 'a"b': pointWkb })).columns.filter(({ name }) => name === 'a"b');
     expect(column && wantedType(column, { strictGeometry: false, postgis: '"gis".' })).toMatchObject({
       sql: '"gis".geometry',
       check: '"gis".ST_SRID("a""b") = 4326',
@@ -155,7 +155,7 @@ describe('a table', () => {
     const records = [
       row({ b: ['double', 1] }),
       row({ a: ['string', 'x'], b: ['string', null] }),
-      row({ c: POINT }),
+      row({ c: pointWkb }),
       row({ b: ['string', 'text'] }),
       sinkRecord({ columns: null }),
       sinkRecord({ columns: null, key: { entityid: ['string', 'x'] } }),
@@ -279,7 +279,7 @@ describe('what is wrong with records', () => {
       level: 'note',
       code: 'record-unrouted',
       message: '1 record of raw_historic cannot be routed: it has no header target_table',
-      advice: 'is it a topic of the agents at all?',
+      advice: 'check that it is a topic of the agents',
     });
   });
 });

@@ -2,10 +2,10 @@ import { describe, expect, test } from '@jest/globals';
 import { readFileSync, writeFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findingCodes } from '../src/tables/finding.js';
+import { findingCodes } from '../src/tables/table-finding.js';
 import { chunks, kafnus } from './io.js';
 
-const PARK = JSON.stringify({
+const park = JSON.stringify({
   subscriptionId: 's',
   data: [
     {
@@ -22,29 +22,32 @@ const PARK = JSON.stringify({
 describe('kafnus tables', () => {
   const noDatabase = 'needs a database: --database URL, KAFNUS_DATABASE_URL, or PGHOST and PGDATABASE';
   test.each([
-    [[], 'what to do is missing: kafnus tables plan, apply or check'],
+    [[], 'the action is missing: kafnus tables plan, apply or check'],
     [['drop'], "unknown action 'drop': kafnus tables plan, apply or check"],
     [['plan', 'now'], "unexpected argument 'now'"],
     [['apply'], `apply ${noDatabase}`],
     [['check'], `check ${noDatabase}`],
     [['plan', '--service', 'city'], '--service is for --sample'],
     [['plan', '--sample', '-', '--since', '1h'], '--since is for topics, not for --sample'],
-    [['plan', '--topics', 'a', '--topics-regex', 'b'], '--topics-regex and --topics are two ways to say it: use one'],
-    [['plan', '--topics-regex', '('], "--topics-regex '(' is no regular expression: "],
+    [['plan', '--topics', 'a', '--topics-regex', 'b'], '--topics-regex and --topics exclude each other: use one'],
+    [['plan', '--topics-regex', '('], "--topics-regex '(' is not a regular expression: "],
     [['plan', '--topics', 'a', '--max-records', '0'], "--max-records must be a whole number of at least 1, not '0'"],
-    [['plan', '--topics', 'a', '--since', 'noon'], "--since must be a time such as 30s, 5m or 500ms, not 'noon'"],
+    [
+      ['plan', '--topics', 'a', '--since', 'noon'],
+      "--since must be a date such as 2026-05-01T08:00:00Z or an age such as 30m, not 'noon'",
+    ],
     [['plan', '--sample', '-', '--datamodel', 'dm'], '--datamodel must be one of dm-by-entity-type-database, '],
     [['plan', '--sample', '-', '--agents', 'errors'], "--agents must be of historic, lastdata, mutable, not 'errors'"],
   ])('refuses %j', async (argv, message) => {
     const { code, stdout, stderr } = await kafnus(['tables', ...argv]);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr.startsWith(`kafnus tables: ${message}`)).toBe(true);
-    expect(stderr).toContain("'kafnus tables --help' tells how to call it.");
+    expect(stderr).toContain("'kafnus tables --help' shows the usage.");
   });
 
   test.each([
     ['--database', ['--database', 'jdbc:postgresql://localhost/x?password=s3cret'], {}, '--database is a JDBC URL'],
-    ['the environment', [], { KAFNUS_DATABASE_URL: 's3cret' }, 'KAFNUS_DATABASE_URL is no URL'],
+    ['the environment', [], { KAFNUS_DATABASE_URL: 's3cret' }, 'KAFNUS_DATABASE_URL is not a URL'],
     [
       'a server that is not there',
       ['--database', 'postgresql://sink:s3cret@127.0.0.1:1/city'],
@@ -60,7 +63,7 @@ describe('kafnus tables', () => {
   ])('never prints the password of %s', async (_name, argv, env, message) => {
     const { code, stdout, stderr } = await kafnus(['tables', 'apply', '--sample', '-', ...argv], {
       env,
-      stdin: chunks(PARK),
+      stdin: chunks(park),
     });
     expect(code).not.toBe(0);
     expect(stderr).toContain(message);
@@ -72,7 +75,7 @@ describe('kafnus tables', () => {
     try {
       writeFileSync(join(folder, 'url'), 'postgresql://sink:s3cret@127.0.0.1:1/city\n');
       const env = { KAFNUS_DATABASE_URL_FILE: join(folder, 'url') };
-      const { stderr } = await kafnus(['tables', 'check', '--sample', '-'], { env, stdin: chunks(PARK) });
+      const { stderr } = await kafnus(['tables', 'check', '--sample', '-'], { env, stdin: chunks(park) });
       expect(stderr).toContain('no connection to the database city on 127.0.0.1:1 as sink: ');
     } finally {
       rmSync(folder, { recursive: true });
@@ -90,9 +93,9 @@ describe('kafnus tables plan --sample', () => {
   const sample = ['tables', 'plan', '--sample', '-', '--service', 'City', '--servicepath', '/Parks'];
 
   test('is SQL, and everything else in comments', async () => {
-    const { code, stdout, stderr } = await kafnus([...sample, '--agents', 'lastdata'], { stdin: chunks(PARK) });
+    const { code, stdout, stderr } = await kafnus([...sample, '--agents', 'lastdata'], { stdin: chunks(park) });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toContain('-- no database was named: planned for an empty one\n');
+    expect(stdout).toContain('-- no database was named: an empty one is assumed\n');
     expect(
       stdout
         .split('\n')
@@ -127,7 +130,7 @@ COMMIT;`);
   });
 
   test('tells scripts the same', async () => {
-    const { stdout } = await kafnus([...sample, '--json', '--error-log', '--strict-geometry'], { stdin: chunks(PARK) });
+    const { stdout } = await kafnus([...sample, '--json', '--error-log', '--strict-geometry'], { stdin: chunks(park) });
     const report = JSON.parse(stdout);
     expect(report).toMatchObject({ command: 'plan', database: null, fits: true, applied: false, findings: [] });
     expect(
@@ -145,27 +148,25 @@ COMMIT;`);
     ['dm-by-entity-type-database-schema', '"parks"."parks_park"'],
     ['dm-by-fixed-entity-type-database-schema', '"parks"."park"'],
   ])('goes by the data model %s, of the option or the environment', async (datamodel, table) => {
-    const option = await kafnus([...sample, '--agents', 'historic', '--datamodel', datamodel], { stdin: chunks(PARK) });
+    const option = await kafnus([...sample, '--agents', 'historic', '--datamodel', datamodel], { stdin: chunks(park) });
     const env = { KAFNUS_DATAMODEL: datamodel };
-    const variable = await kafnus([...sample, '--agents', 'historic'], { env, stdin: chunks(PARK) });
+    const variable = await kafnus([...sample, '--agents', 'historic'], { env, stdin: chunks(park) });
     expect(option.stdout).toContain(`CREATE TABLE ${table} (`);
     expect(variable.stdout).toBe(option.stdout);
   });
 
   test('has plain text for JSON where the sinks of Kafnus write', async () => {
-    const { stdout } = await kafnus(sample, { env: { KAFNUS_SINK: 'kafnus' }, stdin: chunks(PARK) });
+    const { stdout } = await kafnus(sample, { env: { KAFNUS_SINK: 'kafnus' }, stdin: chunks(park) });
     expect(stdout).toContain('"openinghours" text,');
     expect(stdout).toContain('"timeinstant" timestamptz,');
   });
 
   test('tells what the agents would refuse, and what is no notification', async () => {
-    const bad = PARK.replace('2026-05-01T10:00:00Z', 'yesterday');
-    const { code, stdout, stderr } = await kafnus(sample, { stdin: chunks(`${PARK}\n${bad}\n{"no":1}\n`) });
+    const bad = park.replace('2026-05-01T10:00:00Z', 'yesterday');
+    const { code, stdout, stderr } = await kafnus(sample, { stdin: chunks(`${park}\n${bad}\n{"no":1}\n`) });
     expect(code).toBe(0);
     expect(stderr).toContain('(stdin):3: not a notification');
-    expect(stdout).toMatch(
-      /-- note {5}all {2}sample-refused\n-- {10}historic refuses something in 1 place of the sample/,
-    );
+    expect(stdout).toMatch(/-- note {5}all {2}sample-refused\n-- {10}historic refuses 1 part of the sample/);
   });
 
   test('lets no name out of its quotes, and no line out of a comment', async () => {
@@ -200,7 +201,7 @@ COMMIT;`);
   test('an empty sample says nothing about tables', async () => {
     const { code, stdout } = await kafnus(sample, { stdin: chunks('{"no":1}') });
     expect(code).toBe(0);
-    expect(stdout).toContain('-- no record has a target_table: nothing to say about tables');
+    expect(stdout).toContain('-- no record has a target_table: there are no tables to plan');
     expect(stdout).not.toContain('BEGIN');
   });
 });

@@ -78,7 +78,7 @@ describe('a wrapping column', () => {
 });
 
 describe('Screen', () => {
-  test('draws live lines anew on a terminal, and keeps printed ones', () => {
+  test('draws live lines again on a terminal, and keeps printed ones', () => {
     let text = '';
     const screen = new Screen({ isTTY: true, columns: 200, write: (more) => (text += more) });
     screen.draw(['one', 'two']);

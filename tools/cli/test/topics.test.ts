@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UsageError } from '../src/command.js';
-import { chooseAgents, type AgentChoice, type AgentOptions } from '../src/topics/agents.js';
+import { selectAgents, type SelectedAgents, type AgentOptions } from '../src/topics/agent-topics.js';
 import { kafnus } from './io.js';
 
 const nothing: AgentOptions = {
@@ -14,8 +14,8 @@ const nothing: AgentOptions = {
   replication: undefined,
 };
 
-function choose(options: Partial<AgentOptions> = {}, env: Readonly<Record<string, string>> = {}): AgentChoice {
-  return chooseAgents({ ...nothing, ...options }, env);
+function choose(options: Partial<AgentOptions> = {}, env: Readonly<Record<string, string>> = {}): SelectedAgents {
+  return selectAgents({ ...nothing, ...options }, env);
 }
 
 describe('the agents and their topics', () => {
@@ -55,11 +55,11 @@ describe('the agents and their topics', () => {
   });
 
   test.each(['KAFNUS_INPUT_TOPIC', 'KAFNUS_DEAD_LETTER_TOPIC', 'KAFNUS_OUTPUT_TOPIC', 'KAFNUS_GROUP_ID'])(
-    '%s is of one agent, and needs --agent',
+    '%s is for one agent, and needs --agent',
     (name) => {
       const env = { [name]: name === 'KAFNUS_OUTPUT_TOPIC' ? 'out_{service}' : 'mine' };
       expect(() => choose({}, env)).toThrow(UsageError);
-      expect(() => choose({}, env)).toThrow(new RegExp(`${name}.*is of one agent: say which with --agent`));
+      expect(() => choose({}, env)).toThrow(new RegExp(`${name}.*is for one agent: name it with --agent`));
       expect(choose({ agent: 'lastdata' }, env).agents).toHaveLength(1);
     },
   );
@@ -87,7 +87,7 @@ describe('the agents and their topics', () => {
 
 describe('kafnus topics', () => {
   test.each([
-    [[], 'what to do is missing: kafnus topics plan, apply or check'],
+    [[], 'the action is missing: kafnus topics plan, apply or check'],
     [['create'], "unknown action 'create': kafnus topics plan, apply or check"],
     [['plan', 'twice'], "unexpected argument 'twice'"],
     [['plan', '--agent', 'history'], "--agent must be one of historic, lastdata, mutable, errors, not 'history'"],
@@ -97,7 +97,7 @@ describe('kafnus topics', () => {
   ])('refuses %j', async (argv, message) => {
     const { code, stdout, stderr } = await kafnus(['topics', ...argv]);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-    expect(stderr).toBe(`kafnus topics: ${message}\n'kafnus topics --help' tells how to call it.\n`);
+    expect(stderr).toBe(`kafnus topics: ${message}\n'kafnus topics --help' shows the usage.\n`);
   });
 
   test.each([

@@ -1,38 +1,42 @@
 /**
- * The rights that an agent needs, and no others: a function of its settings alone.
+ * The least rights that an agent needs, from its settings. Pure.
  *
- * Describe is never listed: Kafka implies it by Read or Write of a topic, by Read of a group and by Write of a transactional
- * id. Neither is IdempotentWrite of the cluster: since Kafka 3.0 the right to write to any topic is enough
- * (KIP-679), and with transactions the transactional id is.
+ * Describe is not listed: it is implied by Read or Write on a topic, by Read on a group and by
+ * Write on a transactional id. IdempotentWrite on the cluster is not listed either: since Kafka
+ * 3.0, Write on any topic implies it (KIP-679), and with transactions Write on the transactional id
+ * does.
  */
 
 type Operation = 'Read' | 'Write' | 'Create';
 
-/** Rights on one resource; a name that is `*` means all of the kind. */
+/** Rights on one resource; the literal name `*` means all resources of the kind. */
 export interface Grant {
   readonly resource: 'topic' | 'group' | 'transactional-id';
   readonly name: string;
   readonly pattern: 'literal' | 'prefixed';
   readonly operations: readonly Operation[];
-  /** What the agent does with them. */
+  /** What the agent needs them for. */
   readonly purpose: string;
 }
 
-/** What of an agent's settings decides its rights. */
+/** The settings of an agent that decide its rights. */
 export interface AgentTopics {
   readonly group: string;
   readonly inputTopic: string;
   readonly deadLetterTopic: string;
-  /** Of an agent that keeps state. */
+  /** Undefined when the agent has no state. */
   readonly changelogTopic: string | undefined;
-  /** The output topics by name where the tenants are listed; else what all of their names begin with, '' for nothing. */
+  /**
+   * All output topics when the tenants are listed; else the prefix of their names, which may be
+   * empty.
+   */
   readonly outputs: { readonly topics: readonly string[] } | { readonly prefix: string };
   readonly exactlyOnce: boolean;
   /** Whether the agent creates missing topics. */
   readonly creates: boolean;
 }
 
-/** The smallest set, without what another grant of it covers. */
+/** The smallest set: no grant is covered by another one. */
 export function grantsOf(agent: AgentTopics): Grant[] {
   const write: readonly Operation[] = agent.creates ? ['Write', 'Create'] : ['Write'];
   const topic = (name: string, operations: readonly Operation[], purpose: string): Grant => ({
@@ -63,14 +67,14 @@ export function grantsOf(agent: AgentTopics): Grant[] {
         ]
       : []),
     ...outputGrants(agent.outputs, write),
-    topic(agent.deadLetterTopic, write, 'dead-letters what it rejects'),
+    topic(agent.deadLetterTopic, write, 'writes the records that it rejects'),
     ...(agent.changelogTopic === undefined
       ? []
       : [
           topic(
             agent.changelogTopic,
             ['Read', 'Write', 'Create'],
-            'keeps its state; creates it whatever the settings say',
+            'stores its state; creates the topic whatever the settings say',
           ),
         ]),
   ];
@@ -101,7 +105,10 @@ function outputGrants(outputs: AgentTopics['outputs'], operations: readonly Oper
   ];
 }
 
-/** Whether a grant reaches all that another one is for; two of the same name are not in one set. */
+/**
+ * Whether a grant includes the resources of another one. Two grants of a set never have the same
+ * name.
+ */
 function covers(wide: Grant, narrow: Grant): boolean {
   if (wide.resource !== narrow.resource || narrow.pattern === 'prefixed') return false;
   return wide.pattern === 'prefixed' ? narrow.name.startsWith(wide.name) : wide.name === '*' && narrow.name !== '*';

@@ -1,35 +1,39 @@
 import { agentNames, type AgentName } from '@kafnus/ngsi-core';
-import { agentTopics } from '../acls/agent-topics.js';
+import { agentTopics } from '../acls/acl-topics.js';
 import { grantsOf, type Grant } from '../acls/grants.js';
 import { exitCodes, UsageError, type Command, type Io } from '../command.js';
 import { parseOptions } from '../options.js';
 import { suggestion } from '../suggestion.js';
-import { quoted } from '../terminal/text.js';
+import { quoted, shellQuoted } from '../terminal/text.js';
 
-const HELP = `Usage: kafnus acls --principal PRINCIPAL [options]
+const helpText = `Usage: kafnus acls --principal PRINCIPAL [options]
 
-Prints the ACLs that the agents need, the smallest set, as a script for Kafka's own kafka-acls.sh.
-It asks no broker: names follow from the settings of the agents (KAFNUS_...), which must be those
-that they are started with.
+Prints the smallest set of ACLs that the agents need, as a script for kafka-acls.sh. It connects to
+no broker: names are derived from the settings of the agents (KAFNUS_...), which must be those that
+they are started with.
 
-  --principal PRINCIPAL  who logs in, e.g. User:kafnus or User:CN=kafnus; {agent} stands for the
-                         agent's name: User:kafnus-{agent} gives each agent a user of its own
+  --principal PRINCIPAL  principal of the agents, e.g. User:kafnus or User:CN=kafnus; {agent} is
+                         replaced by the agent's name: User:kafnus-{agent} is a user per agent
   --agent NAME           historic, lastdata, mutable or errors (default: all four)
   --json                 print one JSON object instead
   --help
 
-ACLs know names and prefixes. Where tenants can have any name (no KAFNUS_TENANTS) and topics have no
-prefix (no KAFNUS_TOPIC_PREFIX), the right to write must be for all topics: set one of the two.
+ACLs match names and prefixes. Without KAFNUS_TENANTS, tenants can have any name; without
+KAFNUS_TOPIC_PREFIX, topics have no prefix. Without both, Write must be granted on all topics, so
+set one of them.
 
-Exit codes: 0 printed, 1 the settings do not hold together, 2 called wrongly.
+Exit codes: 0 printed, 1 the settings conflict, 2 wrong usage.
 
 Example:
   kafnus acls --principal User:kafnus-{agent} > acls.sh
   sh acls.sh --bootstrap-server broker:9093 --command-config admin.properties
 `;
 
-/** Settings that are one agent's: for all four they would name the same topic or group. */
-const ofOneAgent = ['KAFNUS_INPUT_TOPIC', 'KAFNUS_OUTPUT_TOPIC', 'KAFNUS_DEAD_LETTER_TOPIC', 'KAFNUS_GROUP_ID'];
+/**
+ * Settings that name a topic or a group of one agent. Read for all four, each would get the same
+ * one.
+ */
+const perAgentVariables = ['KAFNUS_INPUT_TOPIC', 'KAFNUS_OUTPUT_TOPIC', 'KAFNUS_DEAD_LETTER_TOPIC', 'KAFNUS_GROUP_ID'];
 
 interface AgentGrants {
   readonly agent: AgentName;
@@ -37,9 +41,8 @@ interface AgentGrants {
   readonly grants: readonly Grant[];
 }
 
-/** `kafnus acls`: the rights of the agents. */
 export const command: Command = {
-  help: HELP,
+  help: helpText,
   run(argv, io) {
     const { values } = parseOptions(
       argv,
@@ -60,8 +63,8 @@ export const command: Command = {
 /** @throws UsageError */
 function checkedPrincipal(principal: string | undefined): string {
   if (principal === undefined)
-    throw new UsageError('--principal is missing: who logs in, e.g. --principal User:kafnus');
-  // A line break would end the command that it stands in.
+    throw new UsageError('--principal is missing: the principal of the agents, e.g. --principal User:kafnus');
+  // A line break would end the command in the script.
   if (/^\w+:[^\x00-\x1f]+$/.test(principal)) return principal;
   throw new UsageError(`--principal ${quoted(principal)} is not TYPE:NAME, such as User:kafnus`);
 }
@@ -69,8 +72,8 @@ function checkedPrincipal(principal: string | undefined): string {
 /** @throws UsageError */
 function agentsOf(name: string | undefined, io: Io): readonly AgentName[] {
   if (name === undefined) {
-    const single = ofOneAgent.find((variable) => (io.env[variable] ?? '') !== '');
-    if (single !== undefined) throw new UsageError(`${single} is the setting of one agent: say which, by --agent`);
+    const single = perAgentVariables.find((variable) => (io.env[variable] ?? '') !== '');
+    if (single !== undefined) throw new UsageError(`${single} is for one agent: name it with --agent`);
     return agentNames;
   }
   const agent = agentNames.find((one) => one === name);
@@ -92,13 +95,9 @@ function script(agents: readonly AgentGrants[]): string {
 function aclCommand(principal: string, { resource, name, pattern, operations }: Grant): string {
   return [
     'kafka-acls.sh "$@" --add',
-    `--allow-principal ${shellWord(principal)}`,
+    `--allow-principal ${shellQuoted(principal)}`,
     ...operations.map((operation) => `--operation ${operation}`),
     ...(pattern === 'prefixed' ? ['--resource-pattern-type prefixed'] : []),
-    `--${resource} ${shellWord(name)}`,
+    `--${resource} ${shellQuoted(name)}`,
   ].join(' ');
-}
-
-function shellWord(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`;
 }

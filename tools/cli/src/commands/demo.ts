@@ -1,30 +1,29 @@
 import type { Command } from '../command.js';
-import { runDemo } from '../demo/run.js';
+import { runDemo } from '../demo/run-demo.js';
 import { duration, parseOptions } from '../options.js';
 
-const HELP = `Usage: kafnus demo [options]
+const helpText = `Usage: kafnus demo [options]
 
-Starts the four agents, publishes a small city to their raw topics as Orion would, and shows what
-comes out: records as tables, a late update that is held back, a deletion, a broken notification, a
-failure of a sink. Everything that comes is compared with what must come.
+Starts the four agents, publishes notifications of a small city as Orion would, and shows the output
+records: rows, a late update that is skipped, a deletion, a malformed notification, a failure of a
+sink. All output is compared with what is expected.
 
-Without further settings it brings its own broker (librdkafka's mock cluster): nothing to install,
-and nothing proven about exactly-once. With KAFNUS_KAFKA_BROKERS (and KAFNUS_KAFKA_... for TLS and
-SASL) it runs on that cluster instead, in topics and groups of its own: KAFNUS_TOPIC_PREFIX, if set,
-then demo_<run>_.
+By default it starts its own broker, the mock cluster of librdkafka. That needs no installation, and
+proves nothing about exactly-once. With KAFNUS_KAFKA_BROKERS (and KAFNUS_KAFKA_... for TLS and SASL)
+it runs on that cluster. Its topics and groups begin with KAFNUS_TOPIC_PREFIX, if set, and then
+demo_<run>_.
 
-  --keep          leave it running until Ctrl-C and tell where the agents are (also: KEEP=1)
+  --keep          keep the agents running until Ctrl-C, and print their addresses (also: KEEP=1)
   --clean         on a real cluster: delete the topics and groups of this run at the end
-  --timeout TIME  how long the agents may take to be ready, and then to be done (default 60s)
+  --timeout TIME  time limit for the agents to be ready, and then to be done (default 60s)
   --json          print one JSON object at the end, and nothing else
   --help
 
-Exit codes: 0 everything that was expected came, 1 something did not, 2 called wrongly,
-130 interrupted.
+Exit codes: 0 the output is as expected, 1 it is not, 2 wrong usage, 130 interrupted.
 `;
 
 export const command: Command = {
-  help: HELP,
+  help: helpText,
   async run(argv, io) {
     const { values } = parseOptions(
       argv,

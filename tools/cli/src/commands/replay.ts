@@ -1,53 +1,56 @@
+import { agentNames } from '@kafnus/ngsi-core';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { exitCodes, UsageError, type Command, type Io } from '../command.js';
-import { namesOf } from '../kafka/names.js';
-import { connection } from '../kafka/settings.js';
-import { duration, instant, parseOptions, positiveNumber, wholeNumber } from '../options.js';
-import { nameOfReplay, type Choice } from '../replay/choice.js';
-import { groupOf, replay, type Progress } from '../replay/run.js';
-import { keepingLines } from '../replay/keeping.js';
-import { readKeeping } from '../replay/read-keeping.js';
-import { reportText } from '../replay/survey.js';
+import { messageOf } from '../error-message.js';
+import { connection } from '../kafka/connection.js';
+import { inputOf, namesOf } from '../kafka/topic-names.js';
+import { actionOf, instantOrAge, parseOptions, positiveNumber, requireTopicName, wholeNumber } from '../options.js';
+import { readRetention } from '../replay/read-retention.js';
+import { groupOf, replayDeadLetters, type Progress } from '../replay/replay-dead-letters.js';
+import { reportText } from '../replay/replay-report.js';
+import { defaultReplayName, type ReplaySelection } from '../replay/replay-selection.js';
+import { retentionWarnings } from '../replay/retention.js';
 import { Screen } from '../terminal/screen.js';
 import { styleOf, wantsColours } from '../terminal/style.js';
-import { grouped, quoted } from '../terminal/text.js';
+import { grouped, quoted, shellQuoted } from '../terminal/text.js';
 
-const HELP = `Usage: kafnus replay plan [options]
+const helpText = `Usage: kafnus replay plan [options]
        kafnus replay apply [options]
 
-Sends dead letters back to the raw topics that their records came from: key, value, headers and
-timestamp as they were, and a header kafnus-replay that counts. docs/replay.md says what is safe.
+Sends the records of dead letters back to their raw topics, with their original key, value, headers
+and timestamp, and with a header kafnus-replay that counts the replays. docs/replay.md describes
+when this is safe.
 
-  plan   counts what would be sent, by topic, tenant and reason, with samples; sends nothing
-  apply  sends it, each record once. Whatever ends it, the same command goes on where it was.
+  plan   counts what would be sent by topic, tenant and reason, with samples; sends nothing
+  apply  sends each record once; when it ends early, the same command continues
 
-Which letters (by default all that were not replayed before):
-  --tenant NAME        of this service; may be repeated, as all of these
+Selection (default: all records that were not replayed before; the first five may be repeated):
+  --tenant NAME        of this fiware-service
   --agent NAME         refused by historic, lastdata, mutable or errors
-  --from TOPIC         of records that came from this topic
-  --reason CODE        such as not-json or topic-unwritable; of a sink the class of its exception
-  --entity ID          about this entity
-  --since TIME         whose records are not older than a date, or than 30m, 12h, ...
-  --until TIME         and older than this
-  --again              those that came back from a replay, instead of those that did not
-  --limit N            at most so many; the same command goes on behind them
+  --from TOPIC         refused in this topic
+  --reason CODE        such as not-json or topic-unwritable; of a sink, the class of its exception
+  --entity ID          of this entity
+  --since TIME         with a timestamp not before a date, or not older than 30m, 12h, ...
+  --until TIME         with a timestamp before this
+  --again              only records that were replayed before
+  --limit N            at most so many records; the same command continues behind them
 
-How:
-  --rate N             records a second (default: as fast as possible)
-  --ignore-retention   also records that are older than their topic keeps them (retention.ms), which
-                       Kafka may delete before an agent has read them; without it, nothing is sent
-  --to TOPIC           to this topic instead; needed for records that came from no raw topic, such
-                       as failures of sinks: --from harbour --to harbour
+Options:
+  --rate N             records per second (default: as fast as possible)
+  --ignore-retention   also send records that are older than the retention.ms of their topic, which
+                       Kafka may delete before an agent reads them; without it, nothing is sent
+  --to TOPIC           send to this topic; needed when the record comes from no raw topic, such as
+                       a failure of a sink: --from harbour --to harbour
   --topic TOPIC        the dead-letter topic (default: KAFNUS_DEAD_LETTER_TOPIC, else raw_errors
                        after KAFNUS_TOPIC_PREFIX)
-  --name NAME          names the replay, whose position is kept in the consumer group
-                       kafnus-replay-NAME (default: made of the options that choose letters)
+  --name NAME          name of the replay, whose offsets are stored in the consumer group
+                       kafnus-replay-NAME (default: a hash of the selection)
   --brokers LIST       host:port,... (default: KAFNUS_KAFKA_BROKERS); TLS and SASL are set by
                        KAFNUS_KAFKA_... as for the agents
   --json               print one JSON object
   --help
 
-Exit codes: 0 done, or nothing to send; 1 failed, and the message says what to do; 2 called wrongly;
+Exit codes: 0 done, or nothing to send; 1 failed, and the message says what to do; 2 wrong usage;
 130 interrupted.
 
 Examples:
@@ -56,11 +59,9 @@ Examples:
 `;
 
 const actions = ['plan', 'apply'] as const;
-const agents = ['historic', 'lastdata', 'mutable', 'errors'] as const;
 
-/** `kafnus replay`: dead letters back to where they came from. */
 export const command: Command = {
-  help: HELP,
+  help: helpText,
   async run(argv, io) {
     const { values, positionals } = parseOptions(
       argv,
@@ -84,44 +85,39 @@ export const command: Command = {
       },
       true,
     );
-    const [given, surplus] = positionals;
-    const action = actions.find((one) => one === given);
-    if (action === undefined) {
-      const what = given === undefined ? 'what to do is missing' : `unknown action ${quoted(given)}`;
-      throw new UsageError(`${what}: kafnus replay plan, or kafnus replay apply`);
-    }
-    if (surplus !== undefined) throw new UsageError(`unexpected argument ${quoted(surplus)}`);
-
+    const action = actionOf(positionals, actions, 'kafnus replay plan, or kafnus replay apply');
     const names = namesOf(io.env);
     const topic = values.topic ?? names.deadLetter;
-    for (const each of [topic, ...values.from, ...(values.to === undefined ? [] : [values.to])]) requireTopicName(each);
-    if (values.to?.startsWith('__')) throw new UsageError(`--to ${quoted(values.to)} is a topic of Kafka itself`);
-    if (values.to === topic)
-      throw new UsageError(`--to ${quoted(topic)} is the dead-letter topic: letters would turn in circles`);
-    const byAgent = values.agent.map((name) => {
-      if (!agents.some((agent) => agent === name))
-        throw new UsageError(`--agent must be of ${agents.join(', ')}, not ${quoted(name)}`);
-      return `${names.prefix}raw_${name}`;
+    const { since, until, to, again } = values;
+    requireTopicName('--topic', topic);
+    for (const each of values.from) requireTopicName('--from', each);
+    if (to !== undefined) requireTopicName('--to', to);
+    if (to?.startsWith('__')) throw new UsageError(`--to ${quoted(to)} is an internal topic of Kafka`);
+    if (to === topic)
+      throw new UsageError(`--to ${quoted(topic)} is the dead-letter topic: its records would be replayed in a loop`);
+    const inputTopics = values.agent.map((name) => {
+      const agent = agentNames.find((one) => one === name);
+      if (agent !== undefined) return inputOf(names, agent);
+      throw new UsageError(`--agent must be of ${agentNames.join(', ')}, not ${quoted(name)}`);
     });
-    const strange = byAgent.find((input) => values.from.length > 0 && !values.from.includes(input));
-    if (strange !== undefined)
-      throw new UsageError(`--agent and --from name different topics: ${strange} is the agent's`);
+    const conflicting = inputTopics.find((input) => values.from.length > 0 && !values.from.includes(input));
+    if (conflicting !== undefined)
+      throw new UsageError(`--agent and --from name different topics: the input of the agent is ${conflicting}`);
 
-    const choice: Choice = {
+    const selection: ReplaySelection = {
       topic,
       tenants: values.tenant.map((tenant) => tenant.toLowerCase()),
-      from: values.from.length > 0 ? values.from : byAgent,
+      originTopics: values.from.length > 0 ? values.from : inputTopics,
       reasons: values.reason,
       entities: values.entity,
-      since: values.since === undefined ? undefined : timeOf('--since', values.since),
-      until: values.until === undefined ? undefined : timeOf('--until', values.until),
-      again: values.again,
-      to: values.to,
-      inputs: names.inputs,
+      since: since === undefined ? undefined : instantOrAge('--since', since),
+      until: until === undefined ? undefined : instantOrAge('--until', until),
+      onlyReplayed: again,
+      destination: to,
+      rawTopics: names.inputs,
     };
-    const { since, until, to, again } = values;
-    const { tenants, from, reasons, entities } = choice;
-    const name = values.name ?? nameOfReplay({ topic, tenants, from, reasons, entities, since, until, again, to });
+    const { tenants, originTopics: from, reasons, entities } = selection;
+    const name = values.name ?? defaultReplayName({ topic, tenants, from, reasons, entities, since, until, again, to });
     if (!/^[A-Za-z0-9._-]{1,100}$/.test(name)) {
       throw new UsageError(`--name ${quoted(name)} must be 1 to 100 letters, digits, dots, dashes and underscores`);
     }
@@ -133,41 +129,43 @@ export const command: Command = {
     let interrupted = false;
     void io.interrupted().then(() => (interrupted = true));
     try {
-      const report = await replay({
+      const report = await replayDeadLetters({
         action,
         address,
         producer,
         name,
-        choice,
+        selection,
         prefix: names.prefix,
         limit,
         rate,
-        keeping: (each) => readKeeping(env, each),
+        retention: (each) => readRetention(env, each),
         ignoreRetention: values['ignore-retention'],
-        onProgress: (state) => progress.tell(state),
+        onProgress: (state) => progress.show(state),
         interrupted: () => interrupted,
         sleep,
       });
       progress.end();
-      const kept = keepingLines(report.destinations, brokers);
-      const again = `kafnus replay apply ${argv
-        .filter((each) => each !== 'plan' && each !== '--json')
-        .map(shellWord)
-        .join(' ')}`;
+      const warnings = retentionWarnings(report.destinations, brokers);
+      const options = argv.filter((each) => each !== 'plan' && each !== '--json').map(shellWord);
       const style = styleOf(wantsColours(io.stdout, io.env));
       io.stdout.write(
         values.json
           ? `${JSON.stringify(report)}\n`
-          : reportText(report, again.trim(), report.refused ? [] : kept, new Screen(io.stdout).width, style),
+          : reportText(
+              report,
+              ['kafnus replay apply', ...options].join(' '),
+              report.refused ? [] : warnings,
+              new Screen(io.stdout).width,
+              style,
+            ),
       );
-      if (report.refused) throw new Error(['nothing was sent.', ...kept].join('\n'));
+      if (report.refused) throw new Error(['nothing was sent.', ...warnings].join('\n'));
       return report.complete ? exitCodes.ok : exitCodes.interrupted;
     } catch (error) {
-      const sent = progress.sent;
+      const { sent } = progress;
       if (sent === 0) throw error;
-      const message = error instanceof Error ? error.message : String(error);
       throw new Error(
-        `${message}. ${grouped(sent)} records were sent before; the same command goes on behind them (group ${groupOf(name)})`,
+        `${messageOf(error)}. ${grouped(sent)} records were sent before; the same command continues behind them (group ${groupOf(name)})`,
         { cause: error },
       );
     } finally {
@@ -176,30 +174,16 @@ export const command: Command = {
   },
 };
 
-/** A date, or how long ago. */
-function timeOf(option: string, text: string): number {
-  if (/^\d{4}-/.test(text)) return instant(option, text);
-  if (/^\d/.test(text)) return Date.now() - duration(option, text);
-  throw new UsageError(
-    `${option} must be a date such as 2026-05-01T08:00:00Z or a time ago such as 30m, not ${quoted(text)}`,
-  );
-}
-
-function requireTopicName(text: string): void {
-  if (/^[A-Za-z0-9._-]{1,249}$/.test(text)) return;
-  throw new UsageError(`${quoted(text)} is no legal topic name: letters, digits, dots, dashes and underscores`);
-}
-
-/** As a shell reads it back. */
+/** The argument as a shell reads it. */
 function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : shellQuoted(text);
 }
 
-/** A bar on a terminal; elsewhere a line now and then. */
+/** A progress bar on a terminal; elsewhere a line every 5 seconds. */
 class ProgressLine {
   readonly #io: Io;
   readonly #screen: Screen;
-  #told = performance.now();
+  #shownAt = performance.now();
   #sent = 0;
 
   constructor(io: Io) {
@@ -207,17 +191,18 @@ class ProgressLine {
     this.#screen = new Screen(io.stderr);
   }
 
-  /** Records that were sent and committed. */
+  /** The number of records that were sent and committed. */
   get sent(): number {
     return this.#sent;
   }
 
-  tell({ doing, done, total }: Progress): void {
+  show({ doing, done, total }: Progress): void {
     if (doing === 'sending') this.#sent = done;
     const now = performance.now();
-    if (now - this.#told < (this.#screen.live ? 100 : 5000) && (done < total || doing === 'reading')) return;
-    this.#told = now;
-    const what = doing === 'sending' ? `sent ${grouped(done)} of ${grouped(total)}` : `read ${grouped(done)} letters`;
+    if (now - this.#shownAt < (this.#screen.live ? 100 : 5000) && (done < total || doing === 'reading')) return;
+    this.#shownAt = now;
+    const what =
+      doing === 'sending' ? `sent ${grouped(done)} of ${grouped(total)}` : `read ${grouped(done)} dead letters`;
     if (!this.#screen.live) this.#io.stderr.write(`${what}\n`);
     else this.#screen.draw([doing === 'sending' ? `${bar(done / total)} ${what}` : what]);
   }
@@ -227,9 +212,9 @@ class ProgressLine {
   }
 }
 
-const BAR = 24;
+const barWidth = 24;
 
 function bar(part: number): string {
-  const full = Math.round(Math.min(1, part) * BAR);
-  return `[${'='.repeat(full)}${' '.repeat(BAR - full)}]`;
+  const full = Math.round(Math.min(1, part) * barWidth);
+  return `[${'='.repeat(full)}${' '.repeat(barWidth - full)}]`;
 }

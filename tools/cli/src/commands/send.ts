@@ -3,53 +3,54 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cityNotifications } from '../city.js';
 import { exitCodes, UsageError, type Command, type Io } from '../command.js';
+import { messageOf } from '../error-message.js';
 import { Publisher } from '../kafka/publisher.js';
-import { connection } from '../kafka/settings.js';
-import { duration, instant, parseOptions, positiveNumber, wholeNumber } from '../options.js';
+import { connection } from '../kafka/connection.js';
+import { duration, instant, parseOptions, positiveNumber, requireTopicName, wholeNumber } from '../options.js';
 import { readNotifications, type FileEntry } from '../send/notification-files.js';
 import { Screen } from '../terminal/screen.js';
-import { grouped, quoted } from '../terminal/text.js';
-import { messageOf } from '../error-text.js';
+import { grouped } from '../terminal/text.js';
 
-const HELP = `Usage: kafnus send --topic TOPIC [options] [FILE ...]
+const helpText = `Usage: kafnus send --topic TOPIC [options] [FILE ...]
 
-Publishes NGSIv2 notifications to raw topics, as Orion would: the key is the entity id, the headers
-are fiware-service, fiware-servicepath and fiware-correlator. FILE holds a notification, an array of
-them, or one a line (JSON Lines); '-' is standard input. A notification of several entities is keyed
-by the first one. Without FILE a small city is made up: air quality stations, parking spots and
-street lights of the services harbour and oldtown, the same for the same options.
+Publishes NGSIv2 notifications to raw topics as Orion would: the key is the entity id, the headers
+are fiware-service, fiware-servicepath and fiware-correlator. FILE holds one notification, an array
+of them, or one per line (JSON Lines); '-' is standard input. The key of a notification with several
+entities is the id of the first. Without FILE, notifications of a fictitious city are generated: air
+quality stations, parking spots and street lights of the services harbour and oldtown. The same
+options generate the same notifications.
 
-Where to:
-  --topic TOPIC        a raw topic, e.g. raw_historic; may be repeated: each gets all
+Destination:
+  --topic TOPIC        a raw topic, e.g. raw_historic; when repeated, each topic gets all
   --brokers LIST       host:port,... (default: KAFNUS_KAFKA_BROKERS); TLS and SASL are set by
                        KAFNUS_KAFKA_... as for the agents
 
-What:
-  --service NAME       the tenant (default for files: default; for the city: its own)
+Content:
+  --service NAME       fiware-service (default for files: default; for the city: its own)
   --servicepath PATH   (default for files: /; for the city: its own)
-  --entities N         size of the city (default 60)
-  --seed N             another number, another city (default 1)
-  --start TIME         TimeInstant of its first notification (default 2026-05-01T08:00:00Z)
+  --entities N         number of entities of the city (default 60)
+  --seed N             seed of the generator (default 1)
+  --start TIME         TimeInstant of the first notification (default 2026-05-01T08:00:00Z)
   --interval TIME      between two versions of an entity (default 10m)
 
-How much:
-  --count N            so many notifications at most (default for the city: one for each entity)
+Amount:
+  --count N            maximum number of notifications (default for the city: one per entity)
   --duration TIME      stop after 30s, 5m, ...
-  --rate N             notifications a second (default: as fast as possible)
+  --rate N             notifications per second (default: as fast as possible)
 
   --json               print one JSON object at the end
   --help
 
-Exit codes: 0 everything was published (also when ended by Ctrl-C), 1 something was not: a bad line,
-a refused record, no broker; 2 called wrongly.
+Exit codes: 0 all was published (also when ended by Ctrl-C), 1 not all: an invalid line, a refused
+record, no broker; 2 wrong usage.
 
 Examples:
   kafnus send --topic raw_historic --topic raw_lastdata --entities 1000 --rate 200 --duration 1m
   kafnus send --topic raw_historic --service smartcity --servicepath /parks notifications.jsonl
 `;
 
-/** What is sent next: a record without its topic, or a reason why there is none. */
-type Item =
+/** A record without its topic, or why the input has none at this place. */
+type SendItem =
   | {
       readonly kind: 'notification';
       readonly key: string;
@@ -58,25 +59,25 @@ type Item =
     }
   | { readonly kind: 'problem'; readonly message: string };
 
-interface Plan {
+interface SendPlan {
   readonly topics: readonly string[];
   readonly brokers: string;
-  readonly items: AsyncIterable<Item> | Iterable<Item>;
-  /** Notifications at most. */
+  readonly items: AsyncIterable<SendItem> | Iterable<SendItem>;
+  /** Maximum number of notifications. */
   readonly count: number;
   readonly durationMs: number;
-  /** Notifications a second; Infinity: no limit. */
+  /** Notifications per second; Infinity: no limit. */
   readonly rate: number;
   readonly json: boolean;
 }
 
-/** What became of it. */
-interface Summary {
+/** The fields are the JSON output. */
+interface SendSummary {
   readonly topics: readonly string[];
   /** Notifications that were published to every topic. */
   readonly notifications: number;
   readonly records: number;
-  /** Lines or documents that were no notification. */
+  /** Lines or documents that are no notifications. */
   readonly bad: number;
   /** Records that a broker refused. */
   readonly refused: number;
@@ -84,7 +85,7 @@ interface Summary {
 }
 
 export const command: Command = {
-  help: HELP,
+  help: helpText,
   async run(argv, io) {
     const plan = planOf(argv, io);
     const summary = await publish(plan, io);
@@ -94,7 +95,7 @@ export const command: Command = {
 };
 
 /** @throws UsageError */
-function planOf(argv: readonly string[], io: Io): Plan {
+function planOf(argv: readonly string[], io: Io): SendPlan {
   const { values, positionals: files } = parseOptions(
     argv,
     {
@@ -116,19 +117,14 @@ function planOf(argv: readonly string[], io: Io): Plan {
   const topics = [...new Set(values.topic)];
   if (topics.length === 0)
     throw new UsageError('--topic is missing: the raw topic to publish to, e.g. --topic raw_historic');
-  const wrong = topics.find((topic) => !/^[A-Za-z0-9._-]{1,249}$/.test(topic));
-  if (wrong !== undefined) {
-    throw new UsageError(
-      `--topic ${quoted(wrong)} is no legal topic name: letters, digits, dots, dashes and underscores`,
-    );
-  }
+  for (const topic of topics) requireTopicName('--topic', topic);
   const brokers = values.brokers ?? io.env['KAFNUS_KAFKA_BROKERS'] ?? '';
   if (brokers === '') throw new UsageError('--brokers is missing, and KAFNUS_KAFKA_BROKERS is not set');
 
   const { service, servicepath } = values;
   for (const option of ['entities', 'seed', 'start', 'interval'] as const) {
     if (files.length > 0 && values[option] !== undefined)
-      throw new UsageError(`--${option} is for a made-up city, not for files`);
+      throw new UsageError(`--${option} is for the generated city, not for files`);
   }
   const entities = wholeNumber('--entities', values.entities ?? '60');
   const city = {
@@ -156,7 +152,7 @@ function* cityItems(
   options: Parameters<typeof cityNotifications>[0],
   service?: string,
   servicepath?: string,
-): Generator<Item> {
+): Generator<SendItem> {
   for (const notification of cityNotifications(options)) {
     const { entityId: key, value, correlator } = notification;
     const headers = orionHeaders(service ?? notification.service, servicepath ?? notification.servicepath, correlator);
@@ -169,7 +165,7 @@ async function* fileItems(
   io: Io,
   service: string,
   servicepath: string,
-): AsyncGenerator<Item> {
+): AsyncGenerator<SendItem> {
   for (const file of files) {
     const name = file === '-' ? '(stdin)' : file;
     try {
@@ -179,13 +175,13 @@ async function* fileItems(
     } catch (error) {
       yield {
         kind: 'problem',
-        message: `${name}: it cannot be read: ${messageOf(error)}; correct its name, or its rights`,
+        message: `${name}: cannot be read: ${messageOf(error)}; correct its name or its permissions`,
       };
     }
   }
 }
 
-function itemOf(entry: FileEntry, service: string, servicepath: string): Item {
+function itemOf(entry: FileEntry, service: string, servicepath: string): SendItem {
   if (entry.kind === 'problem') return entry;
   return { ...entry, headers: orionHeaders(service, servicepath, randomUUID()) };
 }
@@ -195,11 +191,11 @@ function orionHeaders(service: string, servicepath: string, correlator: string):
   return [{ 'fiware-service': service }, { 'fiware-servicepath': servicepath }, { 'fiware-correlator': correlator }];
 }
 
-/** Sends until the items, the count or the time are over, or the user has seen enough. */
-async function publish(plan: Plan, io: Io): Promise<Summary> {
+/** Sends until the items end, the count or the duration is reached, or the user interrupts. */
+async function publish(plan: SendPlan, io: Io): Promise<SendSummary> {
   const { address, producer } = connection(io.env, plan.brokers);
   const publisher = await Publisher.connect(address, producer);
-  const progress = new Progress(io, plan);
+  const progress = new ProgressLine(io, plan);
   let interrupted = false;
   void io.interrupted().then(() => (interrupted = true));
   try {
@@ -214,20 +210,20 @@ async function publish(plan: Plan, io: Io): Promise<Summary> {
         progress.problem(item.message);
         continue;
       }
-      // In short steps: the user may interrupt, and the time may end while the next one is not due yet.
+      // Waits in short steps, so that Ctrl-C and the end of the duration take effect soon.
       for (let due = 0; (due = (notifications / plan.rate) * 1000 - elapsed()) > 0;) {
         if (interrupted || elapsed() >= plan.durationMs) break;
         await sleep(Math.min(due, 100));
-        progress.tell(notifications, elapsed());
+        progress.show(notifications, elapsed());
       }
       if (interrupted || elapsed() >= plan.durationMs || notifications >= plan.count) break;
       const { key, value, headers } = item;
       for (const topic of plan.topics) await publisher.send({ topic, key, value, headers });
       notifications += 1;
       if (notifications % 500 === 0) {
-        // Lets a signal in, and the client's reports.
+        // Lets signals and delivery reports be handled.
         await sleep(0);
-        progress.tell(notifications, elapsed());
+        progress.show(notifications, elapsed());
       }
       if (notifications >= plan.count) break;
     }
@@ -244,22 +240,22 @@ async function publish(plan: Plan, io: Io): Promise<Summary> {
   }
 }
 
-/** A line that tells how far it is: drawn anew on a terminal, now and then elsewhere. */
-class Progress {
+/** A line with the progress: updated on a terminal, elsewhere printed every 5 seconds. */
+class ProgressLine {
   readonly #screen: Screen;
   readonly #io: Io;
   readonly #total: string;
-  #told = 0;
+  #shownAt = 0;
 
-  constructor(io: Io, plan: Plan) {
+  constructor(io: Io, plan: SendPlan) {
     this.#io = io;
     this.#screen = new Screen(io.stderr);
     this.#total = Number.isFinite(plan.count) ? ` of ${grouped(plan.count)}` : '';
   }
 
-  tell(notifications: number, elapsedMs: number): void {
-    if (elapsedMs - this.#told < (this.#screen.live ? 200 : 5000)) return;
-    this.#told = elapsedMs;
+  show(notifications: number, elapsedMs: number): void {
+    if (elapsedMs - this.#shownAt < (this.#screen.live ? 200 : 5000)) return;
+    this.#shownAt = elapsedMs;
     const line = `sent ${grouped(notifications)}${this.#total}, ${rateText(notifications, elapsedMs / 1000)}`;
     if (this.#screen.live) this.#screen.draw([line]);
     else this.#io.stderr.write(`${line}\n`);
@@ -278,12 +274,12 @@ function rateText(count: number, seconds: number): string {
   return `${grouped(Math.round(count / Math.max(seconds, 0.001)))}/s`;
 }
 
-function summaryLine({ topics, notifications, records, bad, refused, seconds }: Summary): string {
+function summaryLine({ topics, notifications, records, bad, refused, seconds }: SendSummary): string {
   const where =
     topics.length === 1 ? `to ${topics[0] ?? ''}` : `to ${topics.length} topics (${grouped(records)} records)`;
   const what = notifications === 1 ? 'notification' : 'notifications';
   const parts = [`${grouped(notifications)} ${what} ${where} in ${seconds.toFixed(1)} s`];
-  if (bad > 0) parts.push(`${grouped(bad)} left out, see above`);
+  if (bad > 0) parts.push(`${grouped(bad)} invalid ones left out, see above`);
   if (refused > 0) parts.push(`${grouped(refused)} records refused`);
   return parts.join(', ');
 }

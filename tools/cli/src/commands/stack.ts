@@ -1,30 +1,31 @@
 import { agentNames, type AgentName } from '@kafnus/ngsi-core';
 import { UsageError, type Command } from '../command.js';
 import { parseOptions, wholeNumber } from '../options.js';
-import { runStack } from '../stack/run.js';
+import { runStack } from '../stack/run-stack.js';
 import { quoted } from '../terminal/text.js';
 
-const HELP = `Usage: kafnus stack [options]
+const helpText = `Usage: kafnus stack [options]
 
-Runs the whole way from a notification to a row on this machine, until Ctrl-C: a real Kafka,
-PostGIS, Kafka Connect with the connectors of deploy/connect, and the four agents. It prints where
-everything is and what to type next. The data is thrown away at the end.
+Runs the whole pipeline on this machine until Ctrl-C: Apache Kafka, PostGIS, Kafka Connect with the
+connectors of deploy/connect, and the four agents. It prints all addresses and the next commands.
+The data is deleted at the end.
 
 Needs a JDK 17 and Maven (make setup-kafka), PostgreSQL with PostGIS (make setup-postgis), and the
-first time the network: make stack sees to all of it.
+network for the first run. make stack installs all of it.
 
   --kafka-port N    (default 9092)
   --postgis-port N  (default 5433)
-  --connect-port N  of Kafka Connect's REST interface (default 8083)
-  --agents-port N   of the first agent's HTTP interface, the others take the next (default 9081)
-  --without NAME    without this agent, which you start yourself; may be repeated
+  --connect-port N  REST API of Kafka Connect (default 8083)
+  --agents-port N   HTTP port of the first agent; the others use the next ports (default 9081)
+  --without NAME    do not start this agent: you start it yourself; may be repeated
   --help
 
-Exit codes: 0 ended by Ctrl-C, 1 a part did not start or ended by itself, 2 called wrongly.
+Exit codes: 0 ended by Ctrl-C, 1 a program did not start or ended unexpectedly, 2 wrong
+usage.
 `;
 
 export const command: Command = {
-  help: HELP,
+  help: helpText,
   async run(argv, io) {
     const { values } = parseOptions(
       argv,

@@ -1,50 +1,46 @@
 import { changelogTopic } from '@kafnus/agent-runtime';
 import { exitCodes, UsageError, type Command, type Io } from '../command.js';
-import { connection } from '../kafka/settings.js';
-import { parseOptions, wholeNumber } from '../options.js';
-import { partitioners, type Partitioner, type Placement } from '../state/placement.js';
-import {
-  checkState,
-  Interrupted,
-  repartition,
-  type RepartitionReport,
-  type StateOptions,
-  type StateReport,
-} from '../state/repartition.js';
+import { connection } from '../kafka/connection.js';
+import { actionOf, parseOptions, requireTopicName, wholeNumber } from '../options.js';
+import { partitioners, type Partitioner, type Placement } from '../state/state-placement.js';
+import { Interrupted, storeName, type StateOptions, type StateReport } from '../state/changelog-state.js';
+import { checkState } from '../state/check-state.js';
+import { repartition, type RepartitionReport } from '../state/repartition.js';
 import { Screen } from '../terminal/screen.js';
 import { grouped, quoted } from '../terminal/text.js';
 
-const HELP = `Usage: kafnus state repartition [options]
+const helpText = `Usage: kafnus state repartition [options]
        kafnus state check [options]
 
-The state of lastdata: the newest TimeInstant of each entity, in the changelog topic
-<group>-newest-changelog. What an entity's records in partition n of the input leave behind lies in
-partition n of the changelog. With more partitions in the input its records come from another one,
-and its state has to be there before.
+The state of lastdata is the newest TimeInstant of each entity, in the changelog topic
+<group>-newest-changelog. The state of records in partition n of the input is in partition n of the
+changelog. When partitions are added to the input, the records of an entity come from another
+partition, and its state must be moved there first.
 
-  repartition  gives input and changelog more partitions, and carries the state over. The agent must
-               be stopped and have read everything; whatever ends it, the same command goes on.
-  check        looks whether the agent would find all of the state; the agent may run
+  repartition  adds partitions to input and changelog, and moves the state. The agent must be
+               stopped and must have read everything. When it ends early, the same command
+               continues.
+  check        checks whether the agent would find all of its state; the agent may run
 
-"Adding partitions" in docs/operations.md is the whole procedure.
+"Adding partitions" in docs/operations.md describes the whole procedure.
 
 Options:
-  --partitions N        how many the input is to have (repartition only; default: as many as it has)
+  --partitions N        number of partitions to reach (repartition only; default: the present one)
   --group NAME          consumer group (default: KAFNUS_GROUP_ID, else ngsi-agent-lastdata)
   --input-topic TOPIC   (default: KAFNUS_INPUT_TOPIC, else raw_lastdata after KAFNUS_TOPIC_PREFIX)
-  --partitioner NAME    how publishers choose the partition of an entity id: murmur2 (Java clients)
-                        or crc32 (librdkafka's default). Default: what the state itself proves. One
-                        that the state does not fit is refused.
-  --everywhere          give every partition all of the state: right whatever the records are keyed
-                        by, and so many times as large
-  --dry-run             change nothing, and tell what would be done (repartition only)
+  --partitioner NAME    how producers choose the partition of an entity id: murmur2 (Java clients)
+                        or crc32 (librdkafka's default). Default: the one that the state proves. One
+                        that the state contradicts is refused.
+  --everywhere          give every partition all of the state: right for any key of the records,
+                        and so many times as large
+  --dry-run             change nothing, and report what would be done (repartition only)
   --brokers LIST        host:port,... (default: KAFNUS_KAFKA_BROKERS); TLS and SASL are set by
                         KAFNUS_KAFKA_... as for the agents
   --json                print one JSON object at the end
   --help
 
 Exit codes: 0 done, nothing to do, or (check) all in place; 1 refused, failed, or (check) something
-is wrong, and the message says what to do; 2 called wrongly; 130 interrupted.
+is wrong, and the message says what to do; 2 wrong usage; 130 interrupted.
 
 Examples:
   kafnus state repartition --partitions 8 --dry-run
@@ -53,9 +49,8 @@ Examples:
 
 const actions = ['repartition', 'check'] as const;
 
-/** `kafnus state`: carries the state of lastdata over to more partitions. */
 export const command: Command = {
-  help: HELP,
+  help: helpText,
   async run(argv, io) {
     const { values, positionals } = parseOptions(
       argv,
@@ -71,13 +66,7 @@ export const command: Command = {
       },
       true,
     );
-    const [name, surplus] = positionals;
-    const action = actions.find((one) => one === name);
-    if (action === undefined) {
-      const what = name === undefined ? 'what to do is missing' : `unknown action ${quoted(name)}`;
-      throw new UsageError(`${what}: kafnus state repartition, or kafnus state check`);
-    }
-    if (surplus !== undefined) throw new UsageError(`unexpected argument ${quoted(surplus)}`);
+    const action = actionOf(positionals, actions, 'kafnus state repartition, or kafnus state check');
     if (action === 'check' && values.partitions !== undefined)
       throw new UsageError('--partitions is for kafnus state repartition');
     if (action === 'check' && values['dry-run']) throw new UsageError('--dry-run is for kafnus state repartition');
@@ -89,7 +78,7 @@ export const command: Command = {
       fromEnv(io, 'KAFNUS_INPUT_TOPIC') ??
       '{prefix}raw_lastdata'
     ).replaceAll('{prefix}', fromEnv(io, 'KAFNUS_TOPIC_PREFIX') ?? '');
-    requireTopicName('--group', group, changelogTopic(group, 'newest'));
+    requireTopicName('--group', group, changelogTopic(group, storeName));
     requireTopicName('--input-topic', inputTopic, inputTopic);
 
     const kafka = connection(io.env, values.brokers);
@@ -137,13 +126,6 @@ function fromEnv(io: Io, name: string): string | undefined {
   return io.env[name] === '' ? undefined : io.env[name];
 }
 
-function requireTopicName(option: string, given: string, topic: string): void {
-  if (/^[A-Za-z0-9._-]{1,249}$/.test(topic)) return;
-  throw new UsageError(
-    `${option} ${quoted(given)} gives no legal topic name: letters, digits, dots, dashes and underscores`,
-  );
-}
-
 function placedText(placement: Placement | null): string {
   if (placement === null) return '';
   return placement === 'everywhere' ? ', all of them in every partition' : `, placed by ${placement} of the entity id`;
@@ -158,7 +140,9 @@ function headText({
   placement,
 }: Omit<StateReport, 'problem'>): string {
   const strange =
-    foreign === 0 ? '' : `${grouped(foreign)} records of ${changelog} are not of lastdata, and were left alone\n`;
+    foreign === 0
+      ? ''
+      : `${grouped(foreign)} records of ${changelog} were not written by lastdata, and are left alone\n`;
   return (
     `${inputTopic}: ${partitions.input} partitions\n` +
     `${changelog}: ${partitions.changelog} partitions, ${grouped(entities)} entities${placedText(placement)}\n${strange}`
@@ -175,12 +159,12 @@ function repartitionText(report: RepartitionReport): string {
   if (grown && written + deleted === 0) return `${headText(report)}nothing to do: all of the state is in place\n`;
   const would = dryRun ? 'would be ' : '';
   const done =
-    `${grouped(written)} entries ${would}written where they belong, ${grouped(deleted)} ${would}deleted where they do not\n` +
+    `${grouped(written)} entries ${would}written to their right partitions, ${grouped(deleted)} ${would}deleted in others\n` +
     `both topics ${dryRun ? 'would have' : 'have'} ${target} partitions\n`;
   const left =
     unread === 0
       ? ''
-      : `about ${grouped(unread)} records were published before and not read: go on with "If the input has more partitions ` +
+      : `about ${grouped(unread)} records were published before and not read: continue with "If the input has more partitions ` +
         `already" in docs/operations.md\n`;
   return headText(report) + done + left;
 }

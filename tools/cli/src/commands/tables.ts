@@ -9,59 +9,68 @@ import {
 } from '@kafnus/ngsi-core';
 import { createReadStream } from 'node:fs';
 import { exitCodes, UsageError, type Command, type Io } from '../command.js';
-import { messageOf } from '../error-text.js';
-import { connection } from '../kafka/settings.js';
-import { duration, instant, parseOptions, wholeNumber } from '../options.js';
+import { messageOf } from '../error-message.js';
+import { connection } from '../kafka/connection.js';
+import { actionOf, instantOrAge, parseOptions, wholeNumber } from '../options.js';
 import { readNotifications } from '../send/notification-files.js';
-import { emptyCatalog, type Catalog } from '../tables/catalog.js';
+import { emptyCatalog, type DatabaseCatalog } from '../tables/database-catalog.js';
 import { applyPlan, catalogOf, databaseAddress, type DatabaseAddress } from '../tables/database.js';
-import type { Finding } from '../tables/finding.js';
-import { planTables, type Plan } from '../tables/plan.js';
-import { readTopics, type TopicChoice } from '../tables/read-topics.js';
-import { applyText, checkText, findingsOf, fits, jsonText, planText, type Report } from '../tables/report.js';
-import { sampleAgents, Sampler, type SampleAgent } from '../tables/sample.js';
-import { ShapeCollector, type Shapes } from '../tables/shapes.js';
+import type { TableFinding } from '../tables/table-finding.js';
+import { planTables, type TablesPlan } from '../tables/plan-tables.js';
+import { readTopics, type TopicSelection } from '../tables/read-topics.js';
+import {
+  applyText,
+  checkText,
+  findingsOf,
+  hasNoProblems,
+  jsonText,
+  planText,
+  type Report,
+} from '../tables/tables-report.js';
+import { sampleAgents, Sampler, type SampleAgent } from '../tables/sample-records.js';
+import { ShapeCollector, type Shapes } from '../tables/table-shapes.js';
 import { Screen } from '../terminal/screen.js';
 import { styleOf, wantsColours } from '../terminal/style.js';
 import { quoted } from '../terminal/text.js';
 
-const HELP = `Usage: kafnus tables plan [options]
+const helpText = `Usage: kafnus tables plan [options]
        kafnus tables apply --database URL [options]
        kafnus tables check --database URL [options]
 
-The PostgreSQL/PostGIS tables that the sinks need, from what flows on the output topics or from
-notifications in a file: schemas, tables, columns, primary keys, geometries, indexes.
+Plans, creates and checks the PostgreSQL/PostGIS tables that the sinks need: schemas, tables,
+columns, primary keys, geometries and indexes. It reads the records in the output topics, or
+notifications in a file.
 
   plan   prints the SQL for what is missing, and changes nothing
-  apply  does the same in one transaction; what is there is never dropped, narrowed or rewritten
-  check  tells what would stop a sink, or be stored as something else, before a row fails
+  apply  runs it in one transaction; existing columns are never dropped, narrowed or rewritten
+  check  reports what would stop a sink or be stored with another value
 
-Shapes from topics (committed records, up to where the topics end now):
+From topics (committed records, up to the present end offsets):
   --topics A,B         output topics; may be repeated, also as --topic A
-  --topics-regex RE    all topics whose whole name fits
-                       Without either: all output topics by KAFNUS_NAMING and KAFNUS_TOPIC_PREFIX
+  --topics-regex RE    all topics whose whole name matches
+                       Default: all output topics by KAFNUS_NAMING and KAFNUS_TOPIC_PREFIX
   --brokers LIST       host:port,... (default: KAFNUS_KAFKA_BROKERS); TLS and SASL are set by
                        KAFNUS_KAFKA_... as for the agents
-  --max-records N      of each partition the last N records (default 10000)
-  --since TIME         nothing older than a date, or than 30m, 12h, ...
+  --max-records N      the last N records of each partition (default 10000)
+  --since TIME         only records not older than a date, or than 30m, 12h, ...
 
-Shapes from notifications, before anything flows:
+From notifications, before there are records:
   --sample FILE        as for kafnus send; may be repeated, '-' is standard input
   --service NAME       the tenant (default: default)
   --servicepath PATH   (default: /)
   --datamodel NAME     (default: KAFNUS_DATAMODEL, else ${dataModels[0]})
-  --agents LIST        ${sampleAgents.join(',')} (default: all): whose tables
+  --agents LIST        ${sampleAgents.join(',')} (default: all): agents whose tables are planned
 
 Tables:
   --database URL       postgresql://user@host:5432/database (default: KAFNUS_DATABASE_URL, else
-                       PGHOST, PGDATABASE, ...). Without any, plan takes an empty database.
-  --error-log          also the table of sink failures of every service that is seen
-  --strict-geometry    geometry columns of just the type that was seen; default: any geometry
+                       PGHOST, PGDATABASE, ...). Without it, plan assumes an empty database.
+  --error-log          also the table for sink failures of each service
+  --strict-geometry    give geometry columns the type that was seen; default: any geometry
   --json               print one JSON object
   --help
 
-Exit codes: 0 done, or (check) everything fits; 1 failed, or (check) something does not fit;
-2 called wrongly; 130 interrupted.
+Exit codes: 0 done, or (check) no error or warning; 1 failed, or (check) an error or warning;
+2 wrong usage; 130 interrupted.
 
 Examples:
   kafnus tables plan --sample parks.jsonl --service smartcity --servicepath /parks
@@ -70,11 +79,10 @@ Examples:
 `;
 
 const actions = ['plan', 'apply', 'check'] as const;
-const DEFAULT_MAX_RECORDS = '10000';
+const defaultMaxRecords = '10000';
 
-/** `kafnus tables`: makes and checks the tables of the sinks. */
 export const command: Command = {
-  help: HELP,
+  help: helpText,
   async run(argv, io) {
     const { values, positionals } = parseOptions(
       argv,
@@ -97,61 +105,55 @@ export const command: Command = {
       },
       true,
     );
-    const [name, surplus] = positionals;
-    const action = actions.find((one) => one === name);
-    if (action === undefined) {
-      const what = name === undefined ? 'what to do is missing' : `unknown action ${quoted(name)}`;
-      throw new UsageError(`${what}: kafnus tables plan, apply or check`);
-    }
-    if (surplus !== undefined) throw new UsageError(`unexpected argument ${quoted(surplus)}`);
+    const action = actionOf(positionals, actions, 'kafnus tables plan, apply or check');
     const address = databaseAddress(values.database, io.env);
     if (address === undefined && action !== 'plan') {
       throw new UsageError(`${action} needs a database: --database URL, KAFNUS_DATABASE_URL, or PGHOST and PGDATABASE`);
     }
 
     const fromSample = values.sample.length > 0;
-    const misplaced = (fromSample ? TOPIC_OPTIONS : SAMPLE_OPTIONS).find((option) => isGiven(values[option]));
+    const misplaced = (fromSample ? topicOptions : sampleOptions).find((option) => isGiven(values[option]));
     if (misplaced !== undefined) {
       throw new UsageError(`--${misplaced} is for ${fromSample ? 'topics, not for --sample' : '--sample'}`);
     }
-    const seen = fromSample ? await fromFiles(values, io) : await fromTopics(values, io);
-    if (seen === undefined) return exitCodes.interrupted;
-    if (values['error-log']) seen.collector.addErrorLogs();
-    const shapes = seen.collector.shapes();
-    const { topics, files } = seen;
+    const collected = fromSample ? await fromFiles(values, io) : await fromTopics(values, io);
+    if (collected === undefined) return exitCodes.interrupted;
+    if (values['error-log']) collected.collector.addErrorLogs();
+    const shapes = collected.collector.shapes();
+    const { topics, files } = collected;
     const source = { topics, files, records: shapes.records };
-    const planFor = (catalog: Catalog): Plan => {
+    const planFor = (catalog: DatabaseCatalog): TablesPlan => {
       const plan = planTables(shapes, catalog, { strictGeometry: values['strict-geometry'] });
-      return { ...plan, findings: [...seen.findings, ...plan.findings] };
+      return { ...plan, findings: [...collected.findings, ...plan.findings] };
     };
     const { plan, catalog } = await planned(action, address, shapes, planFor);
     const report: Report = { command: action, source, catalog, plan };
     io.stdout.write(values.json ? jsonText(report) : reportText(report, io));
-    return action === 'check' && !fits(findingsOf(report)) ? exitCodes.failure : exitCodes.ok;
+    return action === 'check' && !hasNoProblems(findingsOf(report)) ? exitCodes.failure : exitCodes.ok;
   },
 };
 
-const TOPIC_OPTIONS = ['topics', 'topic', 'topics-regex', 'brokers', 'max-records', 'since'] as const;
-const SAMPLE_OPTIONS = ['service', 'servicepath', 'datamodel', 'agents'] as const;
+const topicOptions = ['topics', 'topic', 'topics-regex', 'brokers', 'max-records', 'since'] as const;
+const sampleOptions = ['service', 'servicepath', 'datamodel', 'agents'] as const;
 
 function isGiven(value: string | readonly string[] | undefined): boolean {
   return value !== undefined && value.length > 0;
 }
 
-/** What the shapes are made of. */
-interface Seen {
+/** The records that the tables are planned for. */
+interface CollectedRecords {
   readonly collector: ShapeCollector;
   readonly topics: readonly string[];
   readonly files: readonly string[];
-  readonly findings: readonly Finding[];
+  readonly findings: readonly TableFinding[];
 }
 
 async function planned(
   action: (typeof actions)[number],
   address: DatabaseAddress | undefined,
   shapes: Shapes,
-  planFor: (catalog: Catalog) => Plan,
-): Promise<{ readonly plan: Plan; readonly catalog: Catalog }> {
+  planFor: (catalog: DatabaseCatalog) => TablesPlan,
+): Promise<{ readonly plan: TablesPlan; readonly catalog: DatabaseCatalog }> {
   if (address === undefined) return { plan: planFor(emptyCatalog), catalog: emptyCatalog };
   const schemas = [...new Set(shapes.tables.map(({ table }) => table.schema))];
   if (action === 'apply') return applyPlan(address, schemas, planFor);
@@ -166,7 +168,7 @@ function reportText(report: Report, io: Io): string {
   return report.command === 'apply' ? applyText(report, width, style) : checkText(report, width, style);
 }
 
-/** @returns undefined when the user interrupted */
+/** @returns undefined when the user interrupts */
 async function fromTopics(
   values: {
     readonly topics: readonly string[];
@@ -177,10 +179,10 @@ async function fromTopics(
     readonly since?: string | undefined;
   },
   io: Io,
-): Promise<Seen | undefined> {
-  const choice = topicChoice([...values.topics, ...values.topic], values['topics-regex'], io.env);
-  const maxRecords = wholeNumber('--max-records', values['max-records'] ?? DEFAULT_MAX_RECORDS);
-  const since = values.since === undefined ? undefined : sinceOf(values.since);
+): Promise<CollectedRecords | undefined> {
+  const selection = topicSelection([...values.topics, ...values.topic], values['topics-regex'], io.env);
+  const maxRecords = wholeNumber('--max-records', values['max-records'] ?? defaultMaxRecords);
+  const since = values.since === undefined ? undefined : instantOrAge('--since', values.since);
   const { address } = connection(io.env, values.brokers);
   const collector = new ShapeCollector();
   const screen = new Screen(io.stderr);
@@ -189,7 +191,7 @@ async function fromTopics(
   try {
     const { topics, complete } = await readTopics({
       address,
-      choice,
+      selection,
       maxRecords,
       since,
       onRecord: (record) => collector.add(record),
@@ -202,14 +204,18 @@ async function fromTopics(
   }
 }
 
-function topicChoice(named: readonly string[], regex: string | undefined, env: Io['env']): TopicChoice {
+function topicSelection(named: readonly string[], regex: string | undefined, env: Io['env']): TopicSelection {
   const topics = [...new Set(named.flatMap((each) => each.split(',')).map((each) => each.trim()))].filter(
     (each) => each !== '',
   );
   if (regex !== undefined) {
-    if (topics.length > 0) throw new UsageError('--topics-regex and --topics are two ways to say it: use one');
+    if (topics.length > 0) throw new UsageError('--topics-regex and --topics exclude each other: use one');
     const pattern = wholePattern(regex);
-    return { kind: 'matching', matches: (topic) => pattern.test(topic), what: `fits --topics-regex ${quoted(regex)}` };
+    return {
+      kind: 'matching',
+      matches: (topic) => pattern.test(topic),
+      what: `matches --topics-regex ${quoted(regex)}`,
+    };
   }
   if (topics.length > 0) return { kind: 'named', topics };
   const { naming, topicPrefix: prefix, topicSuffix: suffix } = agentConfig(env);
@@ -229,13 +235,8 @@ function wholePattern(regex: string): RegExp {
   try {
     return new RegExp(`^(?:${regex})$`);
   } catch (error) {
-    throw new UsageError(`--topics-regex ${quoted(regex)} is no regular expression: ${messageOf(error)}`);
+    throw new UsageError(`--topics-regex ${quoted(regex)} is not a regular expression: ${messageOf(error)}`);
   }
-}
-
-/** A date, or how long ago. */
-function sinceOf(text: string): number {
-  return /^\d{4}-/.test(text) ? instant('--since', text) : Date.now() - duration('--since', text);
 }
 
 async function fromFiles(
@@ -247,7 +248,7 @@ async function fromFiles(
     readonly agents?: string | undefined;
   },
   io: Io,
-): Promise<Seen> {
+): Promise<CollectedRecords> {
   const { datamodel } = values;
   if (datamodel !== undefined && !dataModels.some((one) => one === datamodel)) {
     throw new UsageError(`--datamodel must be one of ${dataModels.join(', ')}, not ${quoted(datamodel)}`);
@@ -279,9 +280,9 @@ function agentsOf(text: string | undefined): readonly SampleAgent[] {
 }
 
 /**
- * The settings that decide what the agents write, read as they read them; but for the stock sink, which is the one that needs
- * its tables made, unless KAFNUS_SINK says otherwise.
- * @throws ConfigurationError naming the variable that is wrong
+ * The settings that decide what the agents write, as they read them. KAFNUS_SINK defaults to
+ * `debezium`, because that sink needs tables.
+ * @throws ConfigurationError naming the wrong variable
  */
 function agentConfig(env: Io['env']): VersionConfig {
   const own = Object.values(versionSettings).flatMap(({ env: name }) => {

@@ -1,50 +1,47 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { exitCodes, UsageError, type Command, type Io } from '../command.js';
-import { findingsOf } from '../lag/findings.js';
-import { quitKey } from '../lag/keys.js';
-import { LAG_OPTIONS_HELP, lagOptions, present, watchOf } from '../lag/options.js';
-import type { KeySample, Snapshot } from '../lag/snapshot.js';
-import { viewJson, viewLines } from '../lag/view.js';
-import { parseOptions } from '../options.js';
+import { exitCodes, type Command, type Io } from '../command.js';
+import { lagFindings } from '../lag/lag-findings.js';
+import { quitKey } from '../lag/quit-key.js';
+import { lagOptionsHelp, lagOptions, knownAgents, watchOptions } from '../lag/lag-options.js';
+import type { KeySample, Snapshot } from '../lag/lag-snapshot.js';
+import { lagJson, lagLines } from '../lag/lag-view.js';
+import { parseOptions, requireNoArguments } from '../options.js';
 import { Screen } from '../terminal/screen.js';
 import { styleOf, wantsColours } from '../terminal/style.js';
-import { quoted } from '../terminal/text.js';
 
-const HELP = `Usage: kafnus top [options]
+const helpText = `Usage: kafnus top [options]
 
-The agents, live: members, partitions, rates, the records that wait and the age of the oldest, and
-what is wrong. q or Ctrl-C ends it. Without a terminal it prints a table for each look. docs/lag.md
-lists what it finds and what to do then.
+Shows live what kafnus lag shows: members, partitions, rates, lag, the age of the oldest unprocessed
+record, and what is wrong. q or Ctrl-C ends it. Without a terminal it prints tables one after the
+other. docs/lag.md lists all findings and what to do about them.
 
 Options:
-${LAG_OPTIONS_HELP}  --interval TIME      between two looks (default 2s)
-  --once               one table, of two looks, and the end
-  --json               print one JSON object a line, for each look
+${lagOptionsHelp}  --interval TIME      between two snapshots (default 2s)
+  --once               print one table, from two snapshots, and end
+  --json               print one JSON object per line, for each snapshot
   --help
 
-Exit codes: 0 ended by q or Ctrl-C; 1 failed; 2 called wrongly.
+Exit codes: 0 ended by q or Ctrl-C; 1 failed; 2 wrong usage.
 
 Examples:
   kafnus top --health localhost:9081,localhost:9082
   kafnus top --json --interval 10s >> agents.jsonl
 `;
 
-/** Keys change slowly. */
-const SAMPLE_EVERY_MS = 30_000;
-const MOST_PARTITIONS = 12;
+/** The distribution of keys changes slowly. */
+const sampleEveryMs = 30_000;
+const maxPartitions = 12;
 
-/** `kafnus top`: looks at the agents again and again. */
 export const command: Command = {
-  help: HELP,
+  help: helpText,
   async run(argv, io) {
     const { values, positionals } = parseOptions(
       argv,
       { ...lagOptions, once: { type: 'boolean', default: false } },
       true,
     );
-    const [surplus] = positionals;
-    if (surplus !== undefined) throw new UsageError(`unexpected argument ${quoted(surplus)}`);
-    const watch = watchOf(values, '2s', io);
+    requireNoArguments(positionals);
+    const watch = watchOptions(values, '2s', io);
     const observer = await watch.open();
     const screen = new Screen(io.stdout);
     const style = styleOf(wantsColours(io.stdout, io.env));
@@ -59,18 +56,18 @@ export const command: Command = {
       let samples: readonly KeySample[] = [];
       let sampled = -Infinity;
       while (!ended) {
-        const now = present(await observer.look(samples), watch);
-        const view = { before, now, findings: findingsOf(before, now, watch.limits) };
+        const now = knownAgents(await observer.snapshot(samples), watch);
+        const view = { before, now, findings: lagFindings(before, now, watch.limits) };
         if (values.json) {
-          if (!values.once || before !== undefined) io.stdout.write(`${JSON.stringify(viewJson(view))}\n`);
+          if (!values.once || before !== undefined) io.stdout.write(`${JSON.stringify(lagJson(view))}\n`);
         } else if (!values.once || before !== undefined) {
-          const lines = (most: number): string[] => viewLines(view, most, screen.width, style);
+          const lines = (most: number): string[] => lagLines(view, most, screen.width, style);
           if (isDrawn) screen.draw([...fitted(lines, heightOf(io)), style.dim(footer(now, watch.intervalMs))]);
-          else io.stdout.write(`${lines(MOST_PARTITIONS).join('\n')}\n\n`);
+          else io.stdout.write(`${lines(maxPartitions).join('\n')}\n\n`);
         }
         if (values.once && before !== undefined) break;
         before = now;
-        if (now.at - sampled >= SAMPLE_EVERY_MS) [samples, sampled] = [await observer.sampleKeys(now), now.at];
+        if (now.at - sampled >= sampleEveryMs) [samples, sampled] = [await observer.sampleKeys(now), now.at];
         await Promise.race([sleep(Math.max(0, now.at + watch.intervalMs - Date.now())), end]);
       }
       return exitCodes.ok;
@@ -81,10 +78,13 @@ export const command: Command = {
   },
 };
 
-/** What is drawn anew must not be higher than the screen: partitions give way first, as the worst stand first. */
+/**
+ * At most `height` lines. When there are more, it shows fewer partitions: those with the greatest
+ * lag come first.
+ */
 function fitted(lines: (most: number) => readonly string[], height: number): readonly string[] {
-  const surplus = lines(MOST_PARTITIONS).length - height;
-  return lines(Math.max(1, MOST_PARTITIONS - Math.max(0, surplus))).slice(0, height);
+  const surplus = lines(maxPartitions).length - height;
+  return lines(Math.max(1, maxPartitions - Math.max(0, surplus))).slice(0, height);
 }
 
 /** Lines between the top and the footer. */
@@ -94,5 +94,5 @@ function heightOf({ stdout }: Pick<Io, 'stdout'>): number {
 }
 
 function footer({ at }: Snapshot, intervalMs: number): string {
-  return `${new Date(at).toISOString()}, every ${intervalMs / 1000} s; q ends it`;
+  return `${new Date(at).toISOString()}, every ${intervalMs / 1000} s; q to quit`;
 }

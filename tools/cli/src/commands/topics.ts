@@ -1,32 +1,34 @@
 import { runTopics, topicActions, topicsJson, topicsOptions, topicsSummary, topicsText } from '@kafnus/agent-runtime';
 import { agentNames } from '@kafnus/ngsi-core';
 import { exitCodes, UsageError, type Command } from '../command.js';
-import { parseOptions, wholeNumber } from '../options.js';
+import { actionOf, parseOptions, wholeNumber } from '../options.js';
 import { quoted } from '../terminal/text.js';
-import { chooseAgents } from '../topics/agents.js';
+import { selectAgents } from '../topics/agent-topics.js';
 
-const HELP = `Usage: kafnus topics plan|apply|check [options]
+const helpText = `Usage: kafnus topics plan|apply|check [options]
 
-The topics that the agents need: raw topics, dead-letter topics and the changelog. Output topics are
-created by the agents as tenants come; check looks at those that are there.
+Creates and checks the topics that the agents need: raw topics, dead-letter topics and the
+changelog. The agents themselves create output topics, with the first record of a tenant; check
+includes those that exist.
 
 ${topicsSummary}
 
-"Topics" in docs/operations.md tells every value with its reason, and every finding.
+"Topics" in docs/operations.md explains every value and every finding.
 
 Options:
   --agent NAME     ${agentNames.join(', ')} (default: all)
   --brokers LIST   host:port,... (default: KAFNUS_KAFKA_BROKERS); TLS and SASL are set by
                    KAFNUS_KAFKA_... as for the agents
-  --config FILE    a configuration file of the agents; names, partitions and the like are read from
-                   it and from KAFNUS_... as the agents do
-  --partitions N   of topics that are created (default: KAFNUS_TOPIC_PARTITIONS, else 4)
-  --replication N  their replicas (default: KAFNUS_TOPIC_REPLICATION, else the brokers' default)
+  --config FILE    configuration file of the agents; names, partitions and so on are read from it
+                   and from KAFNUS_... as the agents do
+  --partitions N   of created topics (default: KAFNUS_TOPIC_PARTITIONS, else 4)
+  --replication N  replication factor of created topics (default: KAFNUS_TOPIC_REPLICATION, else the
+                   default of the brokers)
 ${topicsOptions}
   --help
 
-Exit codes: 0 done, or (check) nothing is an error; 1 refused, failed, no answer, or (check, apply)
-something is an error; 2 called or configured wrongly.
+Exit codes: 0 done, or (check) no error; 1 refused, failed, no answer, or (check, apply) an error;
+2 wrong usage or configuration.
 
 Examples:
   kafnus topics plan --brokers localhost:9092
@@ -34,9 +36,8 @@ Examples:
   kafnus topics check --agent lastdata --replicas 4 --json
 `;
 
-/** `kafnus topics`: creates and checks the topics of the agents. */
 export const command: Command = {
-  help: HELP,
+  help: helpText,
   async run(argv, io) {
     const { values, positionals } = parseOptions(
       argv,
@@ -52,13 +53,7 @@ export const command: Command = {
       },
       true,
     );
-    const [name, surplus] = positionals;
-    const action = topicActions.find((one) => one === name);
-    if (action === undefined) {
-      const what = name === undefined ? 'what to do is missing' : `unknown action ${quoted(name)}`;
-      throw new UsageError(`${what}: kafnus topics plan, apply or check`);
-    }
-    if (surplus !== undefined) throw new UsageError(`unexpected argument ${quoted(surplus)}`);
+    const action = actionOf(positionals, topicActions, 'kafnus topics plan, apply or check');
     const agent = agentNames.find((one) => one === values.agent);
     if (values.agent !== undefined && agent === undefined)
       throw new UsageError(`--agent must be one of ${agentNames.join(', ')}, not ${quoted(values.agent)}`);
@@ -66,9 +61,9 @@ export const command: Command = {
     const replicas = values.replicas === undefined ? undefined : wholeNumber('--replicas', values.replicas, 0);
     const { brokers, config, partitions, replication } = values;
 
-    const choice = chooseAgents({ agent, brokers, config, partitions, replication }, io.env);
+    const agents = selectAgents({ agent, brokers, config, partitions, replication }, io.env);
     const report = await runTopics({
-      ...choice,
+      ...agents,
       action,
       clientId: `kafnus-cli-${process.pid}`,
       replicas,

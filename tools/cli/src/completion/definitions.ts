@@ -1,9 +1,9 @@
-/** What can be typed, from the help of the commands themselves: whatever they tell, a shell can complete. Pure. */
+/** The actions and options of a command, parsed from its help. Pure. */
 
 export interface Definition {
   readonly name: string;
   readonly summary: string;
-  /** `plan`, `apply`: what the usage lines name behind the command. */
+  /** The words after the command in the usage lines, such as `plan` and `apply`. */
   readonly actions: readonly string[];
   readonly options: readonly OptionDefinition[];
 }
@@ -15,12 +15,15 @@ interface OptionDefinition {
   readonly text: string;
 }
 
-/** Reads the usage lines (`Usage: kafnus tables plan [options]`) and the option lines (`  --name VALUE  text`) of a help. */
+/**
+ * Parses the usage lines (`Usage: kafnus tables plan [options]`) and the option lines (`  --name
+ * VALUE  text`).
+ */
 export function definitionOf({ name, summary }: Pick<Definition, 'name' | 'summary'>, help: string): Definition {
   const usage = help.split('\n\n')[0] ?? '';
   const words = [...usage.matchAll(/kafnus (\S+) ([a-z][a-z-]*(?:\|[a-z][a-z-]*)*)(?=\s|$)/g)];
   const actions = words.filter(([, command]) => command === name).flatMap(([, , action = '']) => action.split('|'));
-  // A text goes on below itself, further in than an option begins.
+  // A description may continue on the next lines, which are indented more than an option.
   const line = /^ {2}(--[a-z][a-z-]*)(?:[ =]([A-Z][A-Z,-]*))?((?: {2}.*)?(?:\n {6,}\S.*)*)$/gm;
   const options = [...help.matchAll(line)].map(([, option = '', value, text = '']): OptionDefinition => {
     return { name: option, takesValue: value !== undefined, text: text.trim().replace(/\s+/g, ' ') };

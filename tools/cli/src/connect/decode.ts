@@ -1,22 +1,28 @@
-/** Kafka Connect JSON (schema and payload) as columns that a person can read. */
+/** Decodes Kafka Connect JSON (schema and payload) to columns with readable values. */
+import { isObject } from '@kafnus/ngsi-core';
 import { wktOf } from './wkt.js';
 
 /** One field of a struct. */
 export interface DecodedColumn {
   readonly name: string;
-  /** `string`, `double`, `boolean`, `int64 Timestamp`, `struct Geometry`, ...: type and the end of the logical name. */
+  /**
+   * The type, with the last part of its logical name: `double`, `int64 Timestamp`, `struct
+   * Geometry`, ...
+   */
   readonly type: string;
   readonly optional: boolean;
-  /** A Timestamp in ISO 8601, a Geometry as WKT; everything else as it stands in the payload. */
+  /** A Timestamp in ISO 8601, a Geometry as WKT, any other value as in the payload. */
   readonly value: unknown;
 }
 
-/** @throws Error when the text is no Connect JSON of a struct, or when schema and payload do not fit together */
+/**
+ * @throws Error when the text is not a struct in Connect JSON, or when schema and payload differ
+ */
 export function decodeStruct(json: string): DecodedColumn[] {
   const { schema, payload } = asObject(JSON.parse(json), 'the record');
   const { type, fields } = asObject(schema, 'its schema');
   const values = asObject(payload, 'its payload');
-  if (type !== 'struct' || !Array.isArray(fields)) throw new Error(`no struct but ${String(type)}`);
+  if (type !== 'struct' || !Array.isArray(fields)) throw new Error(`a ${String(type)} instead of a struct`);
   const columns = fields.map((each: unknown): DecodedColumn => {
     const field = asObject(each, 'a field');
     const name = textOf(field['field'], 'the name of a field');
@@ -48,15 +54,10 @@ function decoded(field: Readonly<Record<string, unknown>>, value: unknown): unkn
 
 function asObject(value: unknown, what: string): Readonly<Record<string, unknown>> {
   if (isObject(value)) return value;
-  throw new Error(`${what} is no JSON object`);
-}
-
-/** Whether it is a JSON object: neither null nor an array. */
-export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  throw new Error(`${what} is not a JSON object`);
 }
 
 function textOf(value: unknown, what: string): string {
   if (typeof value === 'string') return value;
-  throw new Error(`${what} is no text`);
+  throw new Error(`${what} is not a string`);
 }

@@ -1,6 +1,6 @@
-/** Geometries for people: from ISO WKB, or EWKB without SRID, to WKT (OGC 06-103r4). */
+/** Converts ISO WKB, or EWKB without SRID, to WKT (OGC 06-103r4). */
 
-const NAMES: Readonly<Record<number, string>> = {
+const geometryTypes: Readonly<Record<number, string>> = {
   1: 'POINT',
   2: 'LINESTRING',
   3: 'POLYGON',
@@ -10,10 +10,10 @@ const NAMES: Readonly<Record<number, string>> = {
   7: 'GEOMETRYCOLLECTION',
 };
 
-/** The flag of an altitude, in place of a type that is 1000 more. */
-const EWKB_Z = 0x8000_0000;
+/** The EWKB flag of a Z coordinate. ISO WKB adds 1000 to the type instead. */
+const ewkbZ = 0x8000_0000;
 
-/** @throws Error when the bytes are no WKB of the seven simple types, 2D or Z */
+/** @throws Error when the bytes are not WKB of one of the seven types, 2D or Z */
 export function wktOf(wkb: Uint8Array): string {
   const reader = new Reader(wkb);
   const text = geometry(reader, true);
@@ -21,15 +21,15 @@ export function wktOf(wkb: Uint8Array): string {
   return text;
 }
 
-/** @param named whether the type is written: members of a MULTI... go without */
+/** @param named whether the type is written, which it is not for the members of a MULTI... */
 function geometry(reader: Reader, named: boolean): string {
   reader.byteOrder();
   const written = reader.integer();
-  const code = written >= EWKB_Z ? written - EWKB_Z + 1000 : written;
+  const code = written >= ewkbZ ? written - ewkbZ + 1000 : written;
   const type = code % 1000;
-  const name = NAMES[type];
+  const name = geometryTypes[type];
   const dimensions = code < 1000 ? 2 : 3;
-  if (name === undefined || code >= 2000) throw new Error(`no WKB geometry: its type is ${written}`);
+  if (name === undefined || code >= 2000) throw new Error(`not a WKB geometry: its type is ${written}`);
   const point = (): string => Array.from({ length: dimensions }, () => String(reader.double())).join(' ');
   const points = (): string => list(reader, point);
   const members = (named: boolean): string => list(reader, () => geometry(reader, named));
@@ -76,14 +76,14 @@ class Reader {
 
   end(): void {
     const left = this.#view.byteLength - this.#at;
-    if (left > 0) throw new Error(`no WKB geometry: ${left} bytes follow it`);
+    if (left > 0) throw new Error(`not a WKB geometry: ${left} bytes follow it`);
   }
 
   #advance(bytes: number): number {
     const at = this.#at;
     this.#at += bytes;
     if (this.#at > this.#view.byteLength)
-      throw new Error(`no WKB geometry: it ends after ${this.#view.byteLength} bytes`);
+      throw new Error(`not a WKB geometry: it ends after ${this.#view.byteLength} bytes`);
     return at;
   }
 }

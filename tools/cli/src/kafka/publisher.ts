@@ -1,4 +1,4 @@
-/** Writes raw records as Orion would: keyed, with headers, in order per key. */
+/** Publishes raw records as Orion does. */
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { losslessProducer } from '@kafnus/agent-runtime';
 import {
@@ -10,21 +10,20 @@ import {
   type KafkaAddress,
 } from '@kafnus/local-stack';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { answerTimeoutMs, clientSettings } from './offset-ranges.js';
 
 /** A record for a raw topic. */
 export interface RawRecord {
   readonly topic: string;
-  /** null: no key. Orion's is the entity id. */
+  /** Orion uses the entity id; null publishes without key. */
   readonly key: string | null;
   readonly value: string;
   readonly headers: readonly Readonly<Record<string, string>>[];
-  /** Milliseconds since the epoch; without it the moment of sending. */
+  /** Milliseconds since the epoch; the time of sending by default. */
   readonly timestamp?: number;
 }
 
-const ANSWER_MS = 10_000;
-
-/** One producer. Records of one key stay in order, also when a request is repeated. */
+/** Keeps the records of a key in order, also when requests are retried. */
 export class Publisher {
   readonly #producer: RdKafka.Producer;
   #failed = 0;
@@ -41,32 +40,30 @@ export class Publisher {
 
   /** @throws Error naming the brokers when none answers */
   static async connect(address: KafkaAddress, settings: ClientSettings = {}): Promise<Publisher> {
-    // A producer does not tell why it cannot connect; the client behind this does.
+    // Its error names the cause when there is no connection; that of a producer does not.
     await awaitBrokers(address, 1);
-    const common = typeof address === 'string' ? { 'bootstrap.servers': address } : address;
     const producer = new RdKafka.Producer({
-      log_level: 2,
-      ...common,
+      ...clientSettings(address),
       'linger.ms': 5,
       'compression.type': 'lz4',
       'message.timeout.ms': 60_000,
       'allow.auto.create.topics': false,
       ...settings,
       ...losslessProducer,
-      // As a Java producer would choose the partition.
+      // The partitioner of Java clients.
       partitioner: 'murmur2_random',
     });
-    await call((done) => producer.connect({ timeout: ANSWER_MS, allTopics: false }, done));
+    await call((done) => producer.connect({ timeout: answerTimeoutMs, allTopics: false }, done));
     producer.setPollInterval(50);
     return new Publisher(producer);
   }
 
-  /** Records that the brokers refused so far, and what the first refusal said. */
+  /** The number of refused records, and the message of the first refusal. */
   get failures(): { readonly count: number; readonly first: string | undefined } {
     return { count: this.#failed, first: this.#firstFailure };
   }
 
-  /** @throws Error naming the topic that does not exist: a mistyped name must not become a topic */
+  /** @throws Error naming a topic that does not exist, so that a mistyped name creates no topic */
   async requireTopics(topics: readonly string[]): Promise<void> {
     for (const [topic, partitions] of await partitionCounts(this.#producer, topics)) {
       if (partitions === 0)
@@ -76,16 +73,19 @@ export class Publisher {
     }
   }
 
-  /** Queues a record; waits only while the queue is full. */
+  /** Queues a record. Waits while the queue is full. */
   async send({ topic, key, value, headers, timestamp }: RawRecord): Promise<void> {
     const copies = headers.map((header) => ({ ...header }));
     await enqueue(this.#producer, topic, undefined, Buffer.from(value), key, timestamp, undefined, copies);
   }
 
-  /** Waits until everything is acknowledged or refused. @throws Error when that takes longer than `timeoutMs` */
+  /**
+   * Waits until all records are acknowledged or refused.
+   * @throws Error when that takes longer than `timeoutMs`
+   */
   async flush(timeoutMs = 70_000): Promise<void> {
     await call<void>((done) => this.#producer.flush(timeoutMs, (error) => done(error, undefined)));
-    // Refusals are handed over by a callback of their own.
+    // Lets the client call back with the last delivery reports.
     this.#producer.poll();
     await nextTurn();
   }

@@ -1,20 +1,23 @@
-/** NGSIv2 notifications from files: one JSON document (a notification, or an array of them), or one notification a line. */
+/**
+ * Reads NGSIv2 notifications from files: one JSON document (a notification or an array of them), or
+ * one notification per line.
+ */
 import { jsonErrorOffset, lineAndColumn } from '@kafnus/agent-runtime';
-import { isObject } from '../connect/decode.js';
+import { isObject } from '@kafnus/ngsi-core';
 import { clipped, printable } from '../terminal/text.js';
 
-/** What a file holds at one place: a notification as it is to be sent, or a reason why there is none. */
+/** A notification, or why the file has none at this position. */
 export type FileEntry =
   | { readonly kind: 'notification'; readonly key: string; readonly value: string }
   | { readonly kind: 'problem'; readonly message: string };
 
-const NEWLINE = 0x0a;
-const SHOWN = 60;
+const newline = 0x0a;
+const maxShown = 60;
 
 /**
- * Reads a file as it comes. When its first line is JSON by itself, every line is a notification, and nothing more than a line
- * is held in memory; else the whole is one document.
- * @param name for messages, which read `name:line: what is wrong`
+ * Reads a file as a stream. When its first line is JSON, every line is a notification, and only one
+ * line is held in memory. Otherwise the file is one document.
+ * @param name for messages of the form `name:line: problem`
  */
 export async function* readNotifications(
   name: string,
@@ -29,8 +32,8 @@ export async function* readNotifications(
     else held.push(line);
   }
   if (byLine) return;
-  if (held.length === 0) yield { kind: 'problem', message: `${name}: it is empty` };
-  // A broken first line must not make one broken document of all the sound ones behind it.
+  if (held.length === 0) yield { kind: 'problem', message: `${name}: the file is empty` };
+  // When only the first line is malformed, the others are notifications all the same.
   else if (isLines(held)) for (const line of held) yield* lineEntries(name, line);
   else yield* documentEntries(name, held);
 }
@@ -47,7 +50,7 @@ async function* linesOf(chunks: AsyncIterable<Buffer | string>): AsyncGenerator<
   const line = (): Line => ({ number: (number += 1), bytes: withoutMark(Buffer.concat(parts), number) });
   for await (const chunk of chunks) {
     let rest = Buffer.from(chunk);
-    for (let end = rest.indexOf(NEWLINE); end >= 0; end = rest.indexOf(NEWLINE)) {
+    for (let end = rest.indexOf(newline); end >= 0; end = rest.indexOf(newline)) {
       parts.push(rest.subarray(0, end));
       yield line();
       parts = [];
@@ -58,7 +61,7 @@ async function* linesOf(chunks: AsyncIterable<Buffer | string>): AsyncGenerator<
   if (parts.length > 0) yield line();
 }
 
-/** Some editors begin a file with a byte order mark, which is no JSON. */
+/** Removes the byte order mark of some editors, which is not JSON. */
 function withoutMark(bytes: Buffer, number: number): Buffer {
   return number === 1 && bytes.subarray(0, 3).toString('hex') === 'efbbbf' ? bytes.subarray(3) : bytes;
 }
@@ -68,7 +71,10 @@ function isJson({ bytes }: Line): boolean {
   return /^\s*[[{]/.test(text) && parsed(text) !== undefined;
 }
 
-/** Whether lines that are no document as a whole are notifications each, most of them. */
+/**
+ * Whether the lines are separate notifications: together they are no document, and some of them are
+ * JSON.
+ */
 function isLines(lines: readonly Line[]): boolean {
   const [first, ...others] = lines;
   if (first === undefined || !/^\s*\{/.test(first.bytes.toString()) || !others.some(isJson)) return false;
@@ -115,7 +121,7 @@ function* entries(
   }
   const { value } = found;
   if (!Array.isArray(value)) yield entry(where, value, text.trim());
-  else if (value.length === 0) yield problem('an empty array: there is nothing to send');
+  else if (value.length === 0) yield problem('an empty array has no notifications');
   else for (const [index, each] of value.entries()) yield entry(`${where}[${index}]`, each, JSON.stringify(each));
 }
 
@@ -139,7 +145,7 @@ function entry(where: string, parsed: unknown, value: string): FileEntry {
   for (const [index, entity] of data.entries()) {
     const id = isObject(entity) ? entity['id'] : undefined;
     if (typeof id !== 'string' || id === '') {
-      return problem(`data[${index}] has no "id" of text: ${shown(JSON.stringify(entity))}`);
+      return problem(`data[${index}] has no string "id": ${shown(JSON.stringify(entity))}`);
     }
   }
   const first: unknown = data[0];
@@ -148,5 +154,5 @@ function entry(where: string, parsed: unknown, value: string): FileEntry {
 }
 
 function shown(text: string): string {
-  return clipped(printable(text), SHOWN);
+  return clipped(printable(text), maxShown);
 }

@@ -1,27 +1,27 @@
-/** The PostgreSQL type that fits what was seen of a column. */
+/** The PostgreSQL type of a column, from its values in the records. */
 import type { ColumnKind } from './connect-row.js';
-import { quoteIdentifier } from './names.js';
-import type { ColumnShape } from './shapes.js';
+import { quoteIdentifier } from './sql-names.js';
+import type { ColumnShape } from './table-shapes.js';
 
-/** What a column is to be, or why it can be none. */
+/** The type that a column should have. */
 export interface WantedType {
   readonly kind: ColumnKind;
-  /** As SQL writes it; empty for kind `other`. */
+  /** Empty for kind `other`, which has no type. */
   readonly sql: string;
-  /** A condition that its values meet, as SQL. */
+  /** The expression of a CHECK constraint. */
   readonly check?: string;
-  /** Kinds that came, when they are several that fit no type but text. */
+  /** The kinds of its values, when only text can store all of them. */
   readonly conflict?: readonly ColumnKind[];
 }
 
 export interface TypeOptions {
-  /** Geometry columns of exactly the type and dimension that were seen, instead of any. */
+  /** Gives geometry columns the type and dimension that were seen, instead of any. */
   readonly strictGeometry: boolean;
-  /** Goes before types and functions of PostGIS: empty, or a quoted schema and a dot. */
+  /** The prefix of types and functions of PostGIS: empty, or a quoted schema and a dot. */
   readonly postgis: string;
 }
 
-const SQL: Readonly<Record<Exclude<ColumnKind, 'geometry' | 'other'>, string>> = {
+const sqlTypes: Readonly<Record<Exclude<ColumnKind, 'geometry' | 'other'>, string>> = {
   text: 'text',
   json: 'jsonb',
   instant: 'timestamptz',
@@ -31,21 +31,22 @@ const SQL: Readonly<Record<Exclude<ColumnKind, 'geometry' | 'other'>, string>> =
   bytes: 'bytea',
 };
 
-/** The kind of a column over all of its records, and whether they differ. */
+/** The kind that can store all values of a column, with the kinds that conflict. */
 export function mergedKind({ time, kinds, nullKinds }: ColumnShape): {
   readonly kind: ColumnKind;
   readonly conflict?: readonly ColumnKind[];
 } {
-  // A null says what its attribute was declared as, and text when that was nothing (SPEC 3): values know better.
+  // A null has the declared type of its attribute, or text (SPEC 3). The kinds of values are more
+  // reliable.
   const seen = kinds.size > 0 ? [...kinds.keys()] : [...nullKinds];
-  const telling = kinds.size === 0 && seen.length > 1 ? seen.filter((kind) => kind !== 'text') : seen;
-  // Both sinks can write text into timestamptz.
-  if (time && telling.every((kind) => kind === 'text' || kind === 'instant')) return { kind: 'instant' };
-  const [first = 'text', ...others] = telling;
+  const relevant = kinds.size === 0 && seen.length > 1 ? seen.filter((kind) => kind !== 'text') : seen;
+  // Both sinks can write text to a timestamptz column.
+  if (time && relevant.every((kind) => kind === 'text' || kind === 'instant')) return { kind: 'instant' };
+  const [first = 'text', ...others] = relevant;
   if (others.length === 0) return { kind: first };
-  if (telling.every((kind) => kind === 'integer' || kind === 'double')) return { kind: 'double' };
-  if (telling.includes('other')) return { kind: 'other', conflict: telling };
-  return { kind: 'text', conflict: telling };
+  if (relevant.every((kind) => kind === 'integer' || kind === 'double')) return { kind: 'double' };
+  if (relevant.includes('other')) return { kind: 'other', conflict: relevant };
+  return { kind: 'text', conflict: relevant };
 }
 
 export function wantedType(column: ColumnShape, options: TypeOptions): WantedType {
@@ -57,20 +58,21 @@ export function wantedType(column: ColumnShape, options: TypeOptions): WantedTyp
     case 'geometry':
       return { kind, ...geometryType(column, options), ...more };
     default:
-      return { kind, sql: SQL[kind], ...more };
+      return { kind, sql: sqlTypes[kind], ...more };
   }
 }
 
 /**
- * PostGIS lets a column with a type modifier have one dimension only: `geometry(Geometry,4326)` refuses a Z, and
- * `geometry(GeometryZ,4326)` whatever has none. What flows may have an altitude tomorrow (geo:json), so the column takes any
- * geometry, and a check keeps the SRID, which PostGIS shows in geometry_columns as well.
+ * With a type modifier, a PostGIS column has one dimension only: `geometry(Geometry,4326)` refuses
+ * Z, and `geometry(GeometryZ,4326)` requires it. Later records may have an altitude (geo:json), so
+ * the column has no type modifier. A CHECK constraint fixes the SRID, and geometry_columns shows it
+ * too.
  */
 function geometryType(
   column: ColumnShape,
   { strictGeometry, postgis }: TypeOptions,
 ): Pick<WantedType, 'sql' | 'check'> {
-  const { geometries, flat, z, srids } = column.facts;
+  const { geometries, flat, z, srids } = column.statistics;
   const srid = srids.size === 0 ? 4326 : srids.size === 1 ? [...srids][0] : undefined;
   if (srid === undefined) return { sql: `${postgis}geometry` };
   if (!strictGeometry || (flat && z) || geometries.size === 0) {

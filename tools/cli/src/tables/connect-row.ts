@@ -1,11 +1,14 @@
-/** A record of an output topic, read: where it goes, its key, and the types and values of its columns (SPEC 3). */
+/**
+ * Parses a record of an output topic: its table, its key, and the types and values of its columns
+ * (SPEC 3).
+ */
 import type { RecordHeader } from '@kafnus/agent-runtime';
-import { isObject } from '../connect/decode.js';
-import { messageOf } from '../error-text.js';
+import { isObject } from '@kafnus/ngsi-core';
+import { messageOf } from '../error-message.js';
 import { clipped, printable, quoted } from '../terminal/text.js';
-import type { TableName } from './names.js';
+import type { TableName } from './sql-names.js';
 
-/** A record as a sink gets it. */
+/** A record as a sink reads it. */
 export interface SinkRecord {
   readonly topic: string;
   readonly key: Buffer | string | null;
@@ -14,7 +17,7 @@ export interface SinkRecord {
   readonly headers: readonly RecordHeader[];
 }
 
-/** What the Connect type of a field means to a database. `other` is what no column can hold. */
+/** The meaning of a field's Connect type for a database. No column can store `other`. */
 export type ColumnKind =
   'text' | 'json' | 'instant' | 'double' | 'integer' | 'boolean' | 'geometry' | 'bytes' | 'other';
 
@@ -22,7 +25,7 @@ export type ColumnKind =
 export interface Field {
   readonly name: string;
   readonly kind: ColumnKind;
-  /** The Connect type as it is written, for messages. */
+  /** The Connect type with its logical name, for messages. */
   readonly type: string;
   readonly value: unknown;
 }
@@ -30,7 +33,7 @@ export interface Field {
 export interface Row {
   readonly kind: 'row';
   readonly table: TableName;
-  /** The header fiware-service; empty when there is none. */
+  /** The header fiware-service; empty when the record has none. */
   readonly service: string;
   /** null: the record has no key. */
   readonly key: readonly Field[] | null;
@@ -38,20 +41,20 @@ export interface Row {
   readonly columns: readonly Field[] | null;
 }
 
-/** No sink could write this. */
-export interface NoRow {
+/** A record that no sink can write. */
+export interface UnusableRecord {
   readonly kind: 'unrouted' | 'invalid';
   readonly message: string;
 }
 
-const MAX_SHOWN = 80;
+const maxShown = 80;
 
-export function readRow(record: SinkRecord): Row | NoRow {
+export function readRow(record: SinkRecord): Row | UnusableRecord {
   const target = header(record, 'target_table');
   if (target === undefined) return { kind: 'unrouted', message: 'it has no header target_table' };
   const table = tableOf(target);
   if (table === undefined) {
-    return { kind: 'unrouted', message: `its header target_table is ${quoted(target)}, and not schema.table` };
+    return { kind: 'unrouted', message: `its header target_table is ${quoted(target)}, not schema.table` };
   }
   try {
     return {
@@ -62,11 +65,11 @@ export function readRow(record: SinkRecord): Row | NoRow {
       columns: record.value === null ? null : fieldsOf(record.value, 'value'),
     };
   } catch (error) {
-    return { kind: 'invalid', message: clipped(printable(messageOf(error)), MAX_SHOWN * 2) };
+    return { kind: 'invalid', message: clipped(printable(messageOf(error)), maxShown * 2) };
   }
 }
 
-/** Of a repeated header the last, as Kafka Connect's `lastWithName`. */
+/** The last header of the name, as Kafka Connect's `lastWithName`. */
 function header({ headers }: SinkRecord, name: string): string | undefined {
   let found: string | undefined;
   for (const each of headers) if (Object.hasOwn(each, name)) found = each[name]?.toString();
@@ -80,18 +83,18 @@ function tableOf(target: string): TableName | undefined {
     : undefined;
 }
 
-/** @throws Error saying what of the text is no Connect JSON of a struct */
+/** @throws Error when the text is not a struct in Connect JSON */
 function fieldsOf(bytes: Buffer | string, what: string): Field[] {
   const text = bytes.toString();
   let document: unknown;
   try {
     document = JSON.parse(text);
   } catch {
-    throw new Error(`its ${what} is no JSON: ${clipped(printable(text), MAX_SHOWN)}`);
+    throw new Error(`its ${what} is not JSON: ${clipped(printable(text), maxShown)}`);
   }
   const { schema, payload } = isObject(document) ? document : {};
   if (!isObject(schema) || schema['type'] !== 'struct' || !Array.isArray(schema['fields']) || !isObject(payload)) {
-    throw new Error(`its ${what} is no struct with schema and payload: ${clipped(printable(text), MAX_SHOWN)}`);
+    throw new Error(`its ${what} is not a struct with schema and payload: ${clipped(printable(text), maxShown)}`);
   }
   return schema['fields'].map((each: unknown): Field => {
     const field = isObject(each) ? each : {};
@@ -107,7 +110,7 @@ function fieldsOf(bytes: Buffer | string, what: string): Field[] {
   });
 }
 
-/** The types of SPEC 3 in both styles, and the plain ones of Kafka Connect. */
+/** The types of SPEC 3 in both record formats, and the primitive types of Kafka Connect. */
 function kindOf(type: string, logical: string): ColumnKind {
   switch (logical) {
     case '':

@@ -1,23 +1,23 @@
-/** The database: how it is found, and how changes get into it. */
+/** Connects to the database, and applies a plan to it. */
 import pg from 'pg';
 import { readFileSync } from 'node:fs';
 import { UsageError, type Io } from '../command.js';
-import { messageOf } from '../error-text.js';
-import type { Catalog } from './catalog.js';
-import { changeSql, type Change } from './change.js';
-import type { Plan } from './plan.js';
+import { messageOf } from '../error-message.js';
+import type { DatabaseCatalog } from './database-catalog.js';
+import { changeSql, type TableChange } from './table-change.js';
+import type { TablesPlan } from './plan-tables.js';
 import { readCatalog } from './read-catalog.js';
 
-/** How a database is reached. The password is in here and goes nowhere else. */
+/** The connection settings. Nothing else has the password. */
 export interface DatabaseAddress {
   readonly config: pg.ClientConfig;
 }
 
 /**
- * From `--database`, else KAFNUS_DATABASE_URL (or the file that KAFNUS_DATABASE_URL_FILE names), else the variables of
- * PostgreSQL's own tools (PGHOST, PGDATABASE, ...).
- * @returns undefined when none of them is there
- * @throws UsageError that never holds the URL: it may have a password
+ * From `--database`, else KAFNUS_DATABASE_URL or KAFNUS_DATABASE_URL_FILE, else the variables of
+ * libpq (PGHOST, PGDATABASE, ...).
+ * @returns undefined when none of them is set
+ * @throws UsageError, without the URL: it may have a password
  */
 export function databaseAddress(option: string | undefined, env: Io['env']): DatabaseAddress | undefined {
   const given = option ?? env['KAFNUS_DATABASE_URL'] ?? '';
@@ -49,31 +49,35 @@ function fromUrl(text: string, source: string): DatabaseAddress {
   if (text.startsWith('jdbc:')) throw new UsageError(`${source} is a JDBC URL: write ${shape}`);
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol))
-    throw new UsageError(`${source} is no URL such as ${shape}`);
+    throw new UsageError(`${source} is not a URL such as ${shape}`);
   return { config: { connectionString: text } };
 }
 
-/** Waiting for others: a table that is in use must not keep everybody behind us waiting. */
-const LOCK_TIMEOUT = '10s';
-const CONNECT_MS = 10_000;
-/** Any number that no other program takes: two runs of apply wait for each other. ("kafnusTB") */
-const ADVISORY_LOCK = '7737578259402150978';
+/** While ALTER TABLE waits for its lock, later statements on the table wait behind it. */
+const lockTimeout = '10s';
+const connectTimeoutMs = 10_000;
+/** Serialises runs of apply. The number is arbitrary: the bytes of "kafnusTB". */
+const advisoryLock = '7737578259402150978';
 
-/** The head of the transaction in which changes are made; a person runs it as well as this program. */
+/** The first statements of the transaction. `plan` prints them, and `apply` executes them. */
 export const transactionHead: readonly string[] = [
   'BEGIN;',
-  `SET LOCAL lock_timeout = '${LOCK_TIMEOUT}';`,
-  `SELECT pg_advisory_xact_lock(${ADVISORY_LOCK});`,
+  `SET LOCAL lock_timeout = '${lockTimeout}';`,
+  `SELECT pg_advisory_xact_lock(${advisoryLock});`,
 ];
 
-/** Runs `work` with a connection. @throws Error that names the server, and never the password */
+/** Runs `work` with a connection. @throws Error with the server, and never with the password */
 export async function withDatabase<T>(
   { config }: DatabaseAddress,
   work: (client: pg.Client, server: string) => Promise<T>,
 ): Promise<T> {
-  const client = new pg.Client({ application_name: 'kafnus tables', connectionTimeoutMillis: CONNECT_MS, ...config });
+  const client = new pg.Client({
+    application_name: 'kafnus tables',
+    connectionTimeoutMillis: connectTimeoutMs,
+    ...config,
+  });
   const server = `${client.host}:${client.port}`;
-  // A connection that breaks between two queries; the next query tells.
+  // The connection broke between two queries. The next query rejects with the error.
   client.on('error', () => undefined);
   try {
     await client.connect();
@@ -88,14 +92,16 @@ export async function withDatabase<T>(
   }
 }
 
-/** Of several addresses that were tried in vain, Node tells only in the members of an error without a message. */
+/**
+ * When several addresses fail, Node throws an AggregateError without a message: its members have
+ * them.
+ */
 function connectProblem(error: unknown): string {
   const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
   return messageOf(first) || 'it does not answer';
 }
 
-/** What there is now. */
-export async function catalogOf(address: DatabaseAddress, schemas: readonly string[]): Promise<Catalog> {
+export async function catalogOf(address: DatabaseAddress, schemas: readonly string[]): Promise<DatabaseCatalog> {
   return withDatabase(address, async (client, server) => {
     await client.query('BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ');
     const catalog = await readCatalog(client, schemas, server);
@@ -104,28 +110,28 @@ export async function catalogOf(address: DatabaseAddress, schemas: readonly stri
   });
 }
 
-/** What was there before, and what was done. */
+/** The plan that was applied, and the catalog that it was made for. */
 export interface Applied {
-  readonly plan: Plan;
-  readonly catalog: Catalog;
+  readonly plan: TablesPlan;
+  readonly catalog: DatabaseCatalog;
 }
 
-/** Somebody else made it between our look and our statement: schema, table, column, or a row of the catalog itself. */
-const MADE_MEANWHILE: ReadonlySet<string> = new Set(['42P06', '42P07', '42701', '23505', '42710']);
+/** Somebody else created the schema, table, column or catalog row after the catalog was read. */
+const concurrentlyCreatedSqlStates: ReadonlySet<string> = new Set(['42P06', '42P07', '42701', '23505', '42710']);
 
 /**
- * Makes what is missing, all or nothing: the catalog is read, and the plan made of it, in the transaction and behind the
- * lock, so that what another run has just made is not missing any more.
- * @throws Error that says which statement failed, why, and what to do
+ * Creates what is missing, in one transaction. The catalog is read and the plan made in it, behind
+ * the advisory lock, so that they include what another run has just created.
+ * @throws Error with the statement that failed, the reason and what to do
  */
 export async function applyPlan(
   address: DatabaseAddress,
   schemas: readonly string[],
-  planFor: (catalog: Catalog) => Plan,
+  planFor: (catalog: DatabaseCatalog) => TablesPlan,
 ): Promise<Applied> {
   return withDatabase(address, async (client, server) => {
     for (let attempt = 1; ; attempt += 1) {
-      let current: Change | undefined;
+      let current: TableChange | undefined;
       try {
         for (const statement of transactionHead) await client.query(statement);
         const catalog = await readCatalog(client, schemas, server);
@@ -138,8 +144,8 @@ export async function applyPlan(
         return { plan, catalog };
       } catch (error) {
         await client.query('ROLLBACK').catch(() => undefined);
-        // A sink with schema.evolution=basic does not know our lock.
-        if (attempt < 3 && MADE_MEANWHILE.has(codeOf(error))) continue;
+        // A sink with schema.evolution=basic does not take the advisory lock.
+        if (attempt < 3 && concurrentlyCreatedSqlStates.has(codeOf(error))) continue;
         throw new Error(failure(error, current), { cause: error });
       }
     }
@@ -150,22 +156,22 @@ function codeOf(error: unknown): string {
   return error instanceof pg.DatabaseError ? (error.code ?? '') : '';
 }
 
-function failure(error: unknown, change: Change | undefined): string {
+function failure(error: unknown, change: TableChange | undefined): string {
   const what = change === undefined ? '' : `, at: ${changeSql(change)}`;
   return `nothing was changed: ${messageOf(error)}${advice(codeOf(error), change)}${what}`;
 }
 
-function advice(code: string, change: Change | undefined): string {
+function advice(code: string, change: TableChange | undefined): string {
   if (change?.kind === 'extension') {
     return code === '42501'
-      ? '. Let an administrator run CREATE EXTENSION postgis in this database, and run this again'
+      ? '. Let a superuser run CREATE EXTENSION postgis in this database, and run this again'
       : '. Install PostGIS on the server, e.g. the package postgresql-15-postgis-3, and run this again';
   }
   switch (code) {
-    case '42501':
+    case '42501': // insufficient_privilege
       return '. Run this as the owner of the schemas and tables, or let the owner GRANT CREATE to this user';
-    case '55P03':
-      return `. Somebody holds a lock for longer than ${LOCK_TIMEOUT} (see pg_stat_activity); run this again when it is free`;
+    case '55P03': // lock_not_available
+      return `. Another session holds a lock for longer than ${lockTimeout} (see pg_stat_activity); run this again when it is released`;
     default:
       return '';
   }

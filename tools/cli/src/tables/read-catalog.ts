@@ -1,23 +1,27 @@
-/** Asks a database what there is. */
+/** Reads the catalog of a database. */
 import type { ClientBase } from 'pg';
-import type { Catalog, ExistingColumn, ExistingTable, UniqueIndex } from './catalog.js';
-import { tableKey } from './names.js';
+import type { DatabaseCatalog, ExistingColumn, ExistingTable, UniqueIndex } from './database-catalog.js';
+import { tableKey } from './sql-names.js';
 
-/** @param schemas of which the tables are looked up */
-export async function readCatalog(client: ClientBase, schemas: readonly string[], server: string): Promise<Catalog> {
-  const [about] = await rows<AboutRow>(client, ABOUT);
-  if (about === undefined) throw new Error('the database does not tell its name');
-  const existing = await rows<SchemaRow>(client, SCHEMAS);
+/** @param schemas whose tables are read */
+export async function readCatalog(
+  client: ClientBase,
+  schemas: readonly string[],
+  server: string,
+): Promise<DatabaseCatalog> {
+  const [about] = await rows<AboutRow>(client, aboutSql);
+  if (about === undefined) throw new Error('the database did not return its name');
+  const existing = await rows<SchemaRow>(client, schemasSql);
   const tables = new Map<string, ExistingTable>();
-  const columns = grouped(await rows<ColumnRow>(client, COLUMNS, [schemas]));
-  const indexes = grouped(await rows<IndexRow>(client, INDEXES, [schemas]));
-  for (const table of await rows<TableRow>(client, TABLES, [schemas])) {
+  const columns = grouped(await rows<ColumnRow>(client, columnsSql, [schemas]));
+  const indexes = grouped(await rows<IndexRow>(client, indexesSql, [schemas]));
+  for (const table of await rows<TableRow>(client, tablesSql, [schemas])) {
     const { oid, schema, name, relkind, writable } = table;
     const own = indexes.get(oid) ?? [];
     tables.set(tableKey({ schema, name }), {
       schema,
       name,
-      kind: KINDS[relkind] ?? 'view',
+      kind: tableKinds[relkind] ?? 'view',
       columns: (columns.get(oid) ?? []).map(existingColumn),
       unique: own.filter(({ arbiter }) => arbiter).map(uniqueIndex),
       indexes: own.flatMap(({ columns: [column], method }) => (column === undefined ? [] : [{ column, method }])),
@@ -35,7 +39,7 @@ export async function readCatalog(client: ClientBase, schemas: readonly string[]
   };
 }
 
-const KINDS: Readonly<Record<string, ExistingTable['kind']>> = {
+const tableKinds: Readonly<Record<string, ExistingTable['kind']>> = {
   r: 'table',
   p: 'table',
   v: 'view',
@@ -53,7 +57,7 @@ interface AboutRow {
   readonly available: boolean;
 }
 
-const ABOUT = `
+const aboutSql = `
   SELECT current_database()::text AS database, current_user::text AS user, current_setting('server_version') AS version,
     current_schemas(true)::text[] AS path,
     (SELECT n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'postgis')
@@ -66,7 +70,7 @@ interface SchemaRow {
   readonly usable: boolean;
 }
 
-const SCHEMAS = `
+const schemasSql = `
   SELECT nspname::text AS name, has_schema_privilege(oid, 'USAGE') AS usable FROM pg_namespace`;
 
 interface TableRow {
@@ -77,7 +81,7 @@ interface TableRow {
   readonly writable: boolean;
 }
 
-const TABLES = `
+const tablesSql = `
   SELECT c.oid::text AS oid, n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS relkind,
     has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE') AND
     has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'DELETE') AS writable
@@ -95,8 +99,10 @@ interface ColumnRow {
   readonly generated: boolean;
 }
 
-/** A domain is followed to the type below it, which decides what fits; its NOT NULL and default count as the column's own. */
-const COLUMNS = `
+/**
+ * A domain is resolved to its base type, and its NOT NULL and default count as those of the column.
+ */
+const columnsSql = `
   WITH RECURSIVE below AS (
     SELECT oid AS domain, typbasetype AS type, typtypmod AS typmod, typnotnull AS notnull, typdefault IS NOT NULL AS hasdefault
     FROM pg_type WHERE typtype = 'd'
@@ -117,18 +123,19 @@ const COLUMNS = `
   WHERE n.nspname = ANY($1::text[]) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped
   ORDER BY a.attrelid, a.attnum`;
 
-/** VARHDRSZ: what a typmod counts besides what it is about. */
-const TYPMOD_HEADER = 4;
+/** VARHDRSZ, which is included in a typmod. */
+const typmodHeader = 4;
 
 function existingColumn({ name, type, base, typmod, notnull, hasdefault, generated }: ColumnRow): ExistingColumn {
-  const own = typmod - TYPMOD_HEADER;
+  const own = typmod - typmodHeader;
   const scale = own & 0x7ff;
   return {
     name,
     type,
     base,
     maxLength: typmod >= 0 && (base === 'varchar' || base === 'bpchar') ? own : undefined,
-    // The scale is signed, of 11 bits, since PostgreSQL 15; before, it was never that large.
+    // Since PostgreSQL 15 the scale is a signed number of 11 bits. Earlier scales have the same
+    // encoding.
     digits:
       typmod >= 0 && base === 'numeric'
         ? { whole: (own >> 16) - ((scale ^ 1024) - 1024), fraction: (scale ^ 1024) - 1024 }
@@ -149,8 +156,8 @@ interface IndexRow {
   readonly constraint: boolean;
 }
 
-/** Of an index with expressions, only the columns before the first one count. */
-const INDEXES = `
+/** Of an index with expressions, only the columns before the first expression. */
+const indexesSql = `
   SELECT i.indrelid::text AS table, c.relname::text AS name, m.amname::text AS method,
     ARRAY(
       SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place)

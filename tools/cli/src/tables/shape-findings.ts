@@ -1,14 +1,14 @@
-/** What is wrong with the records themselves, whatever the database is. */
+/** Findings about the records, which do not depend on the database. */
 import { mergedKind } from './column-type.js';
-import { counted } from './counted.js';
-import type { Finding } from './finding.js';
-import { isPlain, nameProblem, shownTable } from './names.js';
-import { isErrorLog, type ColumnShape, type Shapes, type TableShape, type UnusableRecords } from './shapes.js';
+import { counted } from '../terminal/text.js';
+import type { TableFinding } from './table-finding.js';
+import { isPlain, nameProblem, shownTable } from './sql-names.js';
+import { isErrorLog, type ColumnShape, type Shapes, type TableShape, type UnusableRecords } from './table-shapes.js';
 import { clipped, printable, quoted } from '../terminal/text.js';
 
-const MAX_NAMES = 5;
+const maxNames = 5;
 
-export function shapeFindings({ tables, unusable }: Shapes): Finding[] {
+export function shapeFindings({ tables, unusable }: Shapes): TableFinding[] {
   const routed = new Set(tables.flatMap(({ topics }) => topics));
   return [
     ...unusable.map((records) => unusableFinding(records, routed.has(records.topic))),
@@ -19,8 +19,11 @@ export function shapeFindings({ tables, unusable }: Shapes): Finding[] {
   ];
 }
 
-/** @param routed whether the topic has records for a sink as well: else it may just be none of the agents' */
-function unusableFinding({ topic, kind, count, example }: UnusableRecords, routed: boolean): Finding {
+/**
+ * @param routed whether the topic also has records for a sink; else it may be no topic of the
+ * agents
+ */
+function unusableFinding({ topic, kind, count, example }: UnusableRecords, routed: boolean): TableFinding {
   const records = `${counted(count, 'record')} of ${printable(topic)}`;
   return kind === 'unrouted'
     ? {
@@ -28,18 +31,19 @@ function unusableFinding({ topic, kind, count, example }: UnusableRecords, route
         code: 'record-unrouted',
         message: `${records} cannot be routed: ${example}`,
         advice: routed
-          ? 'who else writes to the topic? The connector cannot route these'
-          : 'is it a topic of the agents at all?',
+          ? 'find out who else writes to the topic: the connector cannot route these records'
+          : 'check that it is a topic of the agents',
       }
     : {
         level: 'error',
         code: 'record-invalid',
         message: `${records} cannot be read: ${example}`,
-        advice: 'who else writes to the topic? With errors.tolerance=all the connector dead-letters these',
+        advice:
+          'find out who else writes to the topic: with errors.tolerance=all, the connector writes these to its dead-letter topic',
       };
 }
 
-function* tableFindings(shape: TableShape): Generator<Finding> {
+function* tableFindings(shape: TableShape): Generator<TableFinding> {
   const { table, keys, services, shared, columns } = shape;
   const name = shownTable(table);
   const keyed = keys.filter((key) => key.columns.length > 0);
@@ -49,8 +53,8 @@ function* tableFindings(shape: TableShape): Generator<Finding> {
       level: 'error',
       code: 'key-missing',
       table,
-      message: `${counted(unkeyed.records, 'record')} of ${name} without key`,
-      advice: 'primary.key.mode=record_key needs one: who else writes to the topic?',
+      message: `${counted(unkeyed.records, 'record')} of ${name} have no key`,
+      advice: 'primary.key.mode=record_key needs one: find out who else writes to the topic',
     };
   }
   if (keyed.length > 1) {
@@ -60,7 +64,7 @@ function* tableFindings(shape: TableShape): Generator<Finding> {
       code: 'key-conflict',
       table,
       message: `the records of ${name} have different keys: ${each.join(', ')}`,
-      advice: 'a table has one key: let the agents write to tables of their own, by another data model or service path',
+      advice: 'a table has one key: separate the tables of the agents, with another data model or service path',
     };
   }
   if (shared !== undefined) {
@@ -70,7 +74,7 @@ function* tableFindings(shape: TableShape): Generator<Finding> {
       code: 'ids-shared',
       table,
       message: `${shared.count === 1 ? 'an id is' : `${shared.count} ids are`} shared by several entities, such as ${quoted(shared.id)} by (${one}) and (${other}): they overwrite each other's rows`,
-      advice: 'choose a data model that keeps them apart (KAFNUS_DATAMODEL), or ids that differ',
+      advice: 'use a data model that gives them different tables (KAFNUS_DATAMODEL), or different ids',
     };
   } else if (services.length > 1) {
     yield {
@@ -78,7 +82,7 @@ function* tableFindings(shape: TableShape): Generator<Finding> {
       code: 'services-share-table',
       table,
       message: `${services.length} services write to ${name}: ${listed(services)}`,
-      advice: 'this data model is for one database per service: route each service to a connector of its own',
+      advice: 'this data model is for one database per service: use one connector per service',
     };
   }
   const quotes = columns.map((column) => column.name).filter((column) => column.includes('"'));
@@ -87,7 +91,7 @@ function* tableFindings(shape: TableShape): Generator<Finding> {
       level: 'error',
       code: 'name-needs-quotes',
       table,
-      message: `${name} has names with a double quote, which the stock sink takes for the end of the name: ${listed(quotes)}`,
+      message: `${name} has names with a double quote, which ends the name in the SQL of the Debezium sink: ${listed(quotes)}`,
       advice: 'rename the attribute; with KAFNUS_SINK=debezium the agents leave it out',
     };
   }
@@ -106,8 +110,8 @@ function* tableFindings(shape: TableShape): Generator<Finding> {
   }
 }
 
-function* columnFindings({ table }: TableShape, column: ColumnShape): Generator<Finding> {
-  const { name, kinds, facts, time } = column;
+function* columnFindings({ table }: TableShape, column: ColumnShape): Generator<TableFinding> {
+  const { name, kinds, statistics, time } = column;
   const about = { table, column: name };
   const { kind, conflict } = mergedKind(column);
   if (conflict !== undefined && kind !== 'other') {
@@ -116,40 +120,40 @@ function* columnFindings({ table }: TableShape, column: ColumnShape): Generator<
       level: 'warning',
       code: 'types-conflict',
       ...about,
-      message: `${quoted(name)} has values of different types: ${each}. Only text holds them all`,
-      advice: 'let every sender use one type for the attribute, or one name for each type',
+      message: `${quoted(name)} has values of different types: ${each}. Only text can store all of them`,
+      advice: 'use one type for the attribute in all context producers, or one name for each type',
     };
   }
-  if (time && facts.unread.instant !== undefined) {
+  if (time && statistics.unread.instant !== undefined) {
     yield {
       level: 'error',
       code: 'value-invalid',
       ...about,
-      message: `${quoted(name)} is a time, and '${facts.unread.instant}' is none`,
-      advice: 'correct what the context broker sends; with KAFNUS_SINK=debezium the agent refuses such an entity',
+      message: `${quoted(name)} is a time, and '${statistics.unread.instant}' is not`,
+      advice: 'correct the values in the context broker; with KAFNUS_SINK=debezium the agent refuses such an entity',
     };
   }
-  if (facts.unstorable !== undefined) {
+  if (statistics.unstorable !== undefined) {
     yield {
       level: 'error',
       code: 'value-invalid',
       ...about,
-      message: `${quoted(name)} has a text with NUL or half a surrogate pair, '${facts.unstorable}', which PostgreSQL cannot store`,
-      advice: 'correct what the context broker sends; with KAFNUS_SINK=debezium the agents write a null instead',
+      message: `${quoted(name)} has a text with NUL or half a surrogate pair, '${statistics.unstorable}', which PostgreSQL cannot store`,
+      advice: 'correct the values in the context broker; with KAFNUS_SINK=debezium the agents write null instead',
     };
   }
-  if (facts.noGeometry !== undefined) {
+  if (statistics.noGeometry !== undefined) {
     yield {
       level: 'error',
       code: 'value-invalid',
       ...about,
-      message: `${quoted(name)} has a geometry that is no WKB: ${facts.noGeometry}`,
-      advice: 'who else writes to the topic?',
+      message: `${quoted(name)} has a geometry that is not WKB: ${statistics.noGeometry}`,
+      advice: 'find out who else writes to the topic',
     };
   }
 }
 
 function listed(names: readonly string[]): string {
-  const shown = names.slice(0, MAX_NAMES).map((name) => clipped(printable(name), 40));
-  return names.length > MAX_NAMES ? `${shown.join(', ')} and ${names.length - MAX_NAMES} more` : shown.join(', ');
+  const shown = names.slice(0, maxNames).map((name) => clipped(printable(name), 40));
+  return names.length > maxNames ? `${shown.join(', ')} and ${names.length - maxNames} more` : shown.join(', ');
 }

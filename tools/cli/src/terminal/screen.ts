@@ -1,7 +1,7 @@
-/** Lines that stay, and below them, on a terminal, lines that are drawn anew. */
+/** Prints lines, and on a terminal keeps updated lines below them. */
 import type { TextOutput } from '../command.js';
 
-const UP_AND_CLEAR = '\u001b[1A\u001b[2K';
+const upAndClear = '\u001b[1A\u001b[2K';
 
 export class Screen {
   readonly #output: TextOutput;
@@ -11,23 +11,24 @@ export class Screen {
     this.#output = output;
   }
 
+  /** Whether the output is a terminal. */
   get live(): boolean {
     return this.#output.isTTY === true;
   }
 
-  /** Of a terminal its own, else one that fits a page; within bounds in which tables can be read. */
+  /** The width of the terminal, else 100; between 60 and 120, so that tables are readable. */
   get width(): number {
     return Math.max(60, Math.min(120, this.live ? (this.#output.columns ?? 100) : 100));
   }
 
-  /** Adds lines for good. */
+  /** Prints lines above the updated ones. */
   print(...lines: readonly string[]): void {
     const live = this.#live;
     this.#output.write(`${this.#erased()}${lines.map((line) => `${line}\n`).join('')}`);
     this.draw(live);
   }
 
-  /** Draws the lines in the place of those before; without a terminal it does nothing. */
+  /** Replaces the updated lines. Does nothing without a terminal. */
   draw(lines: readonly string[]): void {
     if (!this.live || (lines.length === 0 && this.#live.length === 0)) return;
     const erased = this.#erased();
@@ -36,7 +37,7 @@ export class Screen {
   }
 
   #erased(): string {
-    const erased = UP_AND_CLEAR.repeat(this.#live.length);
+    const erased = upAndClear.repeat(this.#live.length);
     this.#live = [];
     return erased;
   }

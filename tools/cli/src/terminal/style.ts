@@ -1,4 +1,4 @@
-/** Colours, or none. */
+/** Colours for terminals. */
 import type { Io, TextOutput } from '../command.js';
 
 const codes = {
@@ -13,7 +13,7 @@ const codes = {
 
 export type Style = Readonly<Record<keyof typeof codes, (text: string) => string>>;
 
-/** Each is the identity when `colours` is false. */
+/** All styles return the text unchanged when `colours` is false. */
 export function styleOf(colours: boolean): Style {
   const paint = (name: keyof typeof codes) => (text: string) => {
     const [on, off] = codes[name];
@@ -30,7 +30,7 @@ export function styleOf(colours: boolean): Style {
   };
 }
 
-/** Colours are for terminals that want them (no-color.org). */
+/** Whether the output is a terminal with colours, and NO_COLOR is not set (no-color.org). */
 export function wantsColours(output: TextOutput, env: Io['env']): boolean {
   return output.isTTY === true && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb';
 }

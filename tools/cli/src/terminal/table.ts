@@ -1,8 +1,8 @@
-/** Tables of text. */
+/** Formats tables. */
 import type { Style } from './style.js';
 import { characters, clipped, wrapped } from './text.js';
 
-/** A cell: its text, and how it is painted once it has its width. */
+/** `paint` is applied after the text has been cut to its width. */
 export interface Cell {
   readonly text: string;
   readonly paint?: (text: string) => string;
@@ -11,17 +11,20 @@ export interface Cell {
 export interface Column {
   readonly title: string;
   readonly align?: 'left' | 'right';
-  /** The one that gives way when the table is wider than the terminal: its text is cut, or goes on in the next line. */
+  /**
+   * The column that shrinks when the table is too wide: its text is cut, or wrapped to the next
+   * line.
+   */
   readonly shrinks?: 'cut' | 'wrap';
 }
 
-const GAP = 2;
-const LEAST = 8;
+const columnGap = 2;
+const minWidth = 8;
 const nothing: Cell = { text: '' };
 
 /**
- * Lines of a table, its titles first; none is wider than `width`, unless the terminal is too narrow for the columns that
- * do not shrink.
+ * The lines of the table, with the titles first. They are at most `width` wide, unless the columns
+ * that do not shrink need more.
  */
 export function table(
   columns: readonly Column[],
@@ -32,10 +35,10 @@ export function table(
   const widths = columns.map(({ title }, index) =>
     Math.max(characters(title), ...rows.map((row) => characters(row[index]?.text ?? ''))),
   );
-  const total = widths.reduce((sum, each) => sum + each, GAP * (columns.length - 1));
+  const total = widths.reduce((sum, each) => sum + each, columnGap * (columns.length - 1));
   const shrinking = columns.findIndex(({ shrinks }) => shrinks !== undefined);
   const wanted = widths[shrinking];
-  if (wanted !== undefined && total > width) widths[shrinking] = Math.max(LEAST, wanted - (total - width));
+  if (wanted !== undefined && total > width) widths[shrinking] = Math.max(minWidth, wanted - (total - width));
 
   const line = (cells: readonly Cell[]): string =>
     columns
@@ -47,10 +50,10 @@ export function table(
         if (align === 'right') return padding + paint(shown);
         return paint(shown) + (index === columns.length - 1 ? '' : padding);
       })
-      .join(' '.repeat(GAP))
+      .join(' '.repeat(columnGap))
       .trimEnd();
 
-  /** The row itself, and what of its wrapping cell did not fit on the first line. */
+  /** The lines of a row: more than one when a cell is wrapped. */
   const lines = (cells: readonly Cell[]): string[] => {
     const cell = cells[shrinking];
     const room = widths[shrinking] ?? 0;

@@ -1,10 +1,10 @@
-/** Text that comes from elsewhere, made fit for a terminal. */
+/** Text for a terminal, also when it comes from records. */
 
-const MAX_QUOTED = 60;
+const maxQuoted = 60;
 
 /**
- * One line without control characters: a value of a record must not move the cursor or recolour the screen. Line breaks
- * and tabs are shown as `\n` and `\t`.
+ * One line without control characters, so that a value of a record cannot move the cursor or change
+ * colours. Line breaks and tabs become `\n` and `\t`.
  */
 export function printable(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069\ufeff]/g, (character) => {
@@ -14,25 +14,28 @@ export function printable(text: string): string {
   });
 }
 
-/** Characters as a person counts them, surrogate pairs as one. */
+/** The number of code points: a surrogate pair counts as one. */
 export function characters(text: string): number {
   let count = 0;
   for (const _ of text) count += 1;
   return count;
 }
 
-/** At most so many characters, the cut marked. */
+/** At most `width` characters; a cut is marked with an ellipsis. */
 export function clipped(text: string, width: number): string {
   if (characters(text) <= width) return text;
   return `${[...text].slice(0, Math.max(0, width - 1)).join('')}…`;
 }
 
-/** An offending value for a message: printable, in quotes, shortened. */
+/** A value for an error message: printable, shortened, in quotes. */
 export function quoted(text: string): string {
-  return `'${clipped(printable(text), MAX_QUOTED)}'`;
+  return `'${clipped(printable(text), maxQuoted)}'`;
 }
 
-/** Words on lines of at most `width` characters; a longer word is broken. */
+/**
+ * Lines of at most `width` characters, broken between words; a word that is longer is broken
+ * itself.
+ */
 export function wrapped(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
@@ -44,9 +47,9 @@ export function wrapped(text: string, width: number): string[] {
     let rest = word;
     if (line !== '' && characters(line) + 1 + characters(rest) > width) flush();
     while (characters(rest) > width) {
-      const letters = [...rest];
-      lines.push(letters.slice(0, width).join(''));
-      rest = letters.slice(width).join('');
+      const all = [...rest];
+      lines.push(all.slice(0, width).join(''));
+      rest = all.slice(width).join('');
     }
     line = line === '' ? rest : `${line} ${rest}`;
   }
@@ -57,4 +60,14 @@ export function wrapped(text: string, width: number): string[] {
 /** 1234567 -> 1,234,567 */
 export function grouped(count: number): string {
   return count.toLocaleString('en-US');
+}
+
+/** `1 row`, `2,000 rows`. */
+export function counted(count: number, what: string): string {
+  return `${grouped(count)} ${what}${count === 1 ? '' : 's'}`;
+}
+
+/** In single quotes, as bash, zsh and fish read them. */
+export function shellQuoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
 }
