@@ -54,7 +54,7 @@ withPostgis(describe)('docs/missing-rows.md', () => {
     const cured = start(page.next('KAFNUS_MISSING_TIME_INSTANT'), sick);
     await cured.ready(ownPort(9081));
 
-    const [, narrower = 'no command'] = (await type('kafnus replay plan')).split('This sends them: ');
+    const [, narrower = 'no command'] = (await type('kafnus replay plan')).split('This command sends them: ');
     const apply = page.next('kafnus replay apply');
     expect(apply.commands).toBe(`./${narrower}`);
     const applied = await terminal.type(apply);
