@@ -75,9 +75,10 @@ describe('a dead letter of an agent', () => {
       fc.property(fc.array(header), bytes, bytes, (headers, key, value) => {
         const deadLetter = parsed({ headers, key, value });
         expect(texts(deadLetter.headers)).toEqual(texts(headers));
-        expect(deadLetter.headers.map((each) => Object.values(each)[0])).toEqual(
-          headers.map((each) => Object.values(each)[0]),
-        );
+        // An agent writes an empty header value as a string: the bytes are the same.
+        const bytesOf = (all: readonly Header[]): Buffer[] =>
+          all.flatMap((each) => Object.values(each).map((content) => Buffer.from(content)));
+        expect(bytesOf(deadLetter.headers)).toEqual(bytesOf(headers));
         expect([deadLetter.key, deadLetter.value]).toEqual([key, value]);
         expect(deadLetter.origin).toEqual({ topic: 'raw_historic', partition: 3, offset: 42 });
       }),
