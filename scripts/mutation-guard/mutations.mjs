@@ -222,6 +222,22 @@ export const mutations = [
     ],
   },
   {
+    name: 'refusals-outlive-partitions',
+    breaks: 'a process whose partitions were taken away after aborted transactions is never ready again',
+    file: source('run.ts'),
+    edits: [
+      {
+        find: 'this.#problems.clearPartitions(partitions);\n    this.#forgetRefusals();',
+        replace: 'this.#problems.clearPartitions(partitions);',
+      },
+    ],
+    tests: [
+      problems(
+        'an agent with several problems the partition of transactions that were aborted goes to another process, and the problem with it',
+      ),
+    ],
+  },
+  {
     name: 'no-narrowing',
     breaks: 'one record that its topic refuses has every transaction aborted, for good',
     file: source('refusals.ts'),

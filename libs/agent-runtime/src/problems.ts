@@ -15,7 +15,8 @@ import { partitionName, type TopicPartition } from './session.js';
  * - `cluster`: the brokers do not answer, or refuse this process; until they answer a request.
  * - `out-of-range`: logs that end before the position of this group; until the partition is gone.
  * - `preparation`: partitions that were assigned cannot be read or restored yet.
- * - `refusals`: transactions are aborted, one after the other; until one is committed.
+ * - `refusals`: transactions are aborted, one after the other; until one is committed, partitions
+ *   are taken away, or a recovery ends.
  * - `topics`: a record waits for a topic that it has to be written to; until it is committed, or its partition is gone.
  */
 export type ProblemCause = 'recovery' | 'cluster' | 'out-of-range' | 'preparation' | 'refusals' | 'topics';

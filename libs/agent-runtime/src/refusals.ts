@@ -80,11 +80,16 @@ export class Refusals {
 
   /** @param committed the committed offset of a partition; undefined: it is not owned any more */
   committed(batch: Batch, committed: (partition: TopicPartition) => number | null | undefined): void {
-    this.#unnamed = 0;
-    this.#unexplained = 0;
+    this.forgetAborted();
     this.#narrowing.committed(batch.counts.records);
     if (!this.#records.isEmpty) this.#records.settle(committed);
     if (batch.written !== undefined) this.#options.topics.committed(batch.written);
+  }
+
+  /** The next transaction has other records, or another producer: what came before says nothing. */
+  forgetAborted(): void {
+    this.#unnamed = 0;
+    this.#unexplained = 0;
   }
 
   /** @returns undefined: the records are read again at once */

@@ -556,6 +556,7 @@ export class AgentLoop {
     await this.#session.rewind(this.#partitions.rewindPositions());
     this.#reportOutOfRange();
     this.#problems.clearCommitted(this.#partitions);
+    this.#forgetRefusals();
     this.#problems.clear('recovery');
     this.lifecycle.to('running');
   }
@@ -640,6 +641,16 @@ export class AgentLoop {
     this.#reportOutOfRange();
     this.#session.release(partitions);
     this.#problems.clearPartitions(partitions);
+    this.#forgetRefusals();
+  }
+
+  /**
+   * The records of the aborted transactions may be another process's now, and without records no
+   * commit would ever end the problem. What is still refused is found out again.
+   */
+  #forgetRefusals(): void {
+    this.#refusals.forgetAborted();
+    this.#problems.clear('refusals');
   }
 
   /**

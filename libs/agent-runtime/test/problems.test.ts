@@ -1,7 +1,7 @@
 /** Problems that last at the same time: each is reported until its own cause is gone. */
 import { describe, expect, jest, test } from '@jest/globals';
 import { Problems } from '../src/problems.js';
-import { changelog, input, inputTopic } from './counting-agent.js';
+import { changelog, groupId, input, inputTopic } from './counting-agent.js';
 import { Rig } from './loop-rig.js';
 
 jest.setTimeout(30_000);
@@ -146,5 +146,38 @@ describe('an agent with several problems', () => {
     goOn();
     await rig.finish();
     expect(loop.problem).toBeNull();
+  });
+
+  test('the partition of transactions that were aborted goes to another process, and the problem with it', async () => {
+    const rig = new Rig(1);
+    rig.cluster.faults.commits.push('aborted', 'aborted', 'aborted');
+    rig.produce([input('x', 'emit')]);
+    const one = rig.start();
+    await rig.cluster.until(() => one.loop.problem?.includes('one after the other') === true, 'not ready');
+    const two = rig.start('two');
+    rig.cluster.rotate(groupId);
+    await rig.cluster.until(() => rig.lag === 0, 'committed');
+    await rig.cluster.until(() => two.loop.partitions().length === 1, 'moved');
+    expect(one.loop.partitions()).toEqual([]);
+    expect(one.loop.lastCommit).toBeNull();
+    expect(one.loop.problem).toBeNull();
+    await rig.finish();
+  });
+
+  test('after a recovery, transactions that were aborted before it are no problem any more', async () => {
+    const rig = new Rig(1);
+    rig.cluster.faults.commits.push('aborted', 'aborted', 'aborted', 'unknown-aborted', 'aborted');
+    rig.produce([input('x', 'emit')]);
+    const reported: (string | null)[] = [];
+    let recovered = false;
+    rig.cluster.faults.onCall = ({ operation }) => {
+      if (operation === 'reset') recovered = true;
+      if (recovered && operation === 'begin') reported.push(loop.problem);
+    };
+    const { loop } = rig.start();
+    await rig.cluster.until(() => loop.problem?.includes('one after the other') === true, 'not ready');
+    await rig.finish();
+    // The transaction that follows it, and the one after that was aborted once more.
+    expect(reported).toEqual([null, null]);
   });
 });
