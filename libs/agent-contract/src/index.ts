@@ -1,14 +1,15 @@
 /**
  * The contract between a service and the runtime.
  *
- * An agent is a pure function from one Kafka record (and the state it may read) to a {@link Step}. It never awaits, logs,
- * reads a clock or throws for bad input: time comes from the record, so the same bytes in give the same bytes out. The
- * runtime makes a step's outputs, state changes, dead letters and the consumed offset one Kafka transaction.
+ * An agent is a pure function from one Kafka record (and the state it may read) to a {@link Step}.
+ * It never awaits, logs, reads a clock or throws for bad input: time comes from the record, so the
+ * same bytes in give the same bytes out. The runtime makes a step's outputs, state changes, dead
+ * letters and the consumed offset one Kafka transaction.
  */
 
 /**
- * One header, in the shape in which the Kafka client delivers and takes it: an object whose only member is named for the
- * header. A header may repeat, hence a list of these and not one object.
+ * One header, in the shape in which the Kafka client delivers and takes it: an object whose only
+ * member is named for the header. A header may repeat, hence a list of these and not one object.
  */
 export type RecordHeader = Readonly<Record<string, string | Buffer>>;
 
@@ -29,8 +30,9 @@ export interface InputRecord {
 export interface OutputRecord {
   readonly topic: string;
   /**
-   * What decides the partition: a non-negative 31-bit hash, taken modulo the partitions of the topic. Without it the
-   * partition is chosen by the key as a Java producer would (murmur2), and at random when there is no key.
+   * What decides the partition: a non-negative 31-bit hash, taken modulo the partitions of the
+   * topic. Without it the partition is chosen by the key as a Java producer would (murmur2), and
+   * at random when there is no key.
    */
   readonly partitionHash?: number;
   readonly key: string | Buffer | null;
@@ -42,8 +44,9 @@ export interface OutputRecord {
 }
 
 /**
- * Where in Kafka Connect's vocabulary a record failed (`org.apache.kafka.connect.runtime.errors.Stage`): the dead letters
- * of the agents read like those of a sink.
+ * Where in Kafka Connect's vocabulary a record failed
+ * (`org.apache.kafka.connect.runtime.errors.Stage`): the dead letters of the agents read like
+ * those of a sink.
  */
 type FailureStage = 'VALUE_CONVERTER' | 'TRANSFORMATION' | 'KAFKA_PRODUCE';
 
@@ -62,16 +65,25 @@ export interface StatePut {
   readonly value: number;
 }
 
-/** What an agent decided about one record. Each input record has exactly one, and the ledger counts it by its kind. */
+/**
+ * What an agent decided about one record. Each input record has exactly one, and the ledger counts
+ * it by its kind.
+ */
 export type Step = EmitStep | SkipStep | RejectStep;
 
-/** The record has outputs. Parts of it may have been left out: each for a reason that is counted or dead-lettered. */
+/**
+ * The record has outputs. Parts of it may have been left out: each for a reason that is counted or
+ * dead-lettered.
+ */
 export interface EmitStep {
   readonly kind: 'emit';
   readonly tenant: string;
   readonly outputs: readonly OutputRecord[];
   readonly puts?: readonly StatePut[];
-  /** Parts that were refused (an entity, an attribute). The record is dead-lettered once, with all of them named. */
+  /**
+   * Parts that were refused (an entity, an attribute). The record is dead-lettered once, with all
+   * of them named.
+   */
   readonly reports?: readonly Rejection[];
   /** Reasons for which parts (entities) were left out on purpose. */
   readonly skipped?: readonly string[];
@@ -84,7 +96,10 @@ interface SkipStep {
   readonly reason: string;
 }
 
-/** The record is refused: dead-lettered with its bytes unchanged; its offset advances in the same transaction. */
+/**
+ * The record is refused: dead-lettered with its bytes unchanged; its offset advances in the same
+ * transaction.
+ */
 export interface RejectStep {
   readonly kind: 'reject';
   readonly tenant: string;
@@ -92,7 +107,10 @@ export interface RejectStep {
   readonly rejections: readonly [Rejection, ...Rejection[]];
 }
 
-/** What a step may read: the state as of the records before it, those of the open transaction included. */
+/**
+ * What a step may read: the state as of the records before it, those of the open transaction
+ * included.
+ */
 export interface StateReader {
   get(key: string): number | undefined;
 }
@@ -114,15 +132,26 @@ export interface ConfiguredAgent {
  * @typeParam C the values of {@link Agent.settings}
  */
 export interface Agent<C> {
-  /** `historic`, `lastdata`, ...: the label of logs and metrics, and a part of the default consumer group. */
+  /**
+   * `historic`, `lastdata`, ...: the label of logs and metrics, and a part of the default consumer
+   * group.
+   */
   readonly name: string;
   /** Set when the agent keeps state: names its changelog topic, `<group>-<store>-changelog`. */
   readonly store?: string;
-  /** Set when the input holds the dead letters of others, which are kept longer than raw records. */
+  /**
+   * Set when the input holds the dead letters of others, which are kept longer than raw records.
+   */
   readonly readsDeadLetters?: boolean;
-  /** The keys that only this service has, as a convict schema (plain data); the runtime adds its own. */
+  /**
+   * The keys that only this service has, as a convict schema (plain data); the runtime adds its
+   * own.
+   */
   readonly settings: SettingsSchema;
-  /** @throws Error when the values do not fit together; the message names the key. It is called once, at the start. */
+  /**
+   * @throws Error when the values do not fit together; the message names the key. It is called
+   * once, at the start.
+   */
   configure(config: C): ConfiguredAgent;
 }
 
