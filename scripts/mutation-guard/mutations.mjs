@@ -222,6 +222,17 @@ export const mutations = [
     ],
   },
   {
+    name: 'troubles-outlive-partitions',
+    breaks: 'a short trouble of a topic, hours after another one, counts as hours: a healthy tenant is dead-lettered',
+    file: source('topic-troubles.ts'),
+    edits: [{ find: 'Math.max(2 * timeoutMs, minQuietMs)', replace: 'Number.POSITIVE_INFINITY' }],
+    tests: [
+      topicCache(
+        'a topic in trouble that was waited for, or failed, hours ago has its whole time again: its partition was elsewhere',
+      ),
+    ],
+  },
+  {
     name: 'refusals-outlive-partitions',
     breaks: 'a process whose partitions were taken away after aborted transactions is never ready again',
     file: source('run.ts'),

@@ -82,6 +82,7 @@ export class OutputTopics {
   /** Before the records of a poll: what is known grows old. */
   tick(): void {
     this.#now = performance.now();
+    this.#troubles.forgetOld(this.#now);
   }
 
   /**

@@ -13,6 +13,16 @@ const maxPenaltyMs = 600_000;
  */
 const refusedInARow = 5;
 const maxTroubled = 1000;
+/**
+ * The least time without an attempt after which a trouble is over. Attempts of the loop are about a
+ * second apart: with a shorter time, a topic with a short timeout would be waited for without end.
+ */
+const minQuietMs = 10_000;
+/**
+ * A topic that had no trouble for so long is forgotten. It is longer than any transaction may take,
+ * because one that fails at its end is still to be counted.
+ */
+const keptMs = 3_600_000;
 
 interface Trouble {
   /** Since when nothing was answered; undefined: it is not waited for. */
@@ -23,15 +33,26 @@ interface Trouble {
   /** Single records refused for their contents, since one was taken. */
   refused: number;
   penalties: number;
+  /** When it was waited for the last time, and when a write failed the last time. */
+  waitedAt: number;
+  failedAt: number;
 }
 
 export class TopicTroubles {
   readonly #topics = new Map<string, Trouble>();
   readonly #timeoutMs: number;
+  /**
+   * So long without an attempt is the end of a trouble. The loop repeats at once what waits or has
+   * failed: without an attempt, the partition was taken away, and this process does not know what
+   * its next owner has found.
+   */
+  readonly #quietMs: number;
+  #sweptAt = Number.NEGATIVE_INFINITY;
 
   /** @param timeoutMs how long a topic may be in trouble before its records are dead-lettered */
   constructor(timeoutMs: number) {
     this.#timeoutMs = timeoutMs;
+    this.#quietMs = Math.max(2 * timeoutMs, minQuietMs);
   }
 
   get isEmpty(): boolean {
@@ -42,9 +63,14 @@ export class TopicTroubles {
     return this.#topics.size;
   }
 
-  /** A lookup had no answer. @returns for how long there was none */
+  /**
+   * A lookup had no answer. @param started when it began
+   * @returns for how long there was none, ms
+   */
   waited(topic: string, started: number, now: number): number {
     const trouble = this.#of(topic);
+    if (started - trouble.waitedAt > this.#quietMs) trouble.waitingSince = undefined;
+    trouble.waitedAt = now;
     trouble.waitingSince ??= started;
     return now - trouble.waitingSince;
   }
@@ -71,6 +97,12 @@ export class TopicTroubles {
     hurried: boolean,
   ): { readonly penaltyMs: number; readonly lostMs: number } {
     const trouble = this.#of(topic);
+    // Not up to now: a transaction may take longer than that until its writes have failed.
+    if (since - trouble.failedAt > this.#quietMs) {
+      trouble.failingSince = undefined;
+      trouble.failures = 0;
+    }
+    trouble.failedAt = now;
     trouble.failingSince ??= since;
     trouble.failures += 1;
     const lostMs = now - trouble.failingSince;
@@ -95,6 +127,19 @@ export class TopicTroubles {
   /** It refuses everything. @returns for how long its records are dead-lettered now, ms */
   condemned(topic: string): number {
     return this.#penalty(this.#of(topic));
+  }
+
+  /**
+   * Forgets topics that were not tried for long. One that was given up, or has refused records,
+   * stays: only a success ends that.
+   */
+  forgetOld(now: number): void {
+    if (this.isEmpty || now - this.#sweptAt < this.#quietMs) return;
+    this.#sweptAt = now;
+    for (const [topic, { waitedAt, failedAt, refused, penalties }] of this.#topics) {
+      const isOld = now - Math.max(waitedAt, failedAt) > keptMs;
+      if (isOld && refused === 0 && penalties === 0) this.#topics.delete(topic);
+    }
   }
 
   /** Whatever it was, it was not the topics. */
@@ -124,7 +169,16 @@ export class TopicTroubles {
           break;
         }
       }
-      trouble = { waitingSince: undefined, failingSince: undefined, failures: 0, refused: 0, penalties: 0 };
+      const never = Number.NEGATIVE_INFINITY;
+      trouble = {
+        waitingSince: undefined,
+        failingSince: undefined,
+        failures: 0,
+        refused: 0,
+        penalties: 0,
+        waitedAt: never,
+        failedAt: never,
+      };
       this.#topics.set(topic, trouble);
     }
     return trouble;

@@ -84,6 +84,40 @@ describe('a topic in trouble', () => {
     expect(troubles.failed('b', 0, 5000, true).penaltyMs).toBe(30_000);
   });
 
+  test('that was waited for, or failed, hours ago has its whole time again: its partition was elsewhere', () => {
+    const troubles = new TopicTroubles(15_000);
+    expect(troubles.waited('a', 0, 1000)).toBe(1000);
+    expect(troubles.failed('b', 0, 1000, false).penaltyMs).toBe(0);
+    const later = 3 * 3_600_000;
+    expect(troubles.waited('a', later, later + 200)).toBe(200);
+    expect(troubles.waited('a', later + 14_000, later + 14_900)).toBe(14_900);
+    expect(troubles.failed('b', later, later + 100, false)).toEqual({ penaltyMs: 0, lostMs: 100 });
+    expect(troubles.failed('b', later + 100, later + 16_000, false).penaltyMs).toBe(30_000);
+  });
+
+  test('is tried without a pause, however long its transactions take, and however short its time is', () => {
+    const slow = new TopicTroubles(15_000);
+    expect(slow.failed('a', 0, 60_000, false).penaltyMs).toBe(0);
+    slow.forgetOld(110_000);
+    expect(slow.failed('a', 60_100, 120_000, false)).toEqual({ penaltyMs: 30_000, lostMs: 120_000 });
+    const short = new TopicTroubles(100);
+    expect(short.waited('a', 0, 1)).toBe(1);
+    expect(short.waited('a', 700, 701)).toBe(701);
+  });
+
+  test('is forgotten when it is not asked for any more, unless it was given up', () => {
+    const troubles = new TopicTroubles(15_000);
+    troubles.waited('a', 0, 1000);
+    troubles.failed('b', 0, 1000, false);
+    troubles.condemned('c');
+    troubles.refusedContents('d');
+    troubles.forgetOld(3_600_000);
+    expect(troubles.size).toBe(4);
+    troubles.forgetOld(3_700_000);
+    expect(troubles.size).toBe(2);
+    expect(troubles.condemned('c')).toBe(60_000);
+  });
+
   test('five records refused and none taken between them are the topic', () => {
     const troubles = new TopicTroubles(15_000);
     const refused = (): number => troubles.refusedContents('a');
