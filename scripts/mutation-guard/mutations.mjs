@@ -26,6 +26,7 @@ const tenant = quick('one-tenant.test.ts');
 const narrowing = quick('narrowing.test.ts');
 const topicCache = quick('topic-cache.test.ts');
 const late = quick('kafka-session.test.ts');
+const callsAtStop = quick('calls-at-stop.test.ts');
 const underFault = (fault) =>
   loop(`under a fault ${fault}, at every single call, commits between polls: nothing shows`);
 
@@ -66,6 +67,9 @@ export const controls = new Map(
     narrowing('a transaction that is committed changes nothing'),
     topicCache('what is known of topics no answer changes nothing, and is asked for again soon'),
     session('a changelog that is empty is restored at once'),
+    callsAtStop(
+      'close() leaves a lookup that has not returned to be counted; callsReturned() waits for it, but not for good',
+    ),
     linear('text of a megabyte is read within a second shown'),
     amplification('the outputs of one record of a single entity are bounded by what a record may have'),
   ].map(({ file, name }) => [file, name]),
@@ -637,6 +641,42 @@ export const mutations = [
       },
     ],
     tests: [session('a changelog whose records are kept with compression.type=zstd is restored')],
+  },
+  {
+    name: 'restore-waits-for-its-call',
+    breaks: 'a stop or a revocation waits for the calls of a restore from a dead leader, 3 s each',
+    file: source('kafka/restore.ts'),
+    edits: [
+      {
+        find: 'return untilAborted(restoreToEnd(options), options.signal);',
+        replace: 'return restoreToEnd(options);',
+      },
+    ],
+    tests: [
+      callsAtStop(
+        'a restore in a call that has not returned ends at once when its signal is aborted; its calls are short',
+      ),
+    ],
+  },
+  {
+    name: 'admin-disconnected-in-a-call',
+    breaks: 'a stop blocks the event loop for as long as the lookups of topics in flight take',
+    file: source('kafka/kafka-session.ts'),
+    edits: [
+      { find: 'if (admin !== undefined && this.#calls.count(admin) === 0)', replace: 'if (admin !== undefined)' },
+    ],
+    tests: [
+      callsAtStop(
+        'close() disconnects admin clients, but none that is in a call: its disconnect() would block the event loop',
+      ),
+    ],
+  },
+  {
+    name: 'refreshes-pile-up',
+    breaks: 'the end of the process waits for lookups of topics that run one after the other, 3 s each',
+    file: source('output-topics.ts'),
+    edits: [{ find: 'const maxRefreshes = 1;', replace: 'const maxRefreshes = 8;' }],
+    tests: [callsAtStop('lookups of output topics beside the loop are one at a time, and short')],
   },
   {
     name: 'restore-ends-at-stable-offset',

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { withKafka } from '@kafnus/agent-testkit';
 import { createTopics, produceAll, startLocalKafka, type LocalKafka } from '@kafnus/local-stack';
 import { loadConfig } from '../../libs/agent-runtime/src/config.js';
+import { CallsInFlight } from '../../libs/agent-runtime/src/kafka/calls.js';
 import { adminProperties } from '../../libs/agent-runtime/src/kafka/client-config.js';
 import { kafka as library, type AdminClient } from '../../libs/agent-runtime/src/kafka/client.js';
 import { restorePartition } from '../../libs/agent-runtime/src/kafka/restore.js';
@@ -40,6 +41,7 @@ async function restored(topic: string, onEntry: (count: number) => void = () => 
       onProgress: () => undefined,
       onRemark: (remark) => remarks.push(remark),
       signal: new AbortController().signal,
+      calls: new CallsInFlight(),
       admin: () => (admin ??= library.AdminClient.create(adminProperties(config, agent))),
     });
     return { entries, count, remarks };

@@ -152,6 +152,7 @@ async function runOne<C>(
     watch.stop();
     await http.close();
     await tracing?.shutdown();
+    await session.callsReturned();
     endIfHanging(session);
   }
 }

@@ -47,8 +47,12 @@ const answerMs = 1000;
  * The same while too much was waited for already: enough for the answer of a cluster that is well.
  */
 const hurriedMs = 250;
-/** Lookups beside the loop at the same time. */
-const maxRefreshes = 8;
+/**
+ * Lookups beside the loop at the same time, and the timeout of each, ms. The client makes one call
+ * after the other, and a stop cannot interrupt them.
+ */
+const maxRefreshes = 1;
+const refreshMs = 1000;
 
 export class OutputTopics {
   readonly #options: OutputTopicsOptions;
@@ -146,7 +150,7 @@ export class OutputTopics {
     // The answer moves it; without one it is asked for again only after the next.
     known.refreshAt = Number.POSITIVE_INFINITY;
     this.#refreshes += 1;
-    void this.#ask(topic).finally(() => (this.#refreshes -= 1));
+    void this.#ask(topic, refreshMs).finally(() => (this.#refreshes -= 1));
   }
 
   /**
@@ -201,11 +205,11 @@ export class OutputTopics {
   }
 
   /** One lookup of a topic at a time; its answer goes into the cache, however late it comes. */
-  #ask(topic: string): Promise<TopicState> {
+  #ask(topic: string, timeoutMs?: number): Promise<TopicState> {
     const running = this.#lookups.get(topic);
     if (running !== undefined) return running;
     const { session, telemetry } = this.#options;
-    const lookup = session.ensureTopic(topic, this.#spec).then((state) => {
+    const lookup = session.ensureTopic(topic, this.#spec, timeoutMs).then((state) => {
       this.#lookups.delete(topic);
       this.#cache.answered(topic, state, performance.now());
       if (state.kind === 'unwritable' || state.kind === 'missing') telemetry.topicUnwritable(topic, state.error);

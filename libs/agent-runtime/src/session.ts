@@ -193,9 +193,9 @@ export interface Session {
 
   /**
    * Asks the cluster for the topic, and creates it when it is missing and `spec` says how. Never
-   * rejects.
+   * rejects. @param timeoutMs of each request; a stop may have to wait for one
    */
-  ensureTopic(name: string, spec: TopicSpec | null): Promise<TopicState>;
+  ensureTopic(name: string, spec: TopicSpec | null, timeoutMs?: number): Promise<TopicState>;
   /**
    * Partitions of a topic; null when it does not exist. @throws at once when `signal` is aborted
    */

@@ -120,6 +120,8 @@ const signOfLifeMs = 1500;
 const fencedPauseMs = 1000;
 /** How long to wait before a producer that has ended without transactions is replaced. */
 const restartPauseMs = 500;
+/** Behind {@link signOfLifeMs}: with it, a call of {@link uninterruptibleMs} has come back. */
+const returnMs = 2000;
 /** How much longer than its timeout a call may take before it is given up. */
 const graceMs = 2000;
 /**
@@ -160,6 +162,8 @@ export class KafkaSession implements Session {
   #consumer: KafkaConsumer;
   #producer: KafkaProducer;
   #admin: AdminClient | undefined;
+  /** Restores have one of their own: what asks a dead leader would hold up the lookups of topics. */
+  #restoreAdmin: AdminClient | undefined;
   #batch: InputRecord[] = [];
   /** How many records the consume call in flight has asked for, or the next one will. */
   #asked: number;
@@ -193,7 +197,8 @@ export class KafkaSession implements Session {
     this.#consumer = this.#createConsumer();
     this.#producer = this.#createProducer();
     this.#topics = new Topics(
-      () => this.#adminClient(),
+      () => (this.#admin ??= this.#createAdmin()),
+      this.#calls,
       (topic) => options.listener.topicCreated(topic),
       options.config.kafkaProducer['allow.auto.create.topics'] === true ? () => this.#producer : undefined,
     );
@@ -727,9 +732,14 @@ export class KafkaSession implements Session {
     });
   }
 
-  /** Calls that hold a thread: more than 0 between commits when one has been given up. */
+  /** Calls that hold a thread. Once the session is closed, they are those that nobody waits for. */
   get unreturnedCalls(): number {
-    return this.#unreturned;
+    return this.#unreturned + this.#calls.count();
+  }
+
+  /** Gives requests that end by their timeout a last moment to return. */
+  callsReturned(): Promise<void> {
+    return this.#calls.returned(returnMs);
   }
 
   #tellRetry(error: KafkaError): void {
@@ -756,8 +766,8 @@ export class KafkaSession implements Session {
     await this.#startProducer(signal);
   }
 
-  ensureTopic(name: string, spec: TopicSpec | null): Promise<TopicState> {
-    return this.#topics.ensure(name, spec);
+  ensureTopic(name: string, spec: TopicSpec | null, timeoutMs?: number): Promise<TopicState> {
+    return this.#topics.ensure(name, spec, timeoutMs);
   }
 
   partitionCount(topic: string, signal?: AbortSignal): Promise<number | null> {
@@ -778,10 +788,11 @@ export class KafkaSession implements Session {
     const name = partitionName(changelog);
     const onRemark = (text: string): void =>
       listener.clientLog({ severity: 4, fac: 'RESTORE', message: `restore of ${name}: ${text}` });
-    const admin = (): AdminClient => this.#adminClient();
+    const admin = (): AdminClient => (this.#restoreAdmin ??= this.#createAdmin());
+    const calls = this.#calls;
     return this.#untilAnswered(
       `restore of ${name}`,
-      () => restorePartition({ config, agent, changelog, onEntry, onProgress, onRemark, signal, admin }),
+      () => restorePartition({ config, agent, changelog, onEntry, onProgress, onRemark, signal, admin, calls }),
       signal,
     );
   }
@@ -806,7 +817,9 @@ export class KafkaSession implements Session {
     if (this.#consumer.isConnected()) await call((done) => this.#consumer.disconnect(done));
     await this.#calls.settled(this.#producer);
     if (this.#producer.isConnected()) await call((done) => this.#producer.disconnect(done));
-    this.#admin?.disconnect();
+    for (const admin of [this.#admin, this.#restoreAdmin]) {
+      if (admin !== undefined && this.#calls.count(admin) === 0) admin.disconnect();
+    }
   }
 
   /**
@@ -832,9 +845,8 @@ export class KafkaSession implements Session {
    * A client of its own: one made from the consumer gets no answer while a rebalance waits for ours, and one made from the
    * producer would die with it in {@link reset}.
    */
-  #adminClient(): AdminClient {
-    this.#admin ??= kafka.AdminClient.create(adminProperties(this.#options.config, this.#options.agent));
-    return this.#admin;
+  #createAdmin(): AdminClient {
+    return kafka.AdminClient.create(adminProperties(this.#options.config, this.#options.agent));
   }
 
   #clientLog(entry: ClientLog): void {

@@ -29,7 +29,9 @@ import {
   type TopicDescription,
 } from './client.js';
 import { restoreClientId, restoreProperties } from './client-config.js';
+import type { CallsInFlight } from './calls.js';
 import { asKafkaError } from './errors.js';
+import { untilAborted } from '../until-aborted.js';
 
 export interface RestoreOptions {
   readonly config: RuntimeConfig;
@@ -40,7 +42,10 @@ export interface RestoreOptions {
   /** Told what an operator would wonder about: why it is slow, what is missing. */
   readonly onRemark: (text: string) => void;
   readonly signal: AbortSignal;
+  /** Used by restores only: a call about a dead leader holds the client's lock (see calls.ts). */
   readonly admin: () => AdminClient;
+  /** Calls that have not returned, also those of a restore that nobody waits for any more. */
+  readonly calls: CallsInFlight;
 }
 
 /** Entries so far, the next offset, and the end that was found at first. */
@@ -54,44 +59,66 @@ interface Progress {
 const fetchBytes = 256 * 1024;
 /** Small: what lives as long as a batch makes V8 enlarge its young generation, by 20 MB more with batches of 1000. No faster either. */
 const batchSize = 250;
-const requestTimeoutMs = 10_000;
+/** A call cannot be interrupted, and the process cannot end under it. */
+const requestTimeoutMs = 3000;
 /** So many answers without records, of 100 ms each, and it is time to ask where the log ends. */
 const emptyAnswers = 20;
 
-/** @returns the entries read. @throws KafkaError; and Error when `signal` is aborted */
-export async function restorePartition(options: RestoreOptions): Promise<number> {
-  const { signal } = options;
+/**
+ * Calls of the client cannot be interrupted. What is in one when `signal` is aborted ends behind
+ * the caller's back, and gives no entry to `onEntry` any more.
+ * @returns the entries read. @throws KafkaError; and at once when `signal` is aborted
+ */
+export function restorePartition(options: RestoreOptions): Promise<number> {
+  return untilAborted(restoreToEnd(options), options.signal);
+}
+
+async function restoreToEnd(options: RestoreOptions): Promise<number> {
+  const { calls, signal } = options;
+  signal.throwIfAborted();
   const progress = await restoreDirectly(await extentOfLog(options), options);
   if (progress.offset >= progress.end) return progress.entries;
   const consumer = new kafka.KafkaConsumer(restoreProperties(options.config, options.agent), {
     'auto.offset.reset': 'earliest',
   });
   try {
-    await call((done) => consumer.connect({ timeout: requestTimeoutMs }, done));
+    await calls.track(
+      consumer,
+      call((done) => consumer.connect({ timeout: requestTimeoutMs }, done)),
+    );
     signal.throwIfAborted();
     return await readOn(consumer, progress, options);
   } finally {
-    if (consumer.isConnected()) await call((done) => consumer.disconnect(done));
+    if (consumer.isConnected()) {
+      await calls.track(
+        consumer,
+        call((done) => consumer.disconnect(done)),
+      );
+    }
   }
 }
 
 /** The first offset, and the high watermark. */
-async function extentOfLog({ admin, changelog, signal }: RestoreOptions): Promise<Progress> {
+async function extentOfLog(options: RestoreOptions): Promise<Progress> {
   const { EARLIEST, LATEST } = kafka.OffsetSpec;
-  const offset = await offsetOf(admin(), changelog, EARLIEST);
-  const end = await offsetOf(admin(), changelog, LATEST);
-  signal.throwIfAborted();
+  const offset = await offsetOf(options, EARLIEST);
+  options.signal.throwIfAborted();
+  const end = await offsetOf(options, LATEST);
+  options.signal.throwIfAborted();
   return { entries: 0, offset, end };
 }
 
-async function offsetOf(admin: AdminClient, { topic, partition }: TopicPartition, offset: unknown): Promise<number> {
-  const [found] = await call<{ offset: number; error?: Error }[]>((done) => {
-    admin.listOffsets(
+async function offsetOf({ admin, calls, changelog }: RestoreOptions, offset: unknown): Promise<number> {
+  const { topic, partition } = changelog;
+  const client = admin();
+  const request = call<{ offset: number; error?: Error }[]>((done) => {
+    client.listOffsets(
       [{ topic, partition, offset }],
       { timeout: requestTimeoutMs, isolationLevel: kafka.IsolationLevel.READ_UNCOMMITTED },
       done,
     );
   });
+  const [found] = await calls.track(client, request);
   if (!found) throw new Error(`no answer about the offsets of ${topic}-${partition}`);
   if (found.error) throw asKafkaError(found.error);
   return found.offset;
@@ -144,12 +171,16 @@ async function restoreDirectly(start: Progress, options: RestoreOptions): Promis
 }
 
 /** @throws Error when it has no leader, or cannot be talked to */
-async function connectToLeader({ config, agent, changelog, admin, signal }: RestoreOptions): Promise<WireConnection> {
+async function connectToLeader(options: RestoreOptions): Promise<WireConnection> {
+  const { config, agent, changelog, admin, calls, signal } = options;
   if (!canConnect(config)) throw new Error(`this agent's own login knows no ${config.kafkaSaslMechanism}`);
   const { topic, partition } = changelog;
-  const [described] = await call<TopicDescription[]>((done) =>
-    admin().describeTopics([topic], { timeout: requestTimeoutMs }, done),
+  const client = admin();
+  const request = call<TopicDescription[]>((done) =>
+    client.describeTopics([topic], { timeout: requestTimeoutMs }, done),
   );
+  const [described] = await calls.track(client, request);
+  signal.throwIfAborted();
   const leader = described?.partitions.find((each) => each.partition === partition)?.leader;
   if (leader?.host === undefined || leader.port === undefined) throw new Error('the partition has no leader');
   return WireConnection.to(config, restoreClientId(config, agent), { host: leader.host, port: leader.port }, signal);
@@ -159,8 +190,9 @@ async function connectToLeader({ config, agent, changelog, admin, signal }: Rest
 async function readOn(
   consumer: KafkaConsumer,
   { entries: before, offset, end }: Progress,
-  { changelog, onEntry, onProgress, signal }: RestoreOptions,
+  options: RestoreOptions,
 ): Promise<number> {
+  const { calls, changelog, onEntry, onProgress, signal } = options;
   let reached = 0;
   let entries = before;
   consumer.on('partition.eof', (event: { offset: number }) => {
@@ -169,7 +201,11 @@ async function readOn(
   consumer.setDefaultConsumeTimeout(100);
   consumer.setDefaultIsTimeoutOnlyForFirstMessage(true);
   consumer.assign([{ ...changelog, offset }]);
-  const read = (): Promise<ClientMessage[]> => call((done) => consumer.consume(batchSize, done));
+  const read = (): Promise<ClientMessage[]> =>
+    calls.track(
+      consumer,
+      call((done) => consumer.consume(batchSize, done)),
+    );
   let ahead: Promise<ClientMessage[]> | undefined = read();
   try {
     while (ahead) {

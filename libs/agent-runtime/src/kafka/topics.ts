@@ -17,6 +17,7 @@ import {
   type KafkaProducer,
   type TopicDescription,
 } from './client.js';
+import type { CallsInFlight } from './calls.js';
 import { asKafkaError, isRefusal, isUnauthorised, topicExists, unknownTopic } from './errors.js';
 
 /**
@@ -32,12 +33,22 @@ const writeOperations: ReadonlySet<number> = new Set([kafka.AclOperationTypes['W
 /** Questions about topics; nothing is kept. */
 export class Topics {
   readonly #admin: () => AdminClient;
+  readonly #calls: CallsInFlight;
   readonly #onCreated: (topic: string) => void;
   readonly #autoCreator: (() => KafkaProducer) | undefined;
 
-  /** @param autoCreator the producer, when the brokers create topics */
-  constructor(admin: () => AdminClient, onCreated: (topic: string) => void, autoCreator?: () => KafkaProducer) {
+  /**
+   * @param calls remembers the calls that have not returned
+   * @param autoCreator the producer, when the brokers create topics
+   */
+  constructor(
+    admin: () => AdminClient,
+    calls: CallsInFlight,
+    onCreated: (topic: string) => void,
+    autoCreator?: () => KafkaProducer,
+  ) {
     this.#admin = admin;
+    this.#calls = calls;
     this.#onCreated = onCreated;
     this.#autoCreator = autoCreator;
   }
@@ -46,19 +57,20 @@ export class Topics {
    * Looks the topic up, and creates it when it is missing and `spec` is given. Never rejects. A
    * topic of which a partition has no leader is `unavailable`, as the commit of a transaction that
    * touches it would wait for one.
+   * @param timeoutMs of each request
    */
-  async ensure(name: string, spec: TopicSpec | null): Promise<TopicState> {
+  async ensure(name: string, spec: TopicSpec | null, timeoutMs = requestTimeoutMs): Promise<TopicState> {
     try {
-      const found = await this.#describe(name);
+      const found = await this.#describe(name, timeoutMs);
       if (found) return found;
       if (!spec)
         return {
           kind: 'missing',
           error: new Error(`topic ${name} does not exist, and its creation is switched off (KAFNUS_TOPICS_CREATE)`),
         };
-      await this.#create(name, spec);
+      await this.#create(name, spec, timeoutMs);
       // The new topic spreads over the brokers in its own time: until it is seen, it is unavailable and asked for again.
-      const created = await this.#describe(name);
+      const created = await this.#describe(name, timeoutMs);
       if (created) return created;
       return { kind: 'unavailable', error: new Error(`topic ${name} was created, but is not visible yet`) };
     } catch (thrown) {
@@ -75,7 +87,7 @@ export class Topics {
    */
   async partitionCount(name: string): Promise<number | null> {
     const missing = new Error(`not authorised to read topic ${name}: grant Read on it`);
-    const description = await this.#lookup(name).catch((thrown: unknown) => {
+    const description = await this.#lookup(name, requestTimeoutMs).catch((thrown: unknown) => {
       throw isUnauthorised(asKafkaError(thrown)) ? missing : thrown;
     });
     if (!description) return null;
@@ -83,8 +95,8 @@ export class Topics {
     return description.partitions.length;
   }
 
-  async #describe(name: string): Promise<TopicState | undefined> {
-    const description = await this.#lookup(name).catch((thrown: unknown) => {
+  async #describe(name: string, timeoutMs: number): Promise<TopicState | undefined> {
+    const description = await this.#lookup(name, timeoutMs).catch((thrown: unknown) => {
       throw explained(thrown, `not authorised to write to topic ${name}: grant Write on it`);
     });
     if (!description) return undefined;
@@ -94,11 +106,13 @@ export class Topics {
     return stateOf(description);
   }
 
-  async #lookup(name: string): Promise<TopicDescription | undefined> {
-    if (this.#autoCreator) return this.#lookupCreating(this.#autoCreator(), name);
-    const [description] = await call<TopicDescription[]>((done) => {
-      this.#admin().describeTopics([name], { includeAuthorizedOperations: true, timeout: requestTimeoutMs }, done);
+  async #lookup(name: string, timeoutMs: number): Promise<TopicDescription | undefined> {
+    if (this.#autoCreator) return this.#lookupCreating(this.#autoCreator(), name, timeoutMs);
+    const admin = this.#admin();
+    const request = call<TopicDescription[]>((done) => {
+      admin.describeTopics([name], { includeAuthorizedOperations: true, timeout: timeoutMs }, done);
     });
+    const [description] = await this.#calls.track(admin, request);
     if (!description) return undefined;
     if (description.error && description.error.code !== 0) {
       if (unknownTopic.has(description.error.code)) return undefined;
@@ -108,10 +122,15 @@ export class Topics {
   }
 
   /** A broker that has just made the topic may have no partitions to tell yet: the topic is asked for again. */
-  async #lookupCreating(producer: KafkaProducer, name: string): Promise<TopicDescription | undefined> {
-    const { topics } = await call<ClientMetadata>((done) => {
-      producer.getMetadata({ topic: name, allTopics: false, timeout: requestTimeoutMs }, done);
+  async #lookupCreating(
+    producer: KafkaProducer,
+    name: string,
+    timeoutMs: number,
+  ): Promise<TopicDescription | undefined> {
+    const request = call<ClientMetadata>((done) => {
+      producer.getMetadata({ topic: name, allTopics: false, timeout: timeoutMs }, done);
     });
+    const { topics } = await this.#calls.track(producer, request);
     const partitions = topics.find((topic) => topic.name === name)?.partitions ?? [];
     if (partitions.length === 0) return undefined;
     return {
@@ -124,20 +143,22 @@ export class Topics {
     };
   }
 
-  async #create(name: string, spec: TopicSpec): Promise<void> {
+  async #create(name: string, spec: TopicSpec, timeoutMs: number): Promise<void> {
     try {
-      await call((done) => {
-        this.#admin().createTopic(
+      const admin = this.#admin();
+      const request = call((done) => {
+        admin.createTopic(
           {
             topic: name,
             num_partitions: spec.partitions,
             replication_factor: spec.replicationFactor,
             config: spec.config,
           },
-          requestTimeoutMs,
+          timeoutMs,
           done,
         );
       });
+      await this.#calls.track(admin, request);
       this.#onCreated(name);
     } catch (thrown) {
       // Another agent was faster.

@@ -1,0 +1,180 @@
+/**
+ * What a stop does about calls of the client that have not returned: they cannot be interrupted,
+ * and the process cannot end under one. The clients are never connected; admin clients do what the
+ * test says.
+ */
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { kafka, KafkaSession, loadConfig } from '@kafnus/agent-runtime';
+import type { AdminClient } from '../src/kafka/client.js';
+import { OutputTopics } from '../src/output-topics.js';
+import type { TopicSpec, TopicState } from '../src/session.js';
+
+const { AdminClient: original } = kafka;
+const changelog = { topic: 'changelog', partition: 0 };
+const ignore = (): void => undefined;
+
+/** An admin client whose calls wait: what they are, their timeouts, and how they return. */
+interface Waiting {
+  readonly calls: { readonly name: string; readonly timeout: number | undefined; readonly fail: () => void }[];
+  disconnects: number;
+}
+
+let admins: Waiting[] = [];
+
+beforeEach(() => {
+  admins = [];
+  const create = (): AdminClient => {
+    const waiting: Waiting = { calls: [], disconnects: 0 };
+    admins.push(waiting);
+    const add = (name: string, timeout: number | undefined, done: (error: Error) => void): void => {
+      waiting.calls.push({ name, timeout, fail: () => done(new Error('no answer')) });
+    };
+    return {
+      createTopic: (_topic, timeout, done) => add('createTopic', timeout, done as (error: Error) => void),
+      describeTopics: (_topics, { timeout }, done) => add('describeTopics', timeout, done as (error: Error) => void),
+      listOffsets: (_partitions, { timeout }, done) => add('listOffsets', timeout, done as (error: Error) => void),
+      disconnect: () => void (waiting.disconnects += 1),
+    } satisfies AdminClient;
+  };
+  kafka.AdminClient = { ...original, create };
+});
+afterEach(() => {
+  kafka.AdminClient = original;
+});
+
+function open(env: Readonly<Record<string, string>> = {}): KafkaSession {
+  const outcome = loadConfig(
+    { name: 'late', settings: {} },
+    { argv: [], env: { KAFNUS_KAFKA_BROKERS: '127.0.0.1:1', KAFNUS_INSTANCE_ID: 'a', ...env } },
+  );
+  if (outcome.kind !== 'run') throw new Error('a configuration was asked for');
+  const listener = {
+    topicCreated: ignore,
+    brokerProblem: ignore,
+    clusterAway: ignore,
+    commitRetry: ignore,
+    clientLog: ignore,
+  };
+  return new KafkaSession({ agent: 'late', inputTopic: 'in', config: outcome.config, listener });
+}
+
+async function inTime<T>(promise: Promise<T>, ms = 500): Promise<T | 'late'> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<'late'>((resolve) => (timer = setTimeout(resolve, ms, 'late')));
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+describe('a restore in a call that has not returned', () => {
+  test('ends at once when its signal is aborted; its calls are short', async () => {
+    const session = open();
+    const abort = new AbortController();
+    const entries: unknown[] = [];
+    const restored = session.restore(changelog, (key) => entries.push(key), ignore, abort.signal);
+    const outcome = restored.catch((error: unknown) => error);
+    expect(admins[0]?.calls).toMatchObject([{ name: 'listOffsets', timeout: 3000 }]);
+    abort.abort(new Error('revoked'));
+    expect(await inTime(outcome)).toMatchObject({ message: expect.stringContaining('revoked') });
+    expect(session.unreturnedCalls).toBe(1);
+    admins[0]?.calls[0]?.fail();
+    await session.callsReturned();
+    expect(session.unreturnedCalls).toBe(0);
+    // It does not go on behind the caller's back.
+    expect(admins[0]?.calls).toHaveLength(1);
+    expect(entries).toEqual([]);
+  });
+
+  test('does not hold up the lookups of topics: they have another admin client', async () => {
+    const session = open();
+    const abort = new AbortController();
+    const restored = session.restore(changelog, ignore, ignore, abort.signal).catch(ignore);
+    const looked = session.ensureTopic('out', null);
+    expect(admins.map(({ calls }) => calls.map(({ name }) => name))).toEqual([['listOffsets'], ['describeTopics']]);
+    admins[1]?.calls[0]?.fail();
+    expect((await looked).kind).toBe('unavailable');
+    abort.abort();
+    await restored;
+  });
+});
+
+describe('close()', () => {
+  test('disconnects admin clients, but none that is in a call: its disconnect() would block the event loop', async () => {
+    const session = open();
+    const abort = new AbortController();
+    const restored = session.restore(changelog, ignore, ignore, abort.signal).catch(ignore);
+    const looked = session.ensureTopic('out', null);
+    admins[1]?.calls[0]?.fail();
+    await looked;
+    abort.abort();
+    await restored;
+    expect(await inTime(session.close())).toBeUndefined();
+    expect(admins.map(({ disconnects }) => disconnects)).toEqual([0, 1]);
+  });
+
+  test.each([
+    ['a lookup', (session: KafkaSession) => session.ensureTopic('out', null)],
+    ['a count of partitions', (session: KafkaSession) => session.partitionCount('in')],
+  ])(
+    'leaves %s that has not returned to be counted; callsReturned() waits for it, but not for good',
+    async (_, ask) => {
+      const session = open();
+      void Promise.resolve(ask(session)).catch(ignore);
+      await session.close();
+      expect(session.unreturnedCalls).toBe(1);
+      const returned = session.callsReturned();
+      expect(await inTime(returned, 200)).toBe('late');
+      expect(await inTime(returned, 2500)).toBeUndefined();
+      expect(session.unreturnedCalls).toBe(1);
+      const again = session.callsReturned();
+      admins[0]?.calls[0]?.fail();
+      expect(await inTime(again)).toBeUndefined();
+      expect(session.unreturnedCalls).toBe(0);
+    },
+  );
+});
+
+describe('lookups of output topics beside the loop', () => {
+  test('are one at a time, and short', async () => {
+    const now = jest.spyOn(performance, 'now').mockReturnValue(0);
+    try {
+      const asked: (number | undefined)[] = [];
+      const answers: (() => void)[] = [];
+      let state: TopicState = { kind: 'missing', error: new Error('no such topic') };
+      const ensureTopic = (_name: string, _spec: TopicSpec | null, timeoutMs?: number): Promise<TopicState> => {
+        asked.push(timeoutMs);
+        if (performance.now() === 0) return Promise.resolve(state);
+        return new Promise((resolve) => answers.push(() => resolve(state)));
+      };
+      const config = {
+        kafkaProducer: {},
+        topicsCreate: false,
+        topicPartitions: 1,
+        topicReplication: 1,
+        topicConfig: {},
+        topicTimeoutMs: 1000,
+      };
+      const topics = new OutputTopics({
+        configured: { deadLetterTopic: 'dead' },
+        config,
+        session: { ensureTopic, wake: ignore },
+        telemetry: { topicUnwritable: ignore },
+      });
+      for (const name of ['a', 'b', 'c']) await topics.lookUp(name);
+      state = { kind: 'writable', partitions: 1 };
+      await topics.lookUp('dead');
+      expect(asked.splice(0)).toEqual([undefined, undefined, undefined, undefined]);
+      now.mockReturnValue(15_000);
+      topics.tick();
+      for (const topic of ['a', 'b', 'c']) {
+        topics.check({
+          kind: 'emit',
+          tenant: 'x',
+          outputs: [{ topic, key: 'k', value: 'v', headers: [], timestamp: 0 }],
+        } as unknown as Parameters<OutputTopics['check']>[0]);
+      }
+      expect(asked).toEqual([1000]);
+      answers[0]?.();
+    } finally {
+      now.mockRestore();
+    }
+  });
+});
