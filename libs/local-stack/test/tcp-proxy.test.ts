@@ -30,10 +30,10 @@ async function connect(): Promise<Socket> {
   return client;
 }
 
-/** Reads exactly so many bytes, or rejects after 2 s. */
+/** Reads exactly so many bytes, or rejects after 20 s: two cores may be busy. */
 function read(client: Socket, length: number): Promise<string> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`got ${received.length} of ${length} bytes`)), 2000);
+    const timer = setTimeout(() => reject(new Error(`got ${received.length} of ${length} bytes`)), 20_000);
     let received = '';
     const more = (bytes: Buffer): void => {
       received += bytes.toString('latin1');
