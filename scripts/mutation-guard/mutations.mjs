@@ -477,6 +477,24 @@ export const mutations = [
     tests: [loop('sizes a record that is larger than what is read is a reject, and nobody looks into it')],
   },
   {
+    name: 'input-headers-unmeasured',
+    breaks: 'a header of tens of megabytes is lower-cased and sanitised, and the process runs out of memory',
+    file: source('decision-guard.ts'),
+    edits: [{ find: 'bytes += name.length + (header[name]?.length ?? 0)', replace: 'bytes += 0 * name.length' }],
+    tests: [loop('sizes headers count for what is read at most, names and values')],
+  },
+  {
+    name: 'refusals-weightless',
+    breaks: 'a notification of millions of elements that are no entities is refused element by element',
+    file: 'libs/ngsi-core/src/ngsi-agent.ts',
+    edits: [{ find: 'REFUSAL_OVERHEAD + refused.message.length', replace: 'refused.message.length' }],
+    tests: [
+      amplification(
+        'the outputs of one record count reports as well: a hundred thousand of them are no smaller than rows',
+      ),
+    ],
+  },
+  {
     name: 'headers-as-delivered',
     breaks: 'a header called __proto__ makes the reading of headers throw, and is lost in the dead letter',
     file: source('kafka/own-headers.ts'),

@@ -34,13 +34,23 @@ export function guardDecision(decide: Decide, onFailure: (record: InputRecord, e
 /**
  * The decision about records of a bounded size only. A batch of a megabyte may hold a record of a gigabyte, because a broker
  * looks at the compressed size; and to read a notification takes some ten times its size in memory.
- * @param maxBytes of key and value; a record with more is a reject
+ * @param maxBytes of key, value and headers; a record with more is a reject
  */
 export function boundInput(decide: Decide, maxBytes: number): Decide {
   return (record, state) => {
-    const bytes = (record.key?.length ?? 0) + (record.value?.length ?? 0);
+    const bytes = inputBytes(record);
     return bytes > maxBytes ? tooLarge(bytes, maxBytes) : decide(record, state);
   };
+}
+
+/** Bytes of key, value and headers; names, and header values that are text, count in characters. */
+function inputBytes({ key, value, headers }: InputRecord): number {
+  let bytes = (key?.length ?? 0) + (value?.length ?? 0);
+  for (const header of headers) {
+    // A null value becomes text or a Buffer on the way in; other sessions may hand it out as it is.
+    for (const name in header) bytes += name.length + (header[name]?.length ?? 0);
+  }
+  return bytes;
 }
 
 function tooLarge(bytes: number, maxBytes: number): Step {

@@ -554,6 +554,21 @@ describe('sizes', () => {
     expect(letter && header(letter, '__connect.errors.exception.message')).toContain('KAFNUS_MAX_INPUT_BYTES');
   });
 
+  test('headers count for what is read at most, names and values', async () => {
+    const rig = new Rig(1, { KAFNUS_MAX_INPUT_BYTES: '1000' });
+    const record = { topic: inputTopic, partition: 0, key: 'k', value: 'throw:a:' };
+    const left = 1000 - 'k'.length - 'throw:a:'.length;
+    rig.cluster.produce([
+      { ...record, headers: [{ a: Buffer.alloc(left - 2, 'h') }, { b: '' }] },
+      { ...record, headers: [{ a: Buffer.alloc(left - 2, 'h') }, { bc: '' }] },
+      { ...record, headers: [{ ['n'.repeat(left)]: 'v' }] },
+    ]);
+    const { loop } = rig.start();
+    await rig.drained();
+    await rig.stop();
+    expect(loop.ledger.totals().rejected).toEqual({ 'decision-failed': 1, 'input-too-large': 2 });
+  });
+
   test('the limit is what the producer is set to', async () => {
     const rig = new Rig(1, { KAFNUS_KAFKA_PRODUCER: '{"message.max.bytes":5000}' });
     rig.cluster.faults.maxRecordBytes = 5000;

@@ -4,10 +4,10 @@
  */
 import type { RejectCode, SkipReason } from './codes.js';
 import { recordWriter, type RecordWriter } from './connect-record.js';
-import { EntityTemplates } from './entity-template.js';
+import { EntityTemplates, MatchedEntity } from './entity-template.js';
 import { serviceProblem, topicNames, type AgentName } from './naming.js';
 import { parseNotification, parseText, readEntity, readText, type Entity, type Refused } from './notification.js';
-import { router, type Route, type Router, type Scope } from './route.js';
+import { INVALID_TENANT, router, type Route, type Router, type Scope } from './route.js';
 import { allowedTenants, namingOptions, type NgsiConfig } from './settings.js';
 import type { OutputRecord, Rejection, StatePut, StateReader, Step } from '@kafnus/agent-contract';
 import { rejection, type RawRecord } from './rejection.js';
@@ -163,17 +163,20 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
   };
 
   const templates = new EntityTemplates(context.writer.rowTemplate);
-  const entitiesOf = (value: Buffer | null): readonly (Entity | Refused)[] | Refused => {
+  // Elements of the notification, or the entities that templates have made of all of them.
+  const elementsOf = (value: Buffer | null): readonly unknown[] | Refused => {
     const text = readText(value);
     if (typeof text !== 'string') return text;
     const reading = templates.read(text);
     if (reading?.complete === true) return reading.entities;
     const notification = parseText(text);
     if (notification.kind === 'refused') return notification;
-    const entities = notification.data.map(readEntity);
-    const unread = reading && entities[reading.entities.length];
-    if (unread?.kind === 'entity') templates.learn(unread);
-    return entities;
+    const { data } = notification;
+    if (reading !== undefined && reading.entities.length < data.length) {
+      const unread = readEntity(data[reading.entities.length]);
+      if (unread.kind === 'entity') templates.learn(unread);
+    }
+    return data;
   };
 
   const decide = (record: RawRecord, memory: StateReader): Step => {
@@ -181,33 +184,43 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
     const notification = record.headers.length === 0 ? parseNotification(record.value) : undefined;
     if (notification?.kind === 'refused') return reject(defaultService, [notification.refusal]);
     const headers = fiwareHeaders(record.headers, notification?.message);
+    // Whose the record is comes before what is wrong with it: of other tenants nothing is
+    // dead-lettered. Lengths come before the scope, which sanitises and remembers the headers.
+    const service = context.router.service(headers);
+    if (allowed !== undefined && service !== undefined && !allowed.has(service)) {
+      return { kind: 'skip', tenant: service, reason: 'tenant-not-allowed' };
+    }
+    const tooLong = headerProblem(headers);
+    if (tooLong !== undefined) return reject(service ?? INVALID_TENANT, [rejection('header-too-long', tooLong)]);
     const scope = context.router.scope(headers);
     if (scope.kind === 'refused') return reject(scope.tenant, [scope.refusal]);
-    const tooLong = headerProblem(headers);
-    if (tooLong !== undefined) return reject(scope.service, [rejection('header-too-long', tooLong)]);
     const tenant = scope.service;
-    if (allowed !== undefined && !allowed.has(tenant)) return { kind: 'skip', tenant, reason: 'tenant-not-allowed' };
-    const entities = notification?.data.map(readEntity) ?? entitiesOf(record.value);
-    if ('kind' in entities) return reject(tenant, [entities.refusal]);
+    const elements = notification?.data ?? elementsOf(record.value);
+    if ('kind' in elements) return reject(tenant, [elements.refusal]);
     const recvtime = isoTime(record.timestamp);
     if (recvtime === undefined) {
       const message = `The timestamp of the record is ${record.timestamp}, which is no time since 1970 in milliseconds`;
       return reject(tenant, [rejection('timestamp-invalid', message)]);
     }
-    const step = new StepBuilder(tenant, memory, entities.length > 1 ? config.maxOutputBytes : undefined);
-    for (const entity of entities) {
+    const step = new StepBuilder(tenant, memory, elements.length > 1 ? config.maxOutputBytes : undefined);
+    for (const element of elements) {
+      // One at a time: of millions of elements most are never read, because the limit ends the loop.
+      const entity = element instanceof MatchedEntity ? element : readEntity(element);
       step.add(
         entity.kind === 'refused'
           ? { kind: 'refuse', refusals: [entity.refusal] }
           : rule(new Subject(context, scope, headers.correlator, record.timestamp, recvtime, entity), step),
       );
-      if (step.isTooLarge) return reject(tenant, [tooLarge(entities.length, config.maxOutputBytes)]);
+      if (step.isTooLarge) return reject(tenant, [tooLarge(elements.length, config.maxOutputBytes)]);
     }
     return step.build();
   };
 
   return { inputTopic: names.input, deadLetterTopic: names.deadLetter, decide };
 }
+
+/** What a refusal takes in memory beside its message: millions of short ones must not fit. */
+const REFUSAL_OVERHEAD = 200;
 
 /**
  * Makes one decision of those about the entities: what is sound is emitted, what is refused is reported with it. It is also
@@ -266,7 +279,7 @@ class StepBuilder implements StateReader {
 
   private refuse(refused: Rejection): void {
     this.refusals.push(refused);
-    this.size += refused.message.length;
+    this.size += REFUSAL_OVERHEAD + refused.message.length;
   }
 
   build(): Step {

@@ -76,6 +76,11 @@ interface RefusedRoute {
 }
 
 export interface Router {
+  /**
+   * The service of a record, lower-cased; undefined when it is no legal one. Unlike {@link scope}
+   * it reads nothing else of the headers, which may be of any length.
+   */
+  service(headers: FiwareHeaders): string | undefined;
   scope(headers: FiwareHeaders): Scope | RefusedScope;
   route(scope: Scope, entity: Entity, correlator: string | undefined): Route | RefusedRoute;
 }
@@ -119,6 +124,10 @@ export function router(options: RouteOptions): Router {
   };
 
   return {
+    service({ service }) {
+      const name = service ? service.toLowerCase() : options.defaults.service;
+      return problemOf(name).problem === undefined ? name : undefined;
+    },
     scope(received) {
       const { service = '', servicepath = '', datamodel = '' } = received;
       // The lengths keep "a" + "bc" and "ab" + "c" apart.

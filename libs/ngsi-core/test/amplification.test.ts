@@ -58,6 +58,28 @@ describe('a header that each output would carry', () => {
     expect(codesOf(decision)).toEqual(['header-too-long']);
   });
 
+  test('is measured before it is lower-cased, sanitised or remembered', () => {
+    // The service is illegal as well, which only the scope would tell.
+    const headers = [{ 'fiware-service': 'no-name' }, { 'fiware-servicepath': '-'.repeat(513) }];
+    expect(decide(entities(1), headers)).toMatchObject({
+      kind: 'reject',
+      tenant: '_invalid',
+      rejections: [{ code: 'header-too-long' }],
+    });
+  });
+
+  test('of a tenant that is not allowed is skipped like all that the tenant sends', () => {
+    const skipped = { kind: 'skip', tenant: 'city', reason: 'tenant-not-allowed' };
+    const headers = [{ 'fiware-service': 'City' }, { 'fiware-servicepath': '-'.repeat(513) }];
+    expect(decide(entities(1), headers, { tenants: 'town' })).toEqual(skipped);
+    // The root has no table in this data model, which is no matter of ours either.
+    const root = [{ 'fiware-service': 'city' }, { 'fiware-datamodel': 'dm-by-entity-type-database-schema' }];
+    expect(decide(entities(1), root, { tenants: 'town' })).toEqual(skipped);
+    expect(codesOf(decide(entities(1), root, { tenants: 'city' }))).toEqual(['servicepath-missing']);
+    const illegal = decide(entities(1), [{ 'fiware-service': 'no-name' }], { tenants: 'town' });
+    expect(codesOf(illegal)).toEqual(['service-invalid']);
+  });
+
   test('of 250 KB and 8,000 entities take no time and no memory', () => {
     const long = 'x'.repeat(250_000);
     const before = process.memoryUsage().heapUsed;
@@ -103,6 +125,19 @@ describe('the outputs of one record', () => {
     expect(codesOf(decide(broken, city, { maxOutputBytes: 100_000 }))).toEqual(['output-too-large']);
     const refused = Array.from({ length: 2000 }, () => ({ id: 7 }));
     expect(codesOf(decide(refused, city, { maxOutputBytes: 10_000 }))).toEqual(['output-too-large']);
+    // Their messages are much shorter than what they take in memory.
+    expect(codesOf(decide(refused, city, { maxOutputBytes: 400_000 }))).toEqual(['output-too-large']);
+  });
+
+  test('end the reading: of two million elements that are no entities most are never looked at', () => {
+    const value = Buffer.from(`{"data":[${'1,'.repeat(2_000_000)}1]}`);
+    for (const headers of [city, []]) {
+      const cpu = process.cpuUsage();
+      const decision = ngsiAgent(profile, config, versions(config)).decide({ timestamp: 0, value, headers }, new Map());
+      const { user, system } = process.cpuUsage(cpu);
+      expect(codesOf(decision)).toEqual(['output-too-large']);
+      expect(user + system).toBeLessThan(1_000_000);
+    }
   });
 
   test('whatever the entities and headers are, stay within the setting', () => {

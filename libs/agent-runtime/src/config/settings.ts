@@ -268,9 +268,9 @@ export function runtimeSettings(
       env: 'KAFNUS_MAX_TENANT_LABELS',
     },
     maxInputBytes: {
-      doc: 'Most bytes of key and value of a record that is read; one with more is rejected. To read a notification takes some ten times its size in memory.',
+      doc: 'Most bytes of key, value and headers of a record that is read; one with more is rejected. To read a notification takes some ten times its size in memory.',
       format: 'positive',
-      default: 16_777_216,
+      default: 4_194_304,
       env: 'KAFNUS_MAX_INPUT_BYTES',
     },
   };
