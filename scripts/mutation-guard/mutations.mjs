@@ -109,6 +109,17 @@ export const mutations = [
     tests: [session('a log whose records were deleted before they were read is read on behind them, and says so')],
   },
   {
+    name: 'markers-reported-as-deleted',
+    breaks: 'an input topic whose retention deletes transaction markers is reported as records lost unread',
+    file: source('kafka/read-positions.ts'),
+    edits: [{ find: "kind === 'deleted' && known?.records === expected", replace: 'known === null' }],
+    tests: [
+      range(
+        'a log of records 0 to 4 and markers 5 to 7, read to its end deleted up to 8: only markers were, and nothing is reported',
+      ),
+    ],
+  },
+  {
     name: 'resume-not-committed',
     breaks: 'after a truncation the old offset stays in the group, and the next process is out of range again',
     file: source('run.ts'),

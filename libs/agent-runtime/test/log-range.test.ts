@@ -4,7 +4,7 @@
  */
 import { describe, expect, jest, test } from '@jest/globals';
 import type { CommitFault, MemoryOperation } from '@kafnus/agent-testkit';
-import { jumpAt } from '../src/kafka/read-positions.js';
+import { jumpAt, ReadPositions } from '../src/kafka/read-positions.js';
 import { DeletedRecords } from '../src/log-range.js';
 import { groupId, input, inputTopic } from './counting-agent.js';
 import { header, Rig, type Running } from './loop-rig.js';
@@ -224,6 +224,47 @@ describe('records that are deleted before they are read', () => {
     expect(deleted.count({ ...place, partition: 1, position: 5, found: 12 })).toBe(7);
     deleted.forget([place]);
     expect(deleted.count({ ...place, position: 5, found: 9 })).toBe(4);
+  });
+});
+
+describe('a log of records 0 to 4 and markers 5 to 7, read to its end', () => {
+  const place = { topic: 'raw', partition: 0 };
+  let logStart = 0;
+
+  function readToTheEnd(): ReadPositions {
+    logStart = 0;
+    const positions = new ReadPositions(() => logStart);
+    positions.begin(place, 5);
+    positions.reachedEnd({ ...place, offset: 8 }, 5);
+    return positions;
+  }
+
+  test.each([6, 8])('deleted up to %i: only markers were, and nothing is reported', (deletedTo) => {
+    const record = readToTheEnd();
+    logStart = deletedTo;
+    expect(record.follows({ ...place, offset: 8 }, record.next('raw-0'))).toBe(true);
+    expect(record.takeJumps()).toEqual([]);
+    const end = readToTheEnd();
+    logStart = deletedTo;
+    end.reachedEnd({ ...place, offset: 8 }, 5);
+    expect(end.takeJumps()).toEqual([]);
+    expect(end.next('raw-0')).toBe(deletedTo);
+  });
+
+  test('deleted beyond that end: records may have been deleted unread, and that is reported', () => {
+    const positions = readToTheEnd();
+    logStart = 9;
+    expect(positions.follows({ ...place, offset: 9 }, positions.next('raw-0'))).toBe(true);
+    const jump = { ...place, position: 5, found: 9 };
+    expect(positions.takeJumps()).toEqual([{ kind: 'deleted', jump }]);
+  });
+
+  test('read again from before its last record, which was deleted meanwhile: that is reported', () => {
+    const positions = readToTheEnd();
+    positions.begin(place, 4);
+    logStart = 8;
+    expect(positions.follows({ ...place, offset: 8 }, positions.next('raw-0'))).toBe(true);
+    expect(positions.takeJumps()).toHaveLength(1);
   });
 });
 
