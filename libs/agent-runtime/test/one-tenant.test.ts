@@ -188,7 +188,8 @@ describe('a record that its topic refuses', () => {
 
   test('at-least-once: a refusal of what was sent behind the commit is not held against the next one', async () => {
     const env = { KAFNUS_DELIVERY: 'at-least-once', KAFNUS_BATCH_SIZE: '2' };
-    const rig = new Rig(1, env, { limits: { transaction: 2, ahead: 2 } });
+    // Two records, each written twice: its output, and its change of the state.
+    const rig = new Rig(1, env, { limits: { transaction: 4, ahead: 4 } });
     refuseBad(rig);
     rig.produce([input('x', 'emit'), input('y', 'emit', 'a', 'bad')]);
     let commits = 0;
