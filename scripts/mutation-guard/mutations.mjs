@@ -25,6 +25,7 @@ const wire = quick('wire.test.ts');
 const tenant = quick('one-tenant.test.ts');
 const narrowing = quick('narrowing.test.ts');
 const topicCache = quick('topic-cache.test.ts');
+const outputTopics = quick('output-topics.test.ts');
 const late = quick('kafka-session.test.ts');
 const callsAtStop = quick('calls-at-stop.test.ts');
 const underFault = (fault) =>
@@ -65,6 +66,7 @@ export const controls = new Map(
     stopping('while its committed offsets are not stable ends in time'),
     tenant('topics that are well cost one lookup each'),
     narrowing('a transaction that is committed changes nothing'),
+    outputTopics('a lookup that is answered is not repeated'),
     topicCache('what is known of topics no answer changes nothing, and is asked for again soon'),
     session('a changelog that is empty is restored at once'),
     callsAtStop(
@@ -234,6 +236,23 @@ export const mutations = [
     ],
     tests: [
       tenant('a topic whose writes fail though it looks well is tried for its time, then left alone; the others go on'),
+    ],
+  },
+  {
+    name: 'failed-lookup-kept',
+    breaks: 'a lookup that fails in a way that no session should ends the process, or is never repeated',
+    file: source('output-topics.ts'),
+    edits: [
+      {
+        find: '.catch((thrown: unknown): TopicState => {',
+        replace: '.catch((thrown: unknown): TopicState => {\n        throw thrown;',
+      },
+    ],
+    tests: [
+      outputTopics(
+        'a lookup that rejects in the loop is one without an answer: the topic is waited for, and looked up again',
+      ),
+      outputTopics('a lookup that rejects beside the loop leaves what is known, and the topic is looked up again'),
     ],
   },
   {

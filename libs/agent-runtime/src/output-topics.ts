@@ -150,7 +150,10 @@ export class OutputTopics {
     // The answer moves it; without one it is asked for again only after the next.
     known.refreshAt = Number.POSITIVE_INFINITY;
     this.#refreshes += 1;
-    void this.#ask(topic, refreshMs).finally(() => (this.#refreshes -= 1));
+    // Nobody waits for this lookup: an error of it must not end the process.
+    this.#ask(topic, refreshMs)
+      .catch(() => undefined)
+      .finally(() => (this.#refreshes -= 1));
   }
 
   /**
@@ -209,12 +212,18 @@ export class OutputTopics {
     const running = this.#lookups.get(topic);
     if (running !== undefined) return running;
     const { session, telemetry } = this.#options;
-    const lookup = session.ensureTopic(topic, this.#spec, timeoutMs).then((state) => {
-      this.#lookups.delete(topic);
-      this.#cache.answered(topic, state, performance.now());
-      if (state.kind === 'unwritable' || state.kind === 'missing') telemetry.topicUnwritable(topic, state.error);
-      return state;
-    });
+    const lookup = session
+      .ensureTopic(topic, this.#spec, timeoutMs)
+      // A session never rejects. If it does, the topic is asked for again, as without an answer.
+      .catch((thrown: unknown): TopicState => {
+        return { kind: 'unavailable', error: thrown instanceof Error ? thrown : new Error(String(thrown)) };
+      })
+      .then((state) => {
+        this.#cache.answered(topic, state, performance.now());
+        if (state.kind === 'unwritable' || state.kind === 'missing') telemetry.topicUnwritable(topic, state.error);
+        return state;
+      })
+      .finally(() => this.#lookups.delete(topic));
     this.#lookups.set(topic, lookup);
     return lookup;
   }

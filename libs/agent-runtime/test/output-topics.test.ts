@@ -1,0 +1,74 @@
+/** Lookups of output topics, also those that fail as no session should: by a rejected promise. */
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import type { EmitStep } from '@kafnus/agent-contract';
+import { OutputTopics } from '../src/output-topics.js';
+import type { TopicState } from '../src/session.js';
+import { configOf } from './loop-rig.js';
+
+const there: TopicState = { kind: 'writable', partitions: 1, inSync: 1 };
+const step: EmitStep = {
+  kind: 'emit',
+  tenant: 'a',
+  outputs: [{ topic: 'out-a', key: 'k', value: 'v', headers: [], timestamp: 1 }],
+};
+
+describe('a lookup', () => {
+  let now = 0;
+  let lookups: string[] = [];
+  let answer: () => Promise<TopicState> = () => Promise.resolve(there);
+
+  beforeEach(() => {
+    now = 1000;
+    lookups = [];
+    answer = () => Promise.resolve(there);
+    jest.spyOn(performance, 'now').mockImplementation(() => now);
+  });
+
+  afterEach(() => {
+    jest.restoreAllMocks();
+  });
+
+  function outputTopics(): OutputTopics {
+    const ensureTopic = (topic: string): Promise<TopicState> => {
+      lookups.push(topic);
+      return answer();
+    };
+    return new OutputTopics({
+      configured: { deadLetterTopic: 'dead' },
+      config: configOf({}),
+      session: { ensureTopic, wake: () => undefined },
+      telemetry: { topicUnwritable: () => undefined },
+    });
+  }
+
+  test('that is answered is not repeated', async () => {
+    const topics = outputTopics();
+    expect(await topics.lookUp('out-a')).toBeUndefined();
+    expect(topics.check(step)).toBe(step);
+    expect(lookups).toEqual(['out-a']);
+  });
+
+  test('that rejects in the loop is one without an answer: the topic is waited for, and looked up again', async () => {
+    const topics = outputTopics();
+    answer = () => Promise.reject(new Error('broken'));
+    expect(await topics.lookUp('out-a')).toBe('waiting for out-a: broken');
+    answer = () => Promise.resolve(there);
+    expect(await topics.lookUp('out-a')).toBeUndefined();
+    expect(topics.check(step)).toBe(step);
+    expect(lookups).toEqual(['out-a', 'out-a']);
+  });
+
+  test('that rejects beside the loop leaves what is known, and the topic is looked up again', async () => {
+    const topics = outputTopics();
+    await topics.lookUp('out-a');
+    answer = () => Promise.reject(new Error('broken'));
+    // Known for five minutes, then looked up every ten seconds while it is used.
+    for (let n = 1; n <= 20; n += 1) {
+      now = 301_000 + n * 10_000;
+      topics.tick();
+      expect(topics.check(step)).toBe(step);
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(lookups).toHaveLength(1 + n);
+    }
+  });
+});
