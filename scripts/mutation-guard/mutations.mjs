@@ -720,6 +720,32 @@ export const mutations = [
     ],
   },
   {
+    name: 'flush-outlasts-the-stop',
+    breaks:
+      'at-least-once: an agent that is told to stop while brokers are away is killed, and does not leave its group',
+    file: source('kafka/kafka-session.ts'),
+    edits: [
+      {
+        find: 'if (this.#closing || performance.now() >= this.#flushUntil) throw error;',
+        replace: 'if (this.#closing) throw error;',
+      },
+    ],
+    tests: [
+      callsAtStop(
+        'a flush while the brokers are away goes on, until half of KAFNUS_SHUTDOWN_TIMEOUT_MS after stopping(): the commit is aborted then',
+      ),
+    ],
+  },
+  {
+    name: 'restore-awaits-a-lost-end',
+    breaks: 'a restore of a log that lost its end in an election never ends, where the client reads it',
+    file: source('kafka/restore.ts'),
+    edits: [{ find: 'if (reached < end && empty >= emptyAnswers) {', replace: 'if (empty < 0) {' }],
+    tests: [
+      callsAtStop('a restore that the client reads of a log that has lost its end is over where the log ends now'),
+    ],
+  },
+  {
     name: 'refreshes-pile-up',
     breaks: 'the end of the process waits for lookups of topics that run one after the other, 3 s each',
     file: source('output-topics.ts'),

@@ -179,6 +179,7 @@ export class AgentLoop {
   /** Asks the loop to finish: it commits or aborts what is open, leaves the group and returns. */
   stop(): void {
     this.#stop.abort(new Error('the agent is told to stop'));
+    this.#session.stopping();
     if (this.lifecycle.state === 'starting') this.#session.cancel();
     else this.#session.wake();
   }

@@ -212,6 +212,12 @@ export interface Session {
     signal: AbortSignal,
   ): Promise<number>;
 
+  /**
+   * The agent stops. Without transactions, from half of KAFNUS_SHUTDOWN_TIMEOUT_MS on no
+   * acknowledgement is waited for: {@link commit} is `aborted` then, and what was sent may be
+   * written again by the next process.
+   */
+  stopping(): void;
   /** Ends the retries of requests that wait for the cluster: they reject. */
   cancel(): void;
   /**

@@ -6,6 +6,7 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { kafka, KafkaSession, loadConfig } from '@kafnus/agent-runtime';
 import type { AdminClient } from '../src/kafka/client.js';
+import { timedOut } from '../src/kafka/errors.js';
 import { OutputTopics } from '../src/output-topics.js';
 import type { TopicSpec, TopicState } from '../src/session.js';
 
@@ -130,6 +131,90 @@ describe('close()', () => {
       expect(session.unreturnedCalls).toBe(0);
     },
   );
+});
+
+describe('a flush while the brokers are away', () => {
+  test('goes on, until half of KAFNUS_SHUTDOWN_TIMEOUT_MS after stopping(): the commit is aborted then', async () => {
+    const { Producer } = kafka;
+    let flushes = 0;
+    kafka.Producer = class extends Producer {
+      constructor(...options: ConstructorParameters<typeof Producer>) {
+        super(...options);
+        Object.assign(this, {
+          flush: (timeoutMs: number, done: (error: Error) => void) => {
+            flushes += 1;
+            setTimeout(done, timeoutMs, Object.assign(new Error('timed out'), { code: timedOut }));
+          },
+        });
+      }
+    };
+    try {
+      const session = open({ KAFNUS_DELIVERY: 'at-least-once', KAFNUS_SHUTDOWN_TIMEOUT_MS: '1000' });
+      const committed = session.commit([{ topic: 'in', partition: 0, offset: 1 }]);
+      expect(await inTime(committed, 1500)).toBe('late');
+      session.stopping();
+      const since = performance.now();
+      expect(await inTime(committed, 5000)).toMatchObject({ kind: 'aborted' });
+      // The step in which the time is over can be one of 500 ms.
+      expect(performance.now() - since).toBeGreaterThan(450);
+      expect(performance.now() - since).toBeLessThan(1200);
+      // Nor does what undoes the commit wait.
+      expect(await inTime(session.abort(), 300)).toMatchObject({ kind: 'aborted' });
+      expect(await inTime(session.close())).toBeUndefined();
+      expect(flushes).toBeGreaterThan(0);
+    } finally {
+      kafka.Producer = Producer;
+    }
+  });
+});
+
+describe('a restore that the client reads', () => {
+  test('of a log that has lost its end is over where the log ends now', async () => {
+    const { KafkaConsumer } = kafka;
+    let tellEnd: (event: { readonly offset: number }) => void = ignore;
+    let polls = 0;
+    kafka.KafkaConsumer = class extends KafkaConsumer {
+      constructor(...options: ConstructorParameters<typeof KafkaConsumer>) {
+        super(...options);
+        Object.assign(this, {
+          connect: (_options: unknown, done: () => void) => setImmediate(done),
+          isConnected: () => false,
+          on: (event: string, listener: typeof tellEnd) => {
+            if (event === 'partition.eof') tellEnd = listener;
+          },
+          assign: () => setImmediate(() => tellEnd({ offset: 5 })),
+          setDefaultConsumeTimeout: ignore,
+          setDefaultIsTimeoutOnlyForFirstMessage: ignore,
+          consume: (_count: number, done: (error: null, messages: readonly never[]) => void) => {
+            polls += 1;
+            if (polls < 1000) setImmediate(done, null, []);
+          },
+        });
+      }
+    };
+    const ends = [10, 5];
+    const { EARLIEST } = kafka.OffsetSpec;
+    kafka.AdminClient = {
+      ...original,
+      create: () => ({
+        createTopic: ignore,
+        disconnect: ignore,
+        describeTopics: (_topics, _options, done) => done({ code: timedOut, message: 'away', name: 'Error' }, []),
+        listOffsets: ([asked], _options, done) => {
+          const offset = asked?.offset === EARLIEST ? 0 : (ends.shift() ?? 5);
+          setImmediate(done, null, [{ ...changelog, offset }]);
+        },
+      }),
+    };
+    try {
+      const session = open();
+      const restored = session.restore(changelog, ignore, ignore, new AbortController().signal);
+      expect(await inTime(restored, 3000)).toBe(0);
+      expect(polls).toBeLessThan(100);
+    } finally {
+      kafka.KafkaConsumer = KafkaConsumer;
+    }
+  });
 });
 
 describe('lookups of output topics beside the loop', () => {

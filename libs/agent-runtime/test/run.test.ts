@@ -691,10 +691,12 @@ describe('the end', () => {
   test('stop() during the start ends it, though the cluster never answers', async () => {
     const rig = new Rig();
     rig.cluster.faults.onCall = ({ operation }) => (operation === 'start' ? new Promise(() => undefined) : undefined);
-    const { loop, ended } = rig.start();
+    const { loop, session, ended } = rig.start();
     loop.stop();
     await ended;
     expect(loop.lifecycle.state).toBe('stopped');
+    // A flush that waits for brokers would go on otherwise.
+    expect(session.isStopping).toBe(true);
   });
 
   test.each(['reset', 'committed', 'partitionCount', 'ensureTopic', 'restore'] as const)(

@@ -59,6 +59,7 @@ export class MemorySession implements Session {
   #rebalances: Rebalance[] = [];
   /** The one that was delivered and has no answer yet. */
   #unanswered: Rebalance | undefined;
+  isStopping = false;
   #woken = false;
   #failure: Error | undefined;
   #crashed = false;
@@ -431,6 +432,11 @@ export class MemorySession implements Session {
     }
     if (entries.length > 0) onProgress({ entries: entries.length, offset: end, end });
     return entries.length;
+  }
+
+  /** Here every record is acknowledged or refused at once. */
+  stopping(): void {
+    this.isStopping = true;
   }
 
   cancel(): void {

@@ -131,6 +131,8 @@ const graceMs = 2000;
 const markersMs = 2;
 /** The steps in which acknowledgements are waited for, see {@link KafkaSession.commit}. */
 const drainStepsMs = [1, 1, 1, 1, 2, 2, 2, 4, 4, 8];
+/** A flush cannot be interrupted: so soon it sees that the agent stops. */
+const flushStepMs = 500;
 /** How long to wait for a rebalance, between one commit of offsets and the next. */
 const commitAgainMs = [20, 50, 100, 200, 400, 800];
 /**
@@ -184,6 +186,8 @@ export class KafkaSession implements Session {
   readonly #encoder = new Encoder();
   /** Aborted by {@link cancel} and {@link close}. */
   readonly #cancelled = new AbortController();
+  /** When a flush is given up, ms of `performance`: see {@link stopping}. */
+  #flushUntil = Number.POSITIVE_INFINITY;
   #unreturned = 0;
   #committedAt = Number.NEGATIVE_INFINITY;
   /** The last unknown outcome was that of a fenced producer. */
@@ -610,16 +614,27 @@ export class KafkaSession implements Session {
     return ended.kind === 'aborted' ? this.#aborted(error) : ended;
   }
 
-  /** Waits until everything is acknowledged or refused: what is queued cannot be taken back, and must not be sent again beside it. */
+  /**
+   * Waits until everything is acknowledged or refused: what is queued cannot be taken back, and
+   * must not be sent again beside it. Once the agent stops, nothing is sent again by this process,
+   * and the wait is bounded.
+   * @throws KafkaError when it is given up
+   */
   async #flush(): Promise<void> {
     await this.#drain();
-    for (;;) {
+    for (let waitedMs = 0; ;) {
+      const left = this.#flushUntil - performance.now();
+      const timeoutMs = Math.ceil(Math.max(1, Math.min(left, flushStepMs)));
       try {
-        await call((done) => this.#producer.flush(requestTimeoutMs, done));
+        await call((done) => this.#producer.flush(timeoutMs, done));
         return;
       } catch (thrown) {
-        if (this.#closing) throw thrown;
-        this.#tellRetry(named('flush', asKafkaError(thrown)));
+        const error = asKafkaError(thrown);
+        if (this.#closing || performance.now() >= this.#flushUntil) throw error;
+        waitedMs += timeoutMs;
+        if (error.code === timedOut && waitedMs < requestTimeoutMs) continue;
+        waitedMs = 0;
+        this.#tellRetry(named('flush', error));
       }
     }
   }
@@ -797,6 +812,10 @@ export class KafkaSession implements Session {
     );
   }
 
+  stopping(): void {
+    this.#flushUntil = Math.min(this.#flushUntil, performance.now() + this.#options.config.shutdownTimeoutMs / 2);
+  }
+
   cancel(): void {
     this.#closing = true;
     this.#cancelled.abort();
@@ -816,7 +835,9 @@ export class KafkaSession implements Session {
     await this.#calls.settled(this.#consumer);
     if (this.#consumer.isConnected()) await call((done) => this.#consumer.disconnect(done));
     await this.#calls.settled(this.#producer);
-    if (this.#producer.isConnected()) await call((done) => this.#producer.disconnect(done));
+    // What a flush was given up for is not waited for again.
+    const flushMs = performance.now() >= this.#flushUntil ? 1 : requestTimeoutMs;
+    if (this.#producer.isConnected()) await call((done) => this.#producer.disconnect(flushMs, done));
     for (const admin of [this.#admin, this.#restoreAdmin]) {
       if (admin !== undefined && this.#calls.count(admin) === 0) admin.disconnect();
     }

@@ -189,11 +189,13 @@ async function connectToLeader(options: RestoreOptions): Promise<WireConnection>
 /** The end of the partition is told by an event that also counts the markers, which are no records. */
 async function readOn(
   consumer: KafkaConsumer,
-  { entries: before, offset, end }: Progress,
+  { entries: before, offset, end: endBefore }: Progress,
   options: RestoreOptions,
 ): Promise<number> {
   const { calls, changelog, onEntry, onProgress, signal } = options;
-  let reached = 0;
+  let reached = offset;
+  let end = endBefore;
+  let empty = 0;
   let entries = before;
   consumer.on('partition.eof', (event: { offset: number }) => {
     reached = Math.max(reached, event.offset);
@@ -213,6 +215,12 @@ async function readOn(
       ahead = undefined;
       signal.throwIfAborted();
       reached = Math.max(reached, (messages.at(-1)?.offset ?? -1) + 1);
+      empty = messages.length === 0 ? empty + 1 : 0;
+      if (reached < end && empty >= emptyAnswers) {
+        empty = 0;
+        // What was lost in an election does not come back, see restoreDirectly.
+        end = Math.min(end, (await extentOfLog(options)).end);
+      }
       // The next batch is collected by another thread while this one is put into the store. Not behind the end: the call would wait.
       if (reached < end) ahead = read();
       for (const { key, value } of messages) {
