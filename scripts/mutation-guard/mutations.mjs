@@ -43,13 +43,6 @@ const real = (name) => ({
 const session = (name) => real(`session conformance: a classic group, exactly-once ${name}`);
 const atLeastOnce = (name) => real(`session conformance: a classic group, at-least-once ${name}`);
 
-/** Real processes behind a proxy. */
-const stopping = (name) => ({
-  project: 'integration',
-  file: 'test/integration/stop.test.ts',
-  name: `an agent that is told to stop ${name}`,
-});
-
 /**
  * A control test for each file, which passes under every mutation. When it fails, the run itself
  * has failed (no broker, no memory), and the other failures mean nothing.
@@ -63,7 +56,6 @@ export const controls = new Map(
     problems('Problems what many partitions wait for is said once, and the rest is counted'),
     http('reads health, config, log level'),
     wire('bytes what is written is read'),
-    stopping('while its committed offsets are not stable ends in time'),
     tenant('topics that are well cost one lookup each'),
     narrowing('a transaction that is committed changes nothing'),
     outputTopics('a lookup that is answered is not repeated'),
@@ -920,19 +912,6 @@ export const mutations = [
     tests: [
       loop('the end stop() while nobody answers about an output topic ends it; what was decided before is committed'),
     ],
-  },
-  {
-    name: 'goodbye-to-nobody',
-    breaks:
-      'a process that has nothing to finish waits 5 s for the answer of a cluster that is away, and ends with exit code 1',
-    file: source('kafka/kafka-session.ts'),
-    edits: [
-      {
-        find: 'if (!(await this.#clusterAnswers())) {',
-        replace: 'if ((await this.#clusterAnswers()) === undefined) {',
-      },
-    ],
-    tests: [stopping('without anything to do, when the cluster does not answer, ends in time')],
   },
   {
     name: 'failure-beside-the-loop-unheard',

@@ -190,6 +190,8 @@ async function runWithout({ kafka, logins }: Secured, agent: AgentName, settings
     const consequence = consequenceOf(lacking, workload);
     if (consequence.kind === 'ends') {
       expect((await member.ended).code).toBe(1);
+      // The last line can arrive after the end of the process.
+      await member.untilLogged(consequence.says, 10_000);
       expect(member.log.trimEnd().split('\n').at(-1)).toContain(consequence.says);
       return;
     }
