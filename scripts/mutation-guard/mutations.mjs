@@ -352,9 +352,9 @@ export const mutations = [
     file: source('run.ts'),
     edits: [
       {
-        find: `forGood ? error : undefined);
-    await this.#session.rewind(this.#partitions.rewindPositions());`,
-        replace: 'forGood ? error : undefined);',
+        find: `await this.#session.rewind(this.#partitions.rewindPositions());
+    if (learnt === undefined) return;`,
+        replace: 'if (learnt === undefined) return;',
       },
     ],
     tests: [underFault('aborted')],
@@ -373,9 +373,11 @@ export const mutations = [
     edits: [
       {
         find: `this.#dropFetched(positions);
+    this.#dropJumps(positions);
     for (const position of positions) {
       // Without a start`,
-        replace: `for (const position of positions) {
+        replace: `this.#dropJumps(positions);
+    for (const position of positions) {
       // Without a start`,
       },
     ],
@@ -389,9 +391,11 @@ export const mutations = [
       {
         find: `await this.#quiesce();
     this.#dropFetched(positions);
+    this.#dropJumps(positions);
     for (const position of positions) {
       // Without a start`,
         replace: `this.#dropFetched(positions);
+    this.#dropJumps(positions);
     for (const position of positions) {
       // Without a start`,
       },
@@ -421,7 +425,7 @@ export const mutations = [
     name: 'held-outputs-kept',
     breaks: 'outputs that were decided behind an aborted commit are sent, and sent again when their records come back',
     file: source('run.ts'),
-    edits: [{ find: 'this.#open = false;\n    this.#held = [];', replace: 'this.#open = false;' }],
+    edits: [{ find: 'this.#undone += 1;\n    this.#held = [];', replace: 'this.#undone += 1;' }],
     tests: [underFault('aborted')],
   },
   {
@@ -483,7 +487,7 @@ export const mutations = [
     name: 'state-entry-unmeasured',
     breaks: 'an entry of the state that is too large for its changelog ends the process, and each process after it',
     file: source('output-topics.ts'),
-    edits: [{ find: 'this.#largeEntry(step.puts ?? [])', replace: 'this.#largeEntry([])' }],
+    edits: [{ find: 'entryMayExceed(put.key, this.#maxBytes) ?', replace: 'entryMayExceed(put.key, Infinity) ?' }],
     tests: [loop('sizes an entry of the state that is too large is a reject, and the state does not have it')],
   },
   {
@@ -619,10 +623,14 @@ export const mutations = [
       {
         find: `else await this.#commitAll();
     this.#partitions.disown(partitions);
+    this.#deleted.forget(partitions);
+    this.#reportOutOfRange();
     this.#session.release(partitions);`,
         replace: `this.#session.release(partitions);
     if (!lost) await this.#commitAll();
-    this.#partitions.disown(partitions);`,
+    this.#partitions.disown(partitions);
+    this.#deleted.forget(partitions);
+    this.#reportOutOfRange();`,
       },
     ],
     tests: [underFault('joined by another')],
@@ -905,8 +913,8 @@ export const mutations = [
     file: source('run.ts'),
     edits: [
       {
-        find: 'return await untilAborted(this.#topics.provision(step), this.#stop.signal);',
-        replace: 'void untilAborted;\n      return await this.#topics.provision(step);',
+        find: 'return await untilAborted(this.#topics.lookUp(topic), this.#stop.signal);',
+        replace: 'void untilAborted;\n      return await this.#topics.lookUp(topic);',
       },
     ],
     tests: [

@@ -3,8 +3,8 @@
  *
  * An agent is a pure function from one Kafka record (and the state it may read) to a {@link Step}.
  * It never awaits, logs, reads a clock or throws for bad input: time comes from the record, so the
- * same bytes in give the same bytes out. The runtime makes a step's outputs, state changes, dead
- * letters and the consumed offset one Kafka transaction.
+ * same bytes in give the same bytes out. The runtime makes a step's outputs, state changes,
+ * dead-letter records and the consumed offset one Kafka transaction.
  */
 
 /**
