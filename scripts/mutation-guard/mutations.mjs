@@ -832,7 +832,12 @@ export const mutations = [
     name: 'empty-value-is-a-tombstone',
     breaks: 'an empty value becomes a null one in the dead letter: a tombstone',
     file: source('kafka/encoder.ts'),
-    edits: [{ find: 'content === null || content.length > 0 ? content : emptyBytes', replace: 'content' }],
+    edits: [
+      {
+        find: 'content === null || content.length > 0 ? content : emptyBytes',
+        replace: 'content === null || content.length >= 0 ? content : emptyBytes',
+      },
+    ],
     tests: [session('a transaction keeps key, value, headers and timestamp of what is sent')],
   },
   // --- readiness ---------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ import type { AgentName } from '../faults/harness/workload.js';
 import { Dice, seedOf } from './dice.js';
 import { failedValue, failureHeaders, repeated, trapFailures } from './failures.js';
 import { anyNotification, bait, notification, trapNotifications } from './notifications.js';
-import { isMended } from './known.js';
 import { damaged } from './odd-json.js';
 
 /** A record, and what is special about it. */
@@ -145,7 +144,7 @@ export function header(name: string | Buffer, value: string | Buffer | null): Wi
 export function burst(agent: AgentName, seed: number, index: number, size: number): FuzzRecord[] {
   const dice = new Dice(seedOf(seed, agent, index));
   const make = agent === 'errors' ? anyFailure : anyRaw;
-  if (index === 0) return trapsOf(agent, seed).filter(isMended);
+  if (index === 0) return [...trapsOf(agent, seed)];
   const records = dice.times(size, () => make(dice));
   const large = shuffled(dice, trapsOf(agent, seed));
   let bytes = 0;
@@ -155,7 +154,7 @@ export function burst(agent: AgentName, seed: number, index: number, size: numbe
     bytes += more;
     records.splice(dice.below(records.length), 0, record);
   }
-  return records.filter((record) => wireBytes(record) <= largestRecord && isMended(record));
+  return records.filter((record) => wireBytes(record) <= largestRecord);
 }
 
 /** Made once: they are megabytes. */
@@ -227,6 +226,7 @@ function envelopeTraps(sound: FuzzRecord, dice: Dice): FuzzRecord[] {
   add('no headers', { headers: [] });
   add('no value', { value: null });
   add('an empty value', { value: Buffer.alloc(0) });
+  add('a value that is not UTF-8', { value: Buffer.from([0xff, 0x00, 0xc3, 0x28, 0xed, 0xa0, 0x80]) });
   add('no key', { key: null });
   add('an empty key', { key: Buffer.alloc(0) });
   add('a key of 64 KB', { key: dice.bytes(65_536) });
