@@ -44,7 +44,8 @@ What each means, and what to do about it, is in [errors.md](errors.md).
 - Attributes refused (\`kafnus_reports_total\`), or records of which one was, with \`attributeErrors = reject\`: ${names(attributeCodes)}.
 - Records and entities skipped on purpose (\`kafnus_records_skipped_total\`, \`kafnus_parts_skipped_total\`): ${names(skipReasons)}.
 
-\`cause\` is the name of librdkafka's error in small letters (\`timed_out\`, \`fenced\`), or \`requested\` where the agent itself
+\`cause\` is the name of librdkafka's error in small letters (\`timed_out\`, \`fenced\`), \`transaction_timeout\` where the coordinator
+has aborted a transaction that was too old, or \`requested\` where the agent itself
 gave the transaction up. \`kind\` is \`assigned\`, \`revoked\` or \`lost\`.
 
 ## The process

@@ -71,6 +71,34 @@ export const controls = new Map(
 
 /** @type {readonly Mutation[]} */
 export const mutations = [
+  // --- a transaction that grows old --------------------------------------------------------------
+  {
+    name: 'coordinator-taken-for-rival',
+    breaks:
+      'two transactions that grow too old within a minute end the process: it takes its coordinator for another process',
+    file: source('kafka/transaction-age.ts'),
+    edits: [{ find: 'return ageMs >= timeoutMs;', replace: 'return ageMs >= timeoutMs * 1000;' }],
+    tests: [
+      real(
+        'a transaction that is older than its coordinator waits and was aborted by it: at commit that is no rival, and a new producer goes on',
+      ),
+    ],
+  },
+  {
+    name: 'deadline-counts-from-commit',
+    breaks:
+      'the age of a transaction before its commit is forgotten: the coordinator aborts it while its commit is retried',
+    file: source('kafka/transaction-age.ts'),
+    edits: [
+      {
+        find: 'return begunAt + timeoutMs * usable;',
+        replace: 'return Math.max(begunAt, performance.now()) + timeoutMs * usable;',
+      },
+    ],
+    tests: [
+      real('a transaction that is older than its coordinator waits is aborted, before its coordinator does that'),
+    ],
+  },
   // --- a log that is not what it was -------------------------------------------------------------
   {
     name: 'jump-backwards-unnoticed',

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { KafkaSession, loadConfig, type RuntimeConfig } from '@kafnus/agent-runtime';
+import { KafkaSession, loadConfig, type OutgoingRecord, type RuntimeConfig } from '@kafnus/agent-runtime';
 import {
   describeSessionConformance,
   withKafka,
@@ -126,6 +126,69 @@ withKafka(describe)('the session on a real Kafka', () => {
       await session.close();
     }
   }, 60_000);
+
+  describe('a transaction that is older than its coordinator waits', () => {
+    const place = { topic: 'aged', partition: 0 };
+    const record = (value: string): OutgoingRecord => ({
+      ...place,
+      key: null,
+      value,
+      headers: [],
+      timestamp: Date.now(),
+    });
+    let session: KafkaSession;
+    beforeAll(async () => {
+      await createTopics(kafka.internalServers, [{ topic: 'aged', partitions: 1 }]);
+      session = open(
+        servers,
+        { inputTopic: 'aged', groupId: 'aged', instanceId: 'a', delivery, batchSize: 1 },
+        {},
+        {},
+        { KAFNUS_TRANSACTION_TIMEOUT_MS: '2000' },
+      );
+      await session.start();
+    }, 60_000);
+    afterAll(() => session?.close());
+
+    test('is aborted, before its coordinator does that', async () => {
+      await session.begin();
+      session.send(record('too late'));
+      await sleep(1700);
+      const outcome = await session.commit([]);
+      expect(outcome).toMatchObject({ kind: 'aborted', cause: 'timed_out' });
+      expect(outcome.kind === 'aborted' && outcome.error.message).toContain('KAFNUS_TRANSACTION_TIMEOUT_MS');
+    });
+
+    test.each(['commit', 'abort'] as const)(
+      'and was aborted by it: at %s that is no rival, and a new producer goes on',
+      async (call) => {
+        // The second time within a minute, which would mean another process if it were one.
+        for (const value of ['once', 'twice']) {
+          await session.begin();
+          session.send(record('too late'));
+          await sleep(5000);
+          const outcome = call === 'commit' ? await session.commit([]) : await session.abort();
+          expect(outcome).toMatchObject({ kind: 'unknown', cause: 'transaction_timeout', fenced: false });
+          expect(outcome.kind === 'unknown' && outcome.error.message).toContain('the coordinator has aborted');
+          await session.reset();
+          await session.begin();
+          session.send(record(`${call} ${value}`));
+          expect(await session.commit([])).toEqual({ kind: 'committed' });
+        }
+        const seen = (await readAll(servers, 'aged')).map(({ value }) => String(value));
+        expect(seen.slice(-2)).toEqual([`${call} once`, `${call} twice`]);
+        expect(seen).not.toContain('too late');
+      },
+      60_000,
+    );
+
+    test('and one that is committed in time, however long before the commit before was', async () => {
+      await session.begin();
+      session.send(record('in time'));
+      await sleep(1000);
+      expect(await session.commit([])).toEqual({ kind: 'committed' });
+    });
+  });
 
   // The transaction timeout bounds the steps of a commit in both ways of delivery: here to 0.8 s
   // for the offsets.

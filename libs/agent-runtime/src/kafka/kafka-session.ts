@@ -85,6 +85,7 @@ import { UnansweredRebalances, type Rebalance } from './rebalances.js';
 import { restorePartition } from './restore.js';
 import { SendFailures } from './send-failures.js';
 import { Topics } from './topics.js';
+import { abortedByCoordinatorText, commitDeadline, isAbortedByCoordinator, tooOldText } from './transaction-age.js';
 import { untilAborted } from '../until-aborted.js';
 
 /** What the session tells besides its events: for logs and metrics. */
@@ -190,6 +191,8 @@ export class KafkaSession implements Session {
   #flushUntil = Number.POSITIVE_INFINITY;
   #unreturned = 0;
   #committedAt = Number.NEGATIVE_INFINITY;
+  /** When the open transaction began. */
+  #begunAt = performance.now();
   /** The last unknown outcome was that of a fenced producer. */
   #fenced = false;
 
@@ -497,6 +500,7 @@ export class KafkaSession implements Session {
     this.#failures.reported();
     const early = this.#committedAt + markersMs - performance.now();
     if (early > 0) await sleep(early);
+    this.#begunAt = performance.now();
     await call((done) => this.#producer.beginTransaction(done));
   }
 
@@ -524,19 +528,19 @@ export class KafkaSession implements Session {
     await sleep(5);
   }
 
-  /** Shorter than the coordinator's own timeout: after that it would end the transaction for us. */
-  get #commitTimeoutMs(): number {
-    return this.#options.config.transactionTimeoutMs * 0.8;
-  }
-
   async commit(offsets: readonly PartitionOffset[]): Promise<CommitOutcome> {
     const positions = offsets.flatMap(({ topic, partition, offset }) =>
       offset === null ? [] : [{ topic, partition, offset }],
     );
-    const deadline = performance.now() + this.#commitTimeoutMs;
+    const timeoutMs = this.#options.config.transactionTimeoutMs;
+    const deadline = commitDeadline(this.#begunAt, timeoutMs);
     try {
       const refused = this.#failures.refused.values().next().value;
       if (this.#exactlyOnce && refused) return await this.#abortBecause(refused);
+      if (this.#exactlyOnce && performance.now() >= deadline) {
+        const tooOld = new Error(tooOldText(performance.now() - this.#begunAt, timeoutMs));
+        return await this.#abortBecause(Object.assign(tooOld, { code: timedOut }));
+      }
       if (this.#exactlyOnce) {
         const drained = this.#drain();
         // When the offsets fail, nobody waits for it: the producer is replaced then, and its flush fails with it.
@@ -557,7 +561,7 @@ export class KafkaSession implements Session {
         if (failure) return this.#reportRefusals(failure);
         // The time of the flush does not count: it lasts as long as the brokers are away, and the
         // offsets are asked for after it.
-        await this.#commitOffsets(positions, performance.now() + this.#commitTimeoutMs);
+        await this.#commitOffsets(positions, commitDeadline(performance.now(), timeoutMs));
       }
       return { kind: 'committed' };
     } catch (thrown) {
@@ -698,6 +702,13 @@ export class KafkaSession implements Session {
   }
 
   #unknown(error: KafkaError): CommitOutcome {
+    const ageMs = performance.now() - this.#begunAt;
+    const { transactionTimeoutMs } = this.#options.config;
+    if (isFenced(error) && isAbortedByCoordinator(ageMs, transactionTimeoutMs)) {
+      this.#fenced = false;
+      const late = new Error(abortedByCoordinatorText(ageMs, transactionTimeoutMs), { cause: error });
+      return { kind: 'unknown', cause: 'transaction_timeout', fenced: false, error: late };
+    }
     this.#fenced = isFenced(error);
     return { kind: 'unknown', cause: nameOf(error.code), fenced: this.#fenced, error };
   }
