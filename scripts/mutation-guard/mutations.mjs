@@ -18,6 +18,7 @@ const source = (name) => `libs/agent-runtime/src/${name}`;
 const quick = (file) => (name) => ({ project: 'agent-runtime', file: `libs/agent-runtime/test/${file}`, name });
 const loop = quick('run.test.ts');
 const range = quick('log-range.test.ts');
+const batches = quick('wire-record-batch.test.ts');
 const store = quick('partition-store.test.ts');
 const problems = quick('problems.test.ts');
 const http = quick('http.test.ts');
@@ -51,6 +52,7 @@ export const controls = new Map(
   [
     loop('the end a session that fails ends the process with its error'),
     range('expected 5, found 5, log from 0: none'),
+    batches('CRC-32C of 123456789'),
     store('PartitionStore values are any number but NaN, which would be none'),
     late('records come in order, batch by batch'),
     problems('Problems what many partitions wait for is said once, and the rest is counted'),
@@ -71,6 +73,19 @@ export const controls = new Map(
 
 /** @type {readonly Mutation[]} */
 export const mutations = [
+  // --- damaged bytes -----------------------------------------------------------------------------
+  {
+    name: 'checksum-not-compared',
+    breaks: 'state is restored from a batch that a disk or a network has damaged',
+    file: source('wire/record-batch.ts'),
+    edits: [
+      {
+        find: 'if (crc32c(batches, at + attributesAt, end) !== batches.readUInt32BE(at + crcAt)) {',
+        replace: 'if (crc32c(batches, at + attributesAt, end) + batches.readUInt32BE(at + crcAt) < 0) {',
+      },
+    ],
+    tests: [batches('an answer with a batch of which any bit behind its checksum is wrong is read up to it')],
+  },
   // --- a transaction that grows old --------------------------------------------------------------
   {
     name: 'coordinator-taken-for-rival',

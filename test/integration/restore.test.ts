@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { withKafka } from '@kafnus/agent-testkit';
-import { createTopics, produceAll, startLocalKafka, type LocalKafka } from '@kafnus/local-stack';
+import { createTopics, damageFetched, produceAll, startLocalKafka, type LocalKafka } from '@kafnus/local-stack';
 import { loadConfig } from '../../libs/agent-runtime/src/config.js';
 import { CallsInFlight } from '../../libs/agent-runtime/src/kafka/calls.js';
 import { adminProperties } from '../../libs/agent-runtime/src/kafka/client-config.js';
@@ -83,6 +83,34 @@ withKafka(describe)('a changelog', () => {
     expect(remarks).toEqual([`the client reads on, slower: records that are compressed with ${compression}`]);
     expect(count).toBe(entities);
     expect(entries).toEqual(expected);
+  });
+
+  test.each([1, 2])('of which a batch arrives damaged %i times is read without it being believed', async (times) => {
+    const name = `damaged-${times}`;
+    const expected = await changelog(name, 'none');
+    let damaged = 0;
+    kafka.brokers[0]?.proxy?.filter(damageFetched(`station-${entities / 2}"`, () => (damaged += 1) <= times));
+    try {
+      const { entries, count, remarks } = await restored(name);
+      expect(damaged).toBeGreaterThan(times);
+      expect(remarks).toEqual([]);
+      expect(count).toBe(entities);
+      expect(entries).toEqual(expected);
+    } finally {
+      kafka.brokers[0]?.proxy?.filter(undefined);
+    }
+  });
+
+  test('of which a batch is damaged for good is not restored, and the error says which', async () => {
+    await changelog('damaged', 'none');
+    kafka.brokers[0]?.proxy?.filter(damageFetched(`station-${entities / 2}"`, () => true));
+    try {
+      await expect(restored('damaged')).rejects.toThrow(
+        /^the batch at offset \d+ of damaged-0 is damaged \(its CRC-32C is wrong\)/,
+      );
+    } finally {
+      kafka.brokers[0]?.proxy?.filter(undefined);
+    }
   });
 
   test('after a broken connection it falls back to the librdkafka consumer: each entry once, in order', async () => {

@@ -1,6 +1,7 @@
 /** Record batches as the documentation of Kafka lays them out, made here and read there; test/integration has real ones. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { crc32c } from '../src/wire/crc32c.js';
 import { extentOf, readCommitted, type AbortedTransaction } from '../src/wire/record-batch.js';
 
 interface TestRecord {
@@ -67,7 +68,18 @@ function batchBytes(batch: TestBatch, marker?: 'abort' | 'commit'): Buffer {
   head.writeInt32BE(batch.last ?? placed.at(-1)?.offset ?? 0, 23);
   head.writeBigInt64BE(BigInt(producer), 43);
   head.writeInt32BE(records.length, 57);
+  head.writeUInt32BE(bitwiseCrc(Buffer.concat([head.subarray(21), body])), 17);
   return Buffer.concat([head, body]);
+}
+
+/** CRC-32C by its definition, bit by bit. */
+function bitwiseCrc(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc & 1) === 0 ? crc >>> 1 : (crc >>> 1) ^ 0x82f63b78;
+  }
+  return (crc ^ 0xffffffff) >>> 0;
 }
 
 const markerBytes = (base: number, producer: number, type: 'abort' | 'commit'): Buffer =>
@@ -154,6 +166,28 @@ describe('an answer', () => {
     expect(extentOf(bytes, 0).obstacle).toContain(obstacle);
   });
 
+  test('with a batch of which any bit behind its checksum is wrong is read up to it', () => {
+    const whole = Buffer.concat([first, second, first]);
+    for (let at = first.length + 21; at < first.length + second.length; at += 1) {
+      for (let bit = 0; bit < 8; bit += 1) {
+        const bytes = Buffer.from(whole);
+        bytes.writeUInt8(bytes.readUInt8(at) ^ (1 << bit), at);
+        const extent = extentOf(bytes, 0);
+        // Bits that name the compression may name one that is not known here.
+        if (extent.obstacle === undefined) expect(extent.damagedAt).toBe(1);
+        expect(extent).toMatchObject({ next: 1, length: first.length });
+      }
+    }
+  });
+
+  test('of which the checksum itself is wrong is read up to it', () => {
+    for (let at = 17; at < 21; at += 1) {
+      const bytes = Buffer.from(first);
+      bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+      expect(extentOf(bytes, 0)).toEqual({ next: 0, length: 0, obstacle: undefined, damagedAt: 0 });
+    }
+  });
+
   test('with a batch that is not as it says is refused', () => {
     const two = batchBytes({ base: 0, records: [entry('a'), entry('b')] });
     two.writeInt32BE(1, 57);
@@ -177,6 +211,29 @@ describe('an answer', () => {
         }
       }),
       { numRuns: 2000 },
+    );
+  });
+});
+
+describe('CRC-32C', () => {
+  // RFC 3720, appendix B.4.
+  test.each([
+    ['123456789', Buffer.from('123456789'), 0xe3069283],
+    ['32 bytes of 0', Buffer.alloc(32), 0x8a9136aa],
+    ['32 bytes of 255', Buffer.alloc(32, 255), 0x62a8ab43],
+    ['0 to 31', Buffer.from(Array.from({ length: 32 }, (_, index) => index)), 0x46dd794e],
+    ['nothing', Buffer.alloc(0), 0],
+  ])('of %s', (_, bytes, expected) => {
+    expect(crc32c(bytes)).toBe(expected);
+  });
+
+  test('of a part, of any bytes, is what the definition says', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 100 }), fc.nat(20), fc.nat(20), (bytes, before, behind) => {
+        const end = Math.max(before, bytes.length - behind);
+        const start = Math.min(before, bytes.length);
+        expect(crc32c(bytes, start, Math.min(end, bytes.length))).toBe(bitwiseCrc(bytes.slice(start, end)));
+      }),
     );
   });
 });

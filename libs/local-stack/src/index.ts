@@ -5,7 +5,7 @@ export * from './connect-worker.js';
 export * from './converter-check.js';
 export * from './embedded-broker.js';
 export { call, partitionCounts, type ClientSettings, type KafkaAddress } from './kafka-client.js';
-export { refuseProducerIds } from './kafka-answers.js';
+export { damageFetched, refuseProducerIds } from './kafka-answers.js';
 export * from './kafka-distribution.js';
 export * from './kafka-metadata.js';
 export * from './kafka-produce.js';

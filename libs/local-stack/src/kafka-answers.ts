@@ -8,7 +8,8 @@
  */
 import type { ProxyFilter } from './tcp-proxy.js';
 
-/** API key of InitProducerId. */
+/** API keys. */
+const fetch = 1;
 const initProducerId = 22;
 
 interface Request {
@@ -63,6 +64,18 @@ export function refuseProducerIds(next: () => number | undefined): () => ProxyFi
     // Correlation id (4 bytes), tagged fields of the header (1, none, from version 2 on), throttle
     // time (4), error code.
     if (code !== undefined) bytes.writeInt16BE(code, version >= 2 ? 9 : 8);
+  });
+}
+
+/**
+ * Changes a bit in fetched records: a disk or a network that damages them.
+ * @param text the bit is that of its first character
+ * @param isDue whether the next answer with this text is to be damaged
+ */
+export function damageFetched(text: string, isDue: () => boolean): () => ProxyFilter {
+  return answerFilter(({ apiKey, bytes }) => {
+    const at = apiKey === fetch ? bytes.indexOf(text) : -1;
+    if (at >= 0 && isDue()) bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
   });
 }
 

@@ -15,7 +15,7 @@
  */
 import type { RuntimeConfig } from '../config.js';
 import { messageOf } from '../error-text.js';
-import type { ChangelogEntry, TopicPartition } from '../session.js';
+import { partitionName, type ChangelogEntry, type TopicPartition } from '../session.js';
 import { WireConnection } from '../wire/connection.js';
 import { fetchCommitted, type Fetched } from '../wire/fetch.js';
 import { canConnect } from '../wire/login.js';
@@ -124,6 +124,15 @@ async function offsetOf({ admin, calls, changelog }: RestoreOptions, offset: unk
   return found.offset;
 }
 
+/** So often the same batch is asked for, before the restore fails with it. */
+const damagedAnswers = 3;
+
+/**
+ * A batch whose checksum is wrong, each time that it was asked for. The client is no way out: it
+ * would take the batch as it is, or leave it out.
+ */
+class DamagedBatch extends Error {}
+
 /** @returns how far it came: to the end, or to what this connection cannot do. @throws Error when `signal` is aborted */
 async function restoreDirectly(start: Progress, options: RestoreOptions): Promise<Progress> {
   const { changelog, onEntry, onProgress, onRemark, signal } = options;
@@ -135,13 +144,20 @@ async function restoreDirectly(start: Progress, options: RestoreOptions): Promis
     const leader = await connectToLeader(options);
     connection = leader;
     ahead = fetchCommitted(leader, changelog, progress.offset, fetchBytes);
-    for (let empty = 0; progress.offset < progress.end;) {
+    for (let empty = 0, damaged = 0; progress.offset < progress.end;) {
       const { aborted, batches, lastStableOffset }: Fetched = await ahead;
       signal.throwIfAborted();
       let { end } = progress;
-      const { next: behind, length, obstacle } = extentOf(batches, progress.offset);
+      const { next: behind, length, obstacle, damagedAt } = extentOf(batches, progress.offset);
       let next = behind;
       empty = batches.length === 0 ? empty + 1 : 0;
+      damaged = damagedAt === undefined ? 0 : next > progress.offset ? 1 : damaged + 1;
+      if (damagedAt !== undefined && damaged >= damagedAnswers) {
+        throw new DamagedBatch(
+          `the batch at offset ${damagedAt} of ${partitionName(changelog)} is damaged (its CRC-32C is wrong): ` +
+            'the disk or the network of its leader is at fault; see docs/runbooks/restore-slow.md',
+        );
+      }
       if (empty >= emptyAnswers) {
         empty = 0;
         // A log that lost its end in an election does not get it back: its only writer waits for this restore.
@@ -162,6 +178,7 @@ async function restoreDirectly(start: Progress, options: RestoreOptions): Promis
     }
   } catch (error) {
     signal.throwIfAborted();
+    if (error instanceof DamagedBatch) throw error;
     onRemark(`the client reads on, slower: ${messageOf(error) || 'the leader cannot be reached'}`);
   } finally {
     connection?.close();

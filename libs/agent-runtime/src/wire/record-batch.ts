@@ -2,13 +2,16 @@
  * Record batches of format 2, as brokers store and send them (kafka.apache.org/documentation, "Record Batch"), read without an
  * object per record:
  *
- *     0  base offset (8)   8  length of what follows (4)   16  format (1)           21  attributes (2)
- *     23 last offset, less the base (4)                    43  producer's id (8)    57  records (4)       61  the records
+ *     0  base offset (8)   8  length of what follows (4)   16  format (1)
+ *     17 CRC-32C of all from 21 on (4)   21  attributes (2)   23 last offset, less the base (4)
+ *     43 producer's id (8)   57  records (4)   61  the records
  */
 import { gunzipSync } from 'node:zlib';
+import { crc32c } from './crc32c.js';
 import { decompressLz4 } from './lz4.js';
 
 const formatAt = 16;
+const crcAt = 17;
 const attributesAt = 21;
 const lastOffsetAt = 23;
 const producerAt = 43;
@@ -46,6 +49,8 @@ export interface Extent {
   readonly length: number;
   /** Why the batch behind them cannot be read here; undefined when there is none, or not all of it. */
   readonly obstacle: string | undefined;
+  /** The base offset of the batch behind them, when its checksum is wrong: nothing of it can be believed. */
+  readonly damagedAt: number | undefined;
 }
 
 /** How far the batches of an answer can be read: an answer may end in the middle of a batch. @param from what was asked for */
@@ -55,14 +60,17 @@ export function extentOf(batches: Buffer, from: number): Extent {
   while (at + recordsAt <= batches.length) {
     const end = at + uncounted + batches.readInt32BE(at + 8);
     const obstacle = obstacleIn(batches, at, end);
-    if (obstacle !== undefined) return { next, length: at, obstacle };
+    if (obstacle !== undefined) return { next, length: at, obstacle, damagedAt: undefined };
     if (end > batches.length) break;
+    if (crc32c(batches, at + attributesAt, end) !== batches.readUInt32BE(at + crcAt)) {
+      return { next, length: at, obstacle: undefined, damagedAt: offsetAt(batches, at) };
+    }
     next = offsetAt(batches, at) + batches.readInt32BE(at + lastOffsetAt) + 1;
     at = end;
   }
   // The first batch is sent whole, however large it is (KIP-74), and ends behind what was asked for.
   const obstacle = batches.length > 0 && next <= from ? 'an answer without a whole batch that is new' : undefined;
-  return { next, length: at, obstacle };
+  return { next, length: at, obstacle, damagedAt: undefined };
 }
 
 function obstacleIn(batches: Buffer, at: number, end: number): string | undefined {
