@@ -34,8 +34,9 @@ const advice = {
     'Use a shorter service path or entity type, or a data model without the service path in the table.',
   'text-unstorable': deviceAdvice,
   'entity-invalid': normalizedAdvice,
-  'entity-id-invalid': normalizedAdvice,
-  'entity-type-invalid': normalizedAdvice,
+  'entity-id-invalid': `${normalizedAdvice} When the message says that the id is too long, shorten it in the device.`,
+  'entity-type-invalid': `${normalizedAdvice} When the message says that the type is too long, shorten it in the device.`,
+  'attributes-too-many': 'List the needed attributes in the subscription (`notification.attrs`), or divide the entity.',
   'timeinstant-missing':
     'Send TimeInstant with the subscription, or set `KAFNUS_MISSING_TIME_INSTANT=record-timestamp`.',
   'timeinstant-invalid': 'Correct the device or its IoT agent: use ISO 8601.',

@@ -19,10 +19,13 @@ export const rejectCodes = {
   'table-name-invalid':
     'sink=debezium: PostgreSQL can have no such table: its name or that of the schema has more than 63 bytes, or the schema begins with `pg_`.',
   'text-unstorable':
-    'sink=debezium: the id or type of the entity, or the service path, holds what PostgreSQL cannot store (NUL, half a surrogate pair), or the id is longer than a primary key.',
+    'sink=debezium: the id or type of the entity, or the service path, holds what PostgreSQL cannot store (NUL, half a surrogate pair).',
   'entity-invalid': 'An element of `data` is not an object.',
-  'entity-id-invalid': 'An entity has no `id`, or one that is not a non-empty string.',
-  'entity-type-invalid': 'The `type` of an entity is not a string.',
+  'entity-id-invalid':
+    'An entity has no `id`, or one that is not a non-empty string, or one of more than 2,600 bytes, which no index of PostgreSQL takes.',
+  'entity-type-invalid': 'The `type` of an entity is not a string, or has more than 2,600 bytes.',
+  'attributes-too-many':
+    'An entity has more than 1,595 attributes beside TimeInstant: with the base columns, a table of PostgreSQL has no more columns.',
   'output-too-large':
     'The entities of the record would become more output than the setting maxOutputBytes allows for one record.',
   'timeinstant-missing': 'The entity has no TimeInstant, which is part of the key (setting missingTimeInstant).',

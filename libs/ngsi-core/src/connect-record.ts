@@ -14,7 +14,7 @@ import {
 import { MatchedEntity, type RowMaker, type TemplateColumn } from './entity-template.js';
 import { parseInstant, zonedText } from './instant.js';
 import { isObject, type Entity } from './notification.js';
-import { columnNameProblem, isStorableDate, keyProblem, textProblem } from './storable.js';
+import { columnNameProblem, isStorableDate, textProblem } from './storable.js';
 import { BoundedMap, quoted, shown } from './text.js';
 
 /** A value, and what of the entity is not in it. */
@@ -162,7 +162,7 @@ export function recordWriter(sink: Sink): RecordWriter {
       const told = (what: string, text: string, problem: string | undefined): string | undefined =>
         problem && `the ${what} ${shown(text)} ${problem}`;
       return (
-        told('id', entity.id, keyProblem(entity.id)) ??
+        told('id', entity.id, textProblem(entity.id)) ??
         told('type', entity.type, textProblem(entity.type)) ??
         told('service path', servicepath, textProblem(servicepath))
       );

@@ -12,6 +12,7 @@
  */
 import { jsonText, type TextConverter } from './attribute.js';
 import { isObject, type Entity, type JsonObject, type TimeInstant } from './notification.js';
+import { keyProblem } from './storable.js';
 
 /** A JSON string without escapes; what JSON forbids in strings ends it. */
 const TEXT = String.raw`"[^"\\\x00-\x1f]*"`;
@@ -164,6 +165,8 @@ export class EntityTemplates {
     if (found === null) return undefined;
     const templates = this.byType.get(found[2] ?? '');
     if (templates === undefined) return undefined;
+    // Parsed, it is refused. Longer types have no templates, nor have too many attributes.
+    if (keyProblem(found[1] ?? '') !== undefined) return undefined;
     const at = ID_AND_TYPE.lastIndex;
     for (let place = 0; place < templates.length; place++) {
       const template = templates[place];

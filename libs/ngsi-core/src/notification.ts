@@ -5,6 +5,7 @@
 import type { RejectCode } from './codes.js';
 import type { Rejection } from '@kafnus/agent-contract';
 import { rejection } from './rejection.js';
+import { keyProblem, MOST_ATTRIBUTES } from './storable.js';
 import { shown } from './text.js';
 
 /** A JSON object, as JSON.parse makes them: `__proto__` and `constructor` are ordinary members. */
@@ -96,18 +97,32 @@ export function readEntity(element: unknown): Entity | Refused {
   if (typeof id !== 'string' || id === '') {
     return refused('entity-id-invalid', `The "id" of an entity must be text that is not empty, not ${shown(id)}`);
   }
+  // The id is the primary key, and both are in each record's headers: longer ones no table takes.
+  const longId = keyProblem(id);
+  if (longId !== undefined) return refused('entity-id-invalid', `The "id" ${shown(id)} ${longId}`);
   if (typeof type !== 'string' && type !== undefined && type !== null) {
     return refused('entity-type-invalid', `The "type" of entity ${shown(id)} must be text, not ${shown(type)}`);
   }
+  const longType = type ? keyProblem(type) : undefined;
+  if (longType !== undefined) {
+    return refused('entity-type-invalid', `The "type" ${shown(type)} of entity ${shown(id)} ${longType}`);
+  }
   let timeInstantName: string | undefined;
   let deletion: Entity['deletion'];
+  let names = 0;
   for (const name in element) {
+    names += 1;
     // Lower-casing every name of every entity would cost more than looking at its length.
     if (name.length === 11) {
       if (timeInstantName === undefined && name.toLowerCase() === 'timeinstant') timeInstantName = name;
     } else if (name.length === 14 && deletion !== 'announced' && name.toLowerCase() === 'alterationtype') {
       if (saysDelete(element[name])) deletion = name === 'alterationType' ? 'announced' : 'spelled-otherwise';
     }
+  }
+  const attributes = names - (type === undefined ? 1 : 2) - (timeInstantName === undefined ? 0 : 1);
+  if (attributes > MOST_ATTRIBUTES) {
+    const message = `Entity ${shown(id)} has ${attributes} attributes beside TimeInstant, and a table of PostgreSQL has columns for ${MOST_ATTRIBUTES}`;
+    return refused('attributes-too-many', message);
   }
   return {
     kind: 'entity',

@@ -6,8 +6,13 @@
 /** PostgreSQL's NAMEDATALEN - 1, in bytes: longer names are cut, and the sink then looks for a column that is not there. */
 export const LONGEST_NAME = 63;
 
-/** Of a text in a primary key: an entry of a B-tree takes 2704 bytes, and the key of historic has a date besides. */
+/** Of a text in an index: an entry of a B-tree takes 2704 bytes, and the key of historic has a date besides. */
 const LONGEST_KEY = 2600;
+
+/** PostgreSQL's MaxHeapAttributeNumber: so many columns a table may have. */
+const MOST_COLUMNS = 1600;
+/** What an entity may have beside the base columns: entityid, entitytype, fiwareservicepath, timeinstant and recvtime. */
+export const MOST_ATTRIBUTES = MOST_COLUMNS - 5;
 /** Where timestamptz begins, 24 November 4714 BC in the Gregorian calendar: day 0 of the Julian days. */
 const FIRST_MILLIS = Date.parse('-004713-11-24T00:00:00Z');
 
@@ -24,12 +29,12 @@ export function textProblem(text: string): string | undefined {
   return NO_TEXT.test(text) ? 'holds NUL or half a surrogate pair, which PostgreSQL cannot store' : undefined;
 }
 
-/** Why a text cannot be part of a primary key; undefined when it can. */
+/** Why a text is too long for an index, of which a primary key is one; undefined when it is not. */
 export function keyProblem(text: string): string | undefined {
-  if (text.length * 3 > LONGEST_KEY && Buffer.byteLength(text) > LONGEST_KEY) {
-    return `has ${Buffer.byteLength(text)} bytes, more than the ${LONGEST_KEY} that fit into a primary key`;
-  }
-  return textProblem(text);
+  // A UTF-16 unit takes three bytes at most.
+  if (text.length * 3 <= LONGEST_KEY) return undefined;
+  const bytes = Buffer.byteLength(text);
+  return bytes > LONGEST_KEY ? `has ${bytes} bytes, and PostgreSQL's indexes take ${LONGEST_KEY} of it` : undefined;
 }
 
 /** Whether a date, in milliseconds since the epoch, is one of timestamptz. Its end is beyond that of a JavaScript date. */

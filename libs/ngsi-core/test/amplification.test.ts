@@ -163,6 +163,58 @@ describe('the outputs of one record', () => {
   });
 });
 
+describe('one entity', () => {
+  const withAttributes = (count: number, rest: object = {}): object => ({
+    id: 'e',
+    type: 'T',
+    TimeInstant: { type: 'DateTime', value: '2025-01-02T03:04:05.678Z' },
+    ...Object.fromEntries(Array.from({ length: count }, (_, place) => [`a${place}`, null])),
+    ...rest,
+  });
+
+  test('has as many attributes as a table has columns beside the base columns, and no more', () => {
+    const decision = decide([withAttributes(1595)]);
+    const [output] = decision.kind === 'emit' ? decision.outputs : [];
+    const { schema } = JSON.parse(String(output?.value)) as { schema: { fields: unknown[] } };
+    expect(schema.fields).toHaveLength(1600);
+    const refused = decide([withAttributes(1596)]);
+    expect(codesOf(refused)).toEqual(['attributes-too-many']);
+    expect(JSON.stringify(refused)).toContain('has 1596 attributes');
+    expect(codesOf(decide([withAttributes(1595, { TimeInstant: undefined, type: undefined, x: null })]))).toEqual([
+      'attributes-too-many',
+    ]);
+  });
+
+  test('with half a million attributes makes no cell', () => {
+    const value = Buffer.from(JSON.stringify({ data: [withAttributes(300_000)] }));
+    const cpu = process.cpuUsage();
+    const decision = ngsiAgent(profile, config, versions(config)).decide(
+      { timestamp: 0, value, headers: city },
+      new Map(),
+    );
+    expect(codesOf(decision)).toEqual(['attributes-too-many']);
+    const { user, system } = process.cpuUsage(cpu);
+    expect(user + system).toBeLessThan(1_000_000);
+  });
+
+  test.each([
+    ['id', 'entity-id-invalid'],
+    ['type', 'entity-type-invalid'],
+  ])('has an %s of 2,600 bytes at most, also when a template reads it', (member, code) => {
+    const agent = ngsiAgent(profile, config, versions(config));
+    const reading = (text: string): Step => {
+      const value = Buffer.from(JSON.stringify({ data: [{ id: 'e', type: 'T', [member]: text, a: { value: 1 } }] }));
+      return agent.decide({ timestamp: 0, value, headers: city }, new Map());
+    };
+    // The first ones are parsed, the rest is read by a template.
+    for (let time = 0; time < 40; time += 1) {
+      expect(reading('é'.repeat(1300)).kind).toBe('emit');
+      expect(reading('short').kind).toBe('emit');
+      expect(codesOf(reading(`${'é'.repeat(1300)}x`))).toEqual([code]);
+    }
+  });
+});
+
 describe('what is nested deeper than the stack', () => {
   const deep = (open: string, close: string, levels: number, inner = ''): string =>
     open.repeat(levels) + inner + close.repeat(levels);
