@@ -564,6 +564,24 @@ export const mutations = [
     ],
   },
   {
+    name: 'transaction-too-old',
+    breaks: 'decisions that take seconds let the broker abort the transaction of a poll, again and again',
+    file: source('run.ts'),
+    edits: [{ find: 'this.#isFull(batch) || this.#isOld()', replace: 'this.#isFull(batch)' }],
+    tests: [loop('sizes slow decisions do not let a transaction become so old that the broker aborts it')],
+  },
+  {
+    name: 'shapes-weightless',
+    breaks: 'schemas of many entity types, each of them large, take hundreds of megabytes',
+    file: 'libs/ngsi-core/src/connect-record.ts',
+    edits: [{ find: 'weight > LARGEST_WEIGHT', replace: 'weight > Infinity' }],
+    tests: [
+      amplification(
+        'what is remembered of entities is bounded in bytes: many types with many large shapes take no more than few',
+      ),
+    ],
+  },
+  {
     name: 'headers-as-delivered',
     breaks: 'a header called __proto__ makes the reading of headers throw, and is lost in the dead letter',
     file: source('kafka/own-headers.ts'),

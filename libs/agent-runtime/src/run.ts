@@ -261,7 +261,7 @@ export class AgentLoop {
       batch.span?.add(record, step, trace);
       if (!this.#apply(record, step, owned, batch, refused)) await this.#sendHeld();
       owned.next = record.offset + 1;
-      if (this.#isFull(batch)) {
+      if (this.#isFull(batch) || this.#isOld()) {
         if (!(await this.#makeRoom(batch))) return;
         batch = this.#batch;
       }
@@ -284,13 +284,14 @@ export class AgentLoop {
 
   /**
    * Within a poll: a thousand notifications can become millions of records, and memory must hold. Waits for the commit in flight, which
-   * sends what waits for it, and begins the next one if it is due by size.
+   * sends what waits for it, and begins the next one if it is due by size, or by age: where
+   * decisions are slow, a poll may take longer than the broker lets a transaction be open.
    * @returns false when the rest of the poll is to be left: the commit has failed and all since is read again, or the process stops
    */
   async #makeRoom(batch: Batch): Promise<boolean> {
     await this.#finishCommit();
     if (this.#batch !== batch || this.#stopping) return false;
-    if (!this.#isFull(batch)) return true;
+    if (!this.#isFull(batch) && !this.#isOld()) return true;
     await this.#startCommit();
     // How many records the next transaction may have, its outcome tells.
     return !this.#refusals.isNarrowing || ((await this.#finishCommit()) && !this.#stopping);
@@ -324,7 +325,7 @@ export class AgentLoop {
       const letter = refused ? deadLetterOfRefused(fitting, record, refused, Date.now()) : fitting;
       // With its headers: they are those of the input, of any size.
       room = this.#send(letter, batch, recordBytes(letter)) && room;
-      if (step.kind === 'reject') this.#options.telemetry.recordRejected(record, step);
+      this.#options.telemetry.recordRejected(record, step);
     }
     return room;
   }
@@ -423,6 +424,11 @@ export class AgentLoop {
 
   #age(): number {
     return this.#batch === undefined ? 0 : performance.now() - this.#batch.since;
+  }
+
+  /** Whether the transaction must be committed within a poll, long before the broker aborts it. */
+  #isOld(): boolean {
+    return this.#age() > this.#options.config.transactionTimeoutMs / 4;
   }
 
   #commitIsDue(): boolean {

@@ -334,7 +334,8 @@ export class Telemetry {
 
   /**
    * Counted by {@link transactionCommitted}, which also makes it one of {@link lastRejects}; this is the line for one
-   * dead-lettered record, at debug.
+   * dead-lettered record, at debug. Of records that are emitted in part at most one line per 10 s:
+   * a device with one bad attribute sends them all the time.
    */
   recordRejected(record: InputRecord, step: RejectStep | EmitStep): void {
     if (step.kind === 'reject') this.#rejects.decided(record, step);
@@ -352,7 +353,10 @@ export class Telemetry {
       rejections: refused.slice(0, MAX_REJECTIONS).map(({ code, message }) => ({ code, message })),
       ...(refused.length > MAX_REJECTIONS && { more: refused.length - MAX_REJECTIONS }),
     };
-    this.logger.debug(line, step.kind === 'reject' ? 'record rejected' : 'parts of a record rejected');
+    if (step.kind === 'reject') this.logger.debug(line, 'record rejected');
+    else {
+      this.#repeating('reports', (repeated) => this.logger.debug({ ...line, repeated }, 'parts of a record rejected'));
+    }
   }
 
   /**

@@ -569,6 +569,35 @@ describe('sizes', () => {
     expect(loop.ledger.totals().rejected).toEqual({ 'decision-failed': 1, 'input-too-large': 2 });
   });
 
+  test('telemetry is told of each dead letter, also of a record that is emitted in part', async () => {
+    const rig = new Rig(1);
+    rig.produce([input('a', 'report'), input('b', 'reject'), input('c', 'emit')]);
+    const told = jest.spyOn(rig.start().telemetry, 'recordRejected');
+    await rig.finish();
+    expect(told.mock.calls.map(([{ offset }, { kind }]) => [offset, kind])).toEqual([
+      [0, 'emit'],
+      [1, 'reject'],
+    ]);
+  });
+
+  test('slow decisions do not let a transaction become so old that the broker aborts it', async () => {
+    const rig = new Rig(1, { KAFNUS_BATCH_SIZE: '100', KAFNUS_TRANSACTION_TIMEOUT_MS: '1000' });
+    rig.produce(Array.from({ length: 100 }, (_, place) => input(`k${place}`, 'emit')));
+    let now = 0;
+    const clock = jest.spyOn(performance, 'now').mockImplementation(() => (now += 20));
+    try {
+      const { telemetry } = rig.start();
+      const committed = jest.spyOn(telemetry, 'transactionCommitted');
+      await rig.finish();
+      const sizes = committed.mock.calls.map(([{ records }]) => records);
+      expect(sizes.reduce((sum, records) => sum + records, 0)).toBe(100);
+      // A fourth of a second, at 20 ms for each record.
+      expect(Math.max(...sizes)).toBeLessThan(20);
+    } finally {
+      clock.mockRestore();
+    }
+  });
+
   test('the limit is what the producer is set to', async () => {
     const rig = new Rig(1, { KAFNUS_KAFKA_PRODUCER: '{"message.max.bytes":5000}' });
     rig.cluster.faults.maxRecordBytes = 5000;

@@ -306,6 +306,9 @@ describe('log lines', () => {
       },
       { level: 'debug', msg: 'parts of a record rejected' },
     ]);
+    // Not again within 10 s, whatever comes.
+    telemetry.recordRejected(record(), { kind: 'emit', tenant: 'smart', outputs: [output], reports: [rejection] });
+    expect(lines).toHaveLength(2);
     telemetry.setLevel('info');
     telemetry.recordRejected(record(), { kind: 'reject', tenant: 'smart', rejections: [rejection] });
     telemetry.transactionCommitted(commit, batchOf());

@@ -65,11 +65,12 @@ const NO_COLUMN = 'alterationtype';
 const NO_PROBLEMS: readonly CellProblem[] = [];
 /**
  * How many shapes are remembered: of so many entity types, for each the most recent ones (attributes come and go, and are
- * null or not). A larger schema is made anew each time.
+ * null or not), and what they may weigh together, in bytes. A larger schema is made anew each time.
  */
 const ENTITY_TYPES = 1000;
 const SHAPES_OF_A_TYPE = 16;
 const LARGEST_SCHEMA = 20_000;
+const LARGEST_WEIGHT = 20_000_000;
 
 /** @param sink whose record format */
 export function recordWriter(sink: Sink): RecordWriter {
@@ -128,13 +129,22 @@ export function recordWriter(sink: Sink): RecordWriter {
     };
   };
 
-  const shapes = new BoundedMap<Shape[]>(ENTITY_TYPES);
+  let shapes = new BoundedMap<Shape[]>(ENTITY_TYPES);
+  // Of all shapes since the map was new: those that have left it still count, so it errs on the side
+  // of a map that starts again too early.
+  let weight = 0;
   const shapeOf = (entityType: string, names: readonly string[], cells: readonly Cell[]): Shape => {
     let recent = shapes.get(entityType);
     const known = recent?.find((candidate) => isShapeOf(candidate, names, cells));
     if (known !== undefined) return known;
     const shape = newShape(names, cells);
     if (shape.schema.length > LARGEST_SCHEMA) return shape;
+    weight += weightOf(shape);
+    if (weight > LARGEST_WEIGHT) {
+      shapes = new BoundedMap<Shape[]>(ENTITY_TYPES);
+      weight = weightOf(shape);
+      recent = undefined;
+    }
     if (recent === undefined) shapes.set(entityType, (recent = []));
     if (recent.unshift(shape) > SHAPES_OF_A_TYPE) recent.pop();
     return shape;
@@ -251,6 +261,11 @@ export function recordWriter(sink: Sink): RecordWriter {
       return { value, problems };
     },
   };
+}
+
+/** Bytes, roughly: the schema and the labels have the same names; each attribute is in five arrays. */
+function weightOf({ schema, names }: Shape): number {
+  return 2 * schema.length + 50 * names.length;
 }
 
 function isShapeOf(shape: Shape, names: readonly string[], cells: readonly Cell[]): boolean {

@@ -5,9 +5,37 @@
 
 const MASK = '***';
 
-/** The text with the user info of URLs and the values of properties like `password` replaced by `***`. */
+/**
+ * So many characters of a text are read: 32 times what is kept of a query. On texts of megabytes
+ * the stack of V8's regular expressions overflows, and what follows is not shown anyway.
+ */
+export const LONGEST_TEXT = 256_000;
+/** A bearer token is known by 16 characters. */
+const SHORTEST_TOKEN = 16;
+
+/**
+ * The text with the user info of URLs and the values of properties like `password` replaced by
+ * `***`. Of a text longer than {@link LONGEST_TEXT} the end is replaced by a mark that says how much
+ * is missing.
+ */
 export function maskCredentials(text: string): string {
-  return maskProperties(maskUrls(text));
+  if (text.length <= LONGEST_TEXT) return maskProperties(maskUrls(text));
+  const end = endOfHead(text);
+  return `${maskProperties(maskUrls(text.slice(0, end)))}... [truncated ${text.length - end} chars]`;
+}
+
+/**
+ * Where a long text is cut. Masking may leave so little of it that its end is shown, so the cut must
+ * not make anything unrecognisable: a URL whose user info goes on behind the cut has no @, and is
+ * left out; so is a run of characters that is too short for a token. Values between quotes, and those
+ * of properties, are masked to the end.
+ */
+function endOfHead(text: string): number {
+  let run = LONGEST_TEXT;
+  while (run > 0 && !URL_END.test(text.charAt(run - 1))) run -= 1;
+  const url = text.slice(run, LONGEST_TEXT).indexOf('://');
+  if (url >= 0) return run + url;
+  return LONGEST_TEXT - run < SHORTEST_TOKEN ? run : LONGEST_TEXT;
 }
 
 /** What ends a URL in running text. */

@@ -1,6 +1,6 @@
 /** The `query` of a log record: the statement that failed, or one that says the same (SPEC 7). */
 import { isObject, type JsonObject } from './notification.js';
-import { maskCredentials } from './sink-failure-mask.js';
+import { LONGEST_TEXT, maskCredentials } from './sink-failure-mask.js';
 import { type InsertStatement, mapLiterals, sqlIdentifier, sqlString } from './sink-failure-sql.js';
 import type { TableName } from './sink-failure-table.js';
 
@@ -34,15 +34,25 @@ function rebuiltInsert(value: unknown, tableOf: (payload: JsonObject) => TableNa
   const table = tableOf(payload);
   if (entries.length === 0 || table === undefined) return undefined;
   const timestamps = timestampFields(member(value, 'schema'));
-  const columns = entries.map(([name]) => sqlIdentifier(name)).join(',');
-  const literals: string[] = [];
+  const target = `${sqlIdentifier(table.schema)}.${sqlIdentifier(table.table)}`;
+  let sql = `INSERT INTO ${target} (`;
+  let separator = '';
+  for (const [name] of entries) {
+    sql += separator + sqlIdentifier(name);
+    separator = ',';
+    if (sql.length > LONGEST_TEXT) return sql;
+  }
+  sql += ') VALUES (';
+  separator = '';
   for (const [name, field] of entries) {
     const literal = sqlLiteral(field, timestamps.has(name));
     if (literal === undefined) return undefined;
-    literals.push(literal);
+    sql += separator + literal;
+    separator = ',';
+    // What comes after it is not kept.
+    if (sql.length > LONGEST_TEXT) return sql;
   }
-  const target = `${sqlIdentifier(table.schema)}.${sqlIdentifier(table.table)}`;
-  return `INSERT INTO ${target} (${columns}) VALUES (${literals.join(',')})`;
+  return `${sql})`;
 }
 
 /** One value of a payload as SQL; undefined when it cannot be written. */

@@ -1,5 +1,7 @@
 /** What one record may become is bounded, and it is known before it is made. */
 import { describe, expect, test } from '@jest/globals';
+import v8 from 'node:v8';
+import vm from 'node:vm';
 import fc from 'fast-check';
 import { ngsiAgent, type EntityRule } from '../src/ngsi-agent.js';
 import { outputSize } from '../src/output-size.js';
@@ -212,6 +214,30 @@ describe('one entity', () => {
       expect(reading('short').kind).toBe('emit');
       expect(codesOf(reading(`${'é'.repeat(1300)}x`))).toEqual([code]);
     }
+  });
+});
+
+describe('what is remembered of entities', () => {
+  test('is bounded in bytes: many types with many large shapes take no more than few', () => {
+    v8.setFlagsFromString('--expose-gc');
+    const collect = vm.runInNewContext('gc') as () => void;
+    const agent = ngsiAgent(profile, config, versions(config));
+    const used = (): number => {
+      collect();
+      return process.memoryUsage().heapUsed;
+    };
+    const before = used();
+    for (let type = 0; type < 300; type += 1) {
+      for (let shape = 0; shape < 16; shape += 1) {
+        const attributes = Array.from({ length: 200 }, (_, place) => [`a${type}_${shape}_${place}`, null] as const);
+        const value = Buffer.from(
+          JSON.stringify({ data: [{ id: 'e', type: `T${type}`, ...Object.fromEntries(attributes) }] }),
+        );
+        agent.decide({ timestamp: 0, value, headers: city }, new Map());
+      }
+    }
+    expect(used() - before).toBeLessThan(60 << 20);
+    expect(agent.deadLetterTopic).not.toBe('');
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { maskCredentials } from '../src/sink-failure-mask.js';
+import { LONGEST_TEXT, maskCredentials } from '../src/sink-failure-mask.js';
 
 describe('credentials in a message are masked (SPEC 7)', () => {
   test.each([
@@ -61,5 +61,33 @@ describe('credentials in a message are masked (SPEC 7)', () => {
     '',
   ])('left alone: %s', (text) => {
     expect(maskCredentials(text)).toBe(text);
+  });
+});
+
+describe('a text of megabytes', () => {
+  const mark = /^\.\.\. \[truncated \d+ chars\]$/;
+
+  test('is masked as far as it is read, and the rest is counted', () => {
+    const masked = maskCredentials(`password=${'x'.repeat(20_000_000)}`);
+    expect(masked).toBe(`password=***... [truncated ${20_000_009 - LONGEST_TEXT} chars]`);
+  });
+
+  test.each([
+    'postgres://user:S3CR3T@host/db',
+    'postgres://user:S3/CR3T?x#y@host/db',
+    'Authorization: Bearer S3CR3TS3CR3TS3CR3T',
+    'got bearer S3CR3TS3CR3TS3CR3T',
+    `password='S3CR3T it''s S3CR3T' and more`,
+    `{\\"password\\":\\"S3CR3T S3CR3T\\"}`,
+    `ALTER ROLE x PASSWORD 'S3CR3T'`,
+    'token=S3CR3T&secret=S3CR3T',
+  ])('is cut so that no part of a secret shows: %s', (secret) => {
+    // What stands before is masked to a few characters, so that the cut would be seen in a log table.
+    for (let kept = 0; kept <= secret.length; kept += 1) {
+      const head = `password=${'p'.repeat(LONGEST_TEXT - kept - 'password= '.length)} `;
+      const masked = maskCredentials(`${head}${secret} ${'rest '.repeat(1000)}`);
+      expect(masked).not.toMatch(/S3|CR3T/);
+      expect(masked.slice(masked.indexOf('... [truncated'))).toMatch(mark);
+    }
   });
 });

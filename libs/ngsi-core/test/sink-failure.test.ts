@@ -321,6 +321,17 @@ describe('query', () => {
     expect(query).toBe(`{"other":"${'o'.repeat(7_990)}... [truncated 1012 chars]`);
   });
 
+  test('no statement is made of more than what is kept of it, many times over', () => {
+    for (const field of ['v'.repeat(100_000), null]) {
+      const payload = Object.fromEntries(
+        Array.from({ length: field === null ? 300_000 : 1_000 }, (_, n) => [`f${n}`, field]),
+      );
+      const made = read(target, { payload }).query ?? '';
+      expect(made).toMatch(/^INSERT INTO "town"."parks_park" \("f0","f1",/);
+      expect(made.length).toBeLessThan(400_000);
+    }
+  });
+
   test('nesting deeper than any stack', () => {
     const deep = `{"payload":{"a":${'['.repeat(200_000)}${']'.repeat(200_000)}}}`;
     expect(logged(letter(target, deep)).value.payload.query).toMatch(/^\{"payload":\{"a":\[\[\[/);
