@@ -67,7 +67,7 @@ withKafka(describe)('kafnus replay', () => {
     kafka = await startLocalKafka({
       users: { admin: 'admin', limited: 'limited' },
       authorizer: true,
-      // The dead deadLetters are older than the default retention, which the broker enforces from
+      // The dead letters are older than the default retention, which the broker enforces from
       // 30 s after its start.
       properties: { 'log.retention.ms': '-1', 'log.retention.check.interval.ms': '500' },
     });
@@ -359,7 +359,7 @@ withKafka(describe)('kafnus replay', () => {
     const { code, stdout } = await kafnus('apply');
     expect(code).toBe(0);
     expect(stdout).toContain('0 of 0 records');
-    expect(stdout).toContain('3 are no dead deadLetters');
+    expect(stdout).toContain('3 are no dead letters');
     expect(stdout).toContain(`add --from ${topic('harbour')} --to ${topic('harbour')}`);
     expect(stdout).not.toContain('\u001b');
     expect(await ends()).toBe(before);
@@ -517,7 +517,7 @@ function letterOf(topic: string, record: InputRecord): RecordToWrite {
 function endingReplay(options: { brokers: string; prefix: string; step: string; times: number }): string {
   const module = (path: string): string => JSON.stringify(pathToFileURL(join(cli, path)).href);
   return `
-    import { replayDeadLetters } from ${module('replay/replay-dead-deadLetters.js')};
+    import { replayDeadLetters } from ${module('replay/replay-dead-letters.js')};
     import { defaultReplayName } from ${module('replay/replay-selection.js')};
     import { namesOf } from ${module('kafka/topic-names.js')};
     const { inputs: rawTopics, deadLetter: topic } = namesOf({ KAFNUS_TOPIC_PREFIX: ${JSON.stringify(options.prefix)} });

@@ -215,14 +215,14 @@ function checkDeadLetters(
   for (const { headers } of deadLetters) {
     comparer.equal(
       'errors',
-      'dead deadLetters',
+      'dead letters',
       nothing,
       headers['__connect.errors.exception.message'] ?? 'one without a reason',
     );
   }
 }
 
-/** In any order, because the dead deadLetters are. */
+/** In any order, because the dead letters are. */
 function checkLogs(
   comparer: Comparer,
   names: DemoTopicNames,
