@@ -58,7 +58,7 @@ function moveWith(
   const compiled = (...path: string[]): string => JSON.stringify(pathToFileURL(join(cli, ...path)).href);
   return `
     import { readSync, writeSync } from 'node:fs';
-    import { connection } from ${compiled('kafka', 'settings.js')};
+    import { connection } from ${compiled('kafka', 'connection.js')};
     import { repartition } from ${compiled('state', 'repartition.js')};
     await repartition({
       kafka: connection({}, ${JSON.stringify(address)}),

@@ -237,27 +237,30 @@ withKafka(describe)('a poisonous record', () => {
       expect(written).toHaveLength(25_000);
     });
 
-    test('by 10,000 bad attributes is a row and one dead letter, which names the first', async () => {
-      const attributes = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`a${index}`, index]));
+    test('by 1,500 bad attributes is a row and one dead letter, which names the first', async () => {
+      const attributes = Object.fromEntries(Array.from({ length: 1500 }, (_, index) => [`a${index}`, index]));
       const poison = { value: notification(entity('bad', attributes)) };
       const { deadLetter, written } = await survive('historic', poison);
       expect(written).toHaveLength(1);
       expectUnchanged(deadLetter, poison);
       expect(String(deadLetter?.headers.at(-1)?.['__connect.errors.exception.message'])).toMatch(
-        /^10000 problems: .*; and \d+ more$/,
+        /^1500 problems: .*; and \d+ more$/,
       );
     });
 
-    test('by an entry of the state is rejected', async () => {
+    test('by more attributes than a table has columns is rejected', async () => {
+      const attributes = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`a${index}`, index]));
+      const poison = { value: notification(entity('bad', attributes)) };
+      const { rejected, deadLetter } = await survive('historic', poison);
+      expect(rejected).toBe('attributes-too-many');
+      expectUnchanged(deadLetter, poison);
+    });
+
+    test('by a type that no key of the state takes is rejected', async () => {
       // In the outputs each of these characters is one byte; in the key of the state it has three.
-      const deleted = {
-        ...entity('e', { alterationType: { type: 'Text', value: 'entityDelete' } }),
-        type: '€'.repeat(349_150),
-      };
-      const headers = [{ 'fiware-service': 'city' }, { 'fiware-servicepath': `/${'p'.repeat(500)}` }];
-      const poison = { value: notification(deleted), headers };
+      const poison = { value: notification({ ...entity('e', {}), type: '€'.repeat(349_150) }) };
       const { rejected, deadLetter } = await survive('lastdata', poison, { 'message.max.bytes': 1_048_588 });
-      expect(rejected).toBe('record-too-large');
+      expect(rejected).toBe('entity-type-invalid');
       expect(deadLetter?.key?.toString()).toBe('poison');
     });
 
