@@ -21,8 +21,8 @@ async function groupsByClient(groups: readonly string[], login: Env): Promise<un
   const url = (file: string): string => JSON.stringify(pathToFileURL(join(compiled, file)).href);
   const program = `
     import { writeSync } from 'node:fs';
-    import { connection } from ${url('settings.js')};
-    import { groupsByClient } from ${url('admin.js')};
+    import { connection } from ${url('connection.js')};
+    import { groupsByClient } from ${url('topic-admin.js')};
     const answers = await groupsByClient(connection(process.env).address, ${JSON.stringify(groups)});
     writeSync(1, JSON.stringify([...answers.values()], (_, value) => (value instanceof Map ? [...value] : value)));
     process.exit(0);`;
@@ -98,7 +98,7 @@ describeSecured('groups', (secured) => {
     expect(state).toEqual({
       code: 1,
       stdout: '',
-      stderr: `kafnus state: whether an agent runs is not known: ${missing}\n`,
+      stderr: `kafnus state: the members of the group are unknown: ${missing}\n`,
     });
     const check = await kafnus(['topics', 'check', '--agent', 'lastdata'], { ...workload.env, ...login });
     expect(check.stderr).toBe('');
