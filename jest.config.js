@@ -56,10 +56,8 @@ export default {
     {
       ...shared,
       displayName: 'integration',
-      testMatch: [
-        '<rootDir>/test/integration/**/*.test.ts',
-        ...guardEveryChange.map((file) => `!<rootDir>/test/${file}.test.ts`),
-      ],
+      testMatch: ['<rootDir>/test/integration/**/*.test.ts'],
+      testPathIgnorePatterns: guardEveryChange.map((file) => `/test/${file}\\.test\\.ts$`),
     },
     { ...shared, displayName: 'security', testMatch: ['<rootDir>/test/security/**/*.test.ts'] },
     { ...shared, displayName: 'monitoring', testMatch: ['<rootDir>/test/monitoring/**/*.test.ts'] },
