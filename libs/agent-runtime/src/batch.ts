@@ -1,5 +1,5 @@
 /** The records that were decided since the commit before: what one transaction will make final. */
-import type { InputRecord } from './agent.js';
+import type { InputRecord } from '@kafnus/agent-contract';
 import { LedgerBatch } from './ledger.js';
 import { recordBytes } from './record-size.js';
 import type { CommitOutcome, OutgoingRecord } from './session.js';

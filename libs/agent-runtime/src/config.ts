@@ -2,7 +2,7 @@
  * Configuration (SPEC 10): one schema per agent, made of the runtime's settings and its own, gives names, defaults, docs
  * and checks. Defaults, file, environment, arguments: the later wins.
  */
-import type { Agent, Setting, SettingsSchema } from './agent.js';
+import type { Agent, Setting, SettingsSchema } from '@kafnus/agent-contract';
 import { crossChecks, isPem } from './config/checks.js';
 import { valueOf } from './config/formats.js';
 import { ConfigurationError, shown } from './config/problems.js';

@@ -2,7 +2,7 @@
  * Dead letters (SPEC 6): the refused record with key, value and headers unchanged, and behind them the headers with which
  * Kafka Connect tells where a record failed and why (`DeadLetterQueueReporter`), so that one reader serves both.
  */
-import type { InputRecord, RecordHeader, Rejection } from './agent.js';
+import type { InputRecord, RecordHeader, Rejection } from '@kafnus/agent-contract';
 import { recordBytes } from './record-size.js';
 import type { OutgoingRecord } from './session.js';
 

@@ -7,7 +7,7 @@
  * reject, with the record unchanged in the dead-letter topic, and a line in the log with the stack, because it is a defect
  * of the agent and somebody has to mend it. `kafnus replay` sends the record back when that is done.
  */
-import type { Decide, InputRecord, Step } from './agent.js';
+import type { Decide, InputRecord, Step } from '@kafnus/agent-contract';
 import { messageOf } from './error-text.js';
 
 /** The tenant of a record that could not be decided: whose it is was a part of the decision. */

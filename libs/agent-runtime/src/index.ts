@@ -1,4 +1,4 @@
-export * from './agent.js';
+export * from '@kafnus/agent-contract';
 export { ConfigurationError, loadConfig, settingsOf, settingsReference, type RuntimeConfig } from './config.js';
 export { jsonErrorOffset, lineAndColumn } from './config/json-position.js';
 export { deadLetter } from './dead-letter.js';

@@ -4,7 +4,7 @@
  * A {@link LedgerBatch} belongs to one transaction. It enters the {@link Ledger} when that is committed and is dropped
  * when it is aborted: the records are read again then, and would count twice.
  */
-import type { InputRecord, Rejection, Step } from './agent.js';
+import type { InputRecord, Rejection, Step } from '@kafnus/agent-contract';
 import type { LedgerTotals } from './status.js';
 import { TenantLabels } from './tenant-labels.js';
 

@@ -9,7 +9,7 @@
  * `topics plan|apply|check` as the first arguments looks after the agent's topics instead: see topics/command.ts.
  */
 import { fileURLToPath } from 'node:url';
-import type { Agent } from './agent.js';
+import type { Agent } from '@kafnus/agent-contract';
 import { runConcurrently, stopWithParent } from './concurrency.js';
 import { ConfigurationError, loadConfig, type ConfigOutcome, type RuntimeConfig } from './config.js';
 import { createHttp } from './http.js';

@@ -17,7 +17,7 @@
  * event loop can rely on what it found, though answers of lookups arrive at any other time.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ConfiguredAgent, EmitStep, OutputRecord, Rejection, StatePut, Step } from './agent.js';
+import type { ConfiguredAgent, EmitStep, OutputRecord, Rejection, StatePut, Step } from '@kafnus/agent-contract';
 import type { Written } from './batch.js';
 import type { RuntimeConfig } from './config.js';
 import { entryMayExceed, maxRecordBytes, mayExceed, recordBytes } from './record-size.js';

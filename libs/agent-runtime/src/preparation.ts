@@ -3,7 +3,7 @@
  * It runs beside the loop, which commits what it has meanwhile, and gives up at once what is taken away again.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ConfiguredAgent } from './agent.js';
+import type { ConfiguredAgent } from '@kafnus/agent-contract';
 import { ConfigurationError, type RuntimeConfig } from './config.js';
 import type { Prepared } from './partitions.js';
 import { partitionName, type Session, type TopicPartition } from './session.js';

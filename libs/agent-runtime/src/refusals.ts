@@ -12,7 +12,7 @@
  *     what may pass      topic    it is written again; after too long the topic is refused
  *     anything else      -        it is written again; the third time the agent is not ready
  */
-import type { InputRecord } from './agent.js';
+import type { InputRecord } from '@kafnus/agent-contract';
 import type { Batch } from './batch.js';
 import { Narrowing } from './narrowing.js';
 import type { OutputTopics } from './output-topics.js';

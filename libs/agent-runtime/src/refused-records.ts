@@ -9,7 +9,7 @@
  *     after it    nothing else can be left out: the agent waits, is not ready, and tries attempt 3
  *                 again until the topic takes it
  */
-import type { InputRecord, RecordHeader, Step } from './agent.js';
+import type { InputRecord, RecordHeader, Step } from '@kafnus/agent-contract';
 import { contextOnly, withoutValue } from './dead-letter.js';
 import { partitionName, type OutgoingRecord, type TopicPartition } from './session.js';
 

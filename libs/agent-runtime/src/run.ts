@@ -26,7 +26,7 @@
  * of a partition that is being taken away. Hence partitions are released only when nothing of theirs is in flight.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Agent, ConfiguredAgent, Decide, InputRecord, OutputRecord, Step } from './agent.js';
+import type { Agent, ConfiguredAgent, Decide, InputRecord, OutputRecord, Step } from '@kafnus/agent-contract';
 import { Batch } from './batch.js';
 import type { RuntimeConfig } from './config.js';
 import { deadLetter, fittingDeadLetter } from './dead-letter.js';

@@ -6,7 +6,7 @@
  * Everything that happens reaches the loop as an event of {@link Session.next}, one at a time: records, assignments and
  * revocations can never run into each other, and no lock is needed.
  */
-import type { InputRecord, RecordHeader } from './agent.js';
+import type { InputRecord, RecordHeader } from '@kafnus/agent-contract';
 
 /** A partition of a topic. */
 export interface TopicPartition {

@@ -10,7 +10,7 @@ import { pino, stdTimeFunctions } from 'pino';
 import type { DestinationStream, Logger } from 'pino';
 import { Registry } from 'prom-client';
 
-import type { EmitStep, InputRecord, RejectStep } from './agent.js';
+import type { EmitStep, InputRecord, RejectStep } from '@kafnus/agent-contract';
 import { logLevels } from './config.js';
 import type { LogLevel, OutOfRangePolicy } from './config.js';
 import { codeOf, messageOf } from './error-text.js';

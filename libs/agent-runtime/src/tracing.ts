@@ -10,7 +10,7 @@
  */
 import type { Link, Span, SpanContext, Tracer } from '@opentelemetry/api';
 import type { SpanExporter } from '@opentelemetry/sdk-trace-base';
-import type { InputRecord, RecordHeader, Step } from './agent.js';
+import type { InputRecord, RecordHeader, Step } from '@kafnus/agent-contract';
 import { ConfigurationError } from './config.js';
 import { messageOf } from './error-text.js';
 import type { CommitOutcome } from './session.js';

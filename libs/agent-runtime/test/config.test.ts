@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
-import type { SettingsSchema } from '../src/agent.js';
+import type { SettingsSchema } from '@kafnus/agent-contract';
 import { ConfigurationError, loadConfig, runtimeSettings, settingsOf, settingsReference } from '../src/config.js';
 import { jsonErrorOffset } from '../src/config/json-position.js';
 import type { Environment, PrintableConfig, RuntimeConfig } from '../src/config.js';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
-import type { InputRecord, OutputRecord, Rejection, Step } from '../src/agent.js';
+import type { InputRecord, OutputRecord, Rejection, Step } from '@kafnus/agent-contract';
 import { Ledger, LedgerBatch } from '../src/ledger.js';
 import type { LedgerTotals } from '../src/status.js';
 

@@ -5,7 +5,7 @@ import { AgentLoop } from '@kafnus/agent-runtime';
 import { MemoryCluster } from '@kafnus/agent-testkit';
 import fc from 'fast-check';
 
-import type { InputRecord, RejectStep } from '../src/agent.js';
+import type { InputRecord, RejectStep } from '@kafnus/agent-contract';
 import { createHttp } from '../src/http.js';
 import type { HttpOptions, HttpServer } from '../src/http.js';
 import { LedgerBatch } from '../src/ledger.js';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 
-import type { InputRecord, Rejection, Step } from '../src/agent.js';
+import type { InputRecord, Rejection, Step } from '@kafnus/agent-contract';
 import { LedgerBatch } from '../src/ledger.js';
 import { metricsReference, Telemetry } from '../src/telemetry.js';
 import type { TelemetryOptions } from '../src/telemetry.js';

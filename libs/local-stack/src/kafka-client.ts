@@ -107,7 +107,8 @@ async function connect<C extends AnyClient>(create: () => C, address: KafkaAddre
     } catch (error) {
       if (Date.now() < deadline - 200) continue;
       const servers = typeof address === 'string' ? address : address['bootstrap.servers'];
-      throw new Error(`No Kafka answers at ${servers}${complaint}`, { cause: error });
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(`No Kafka answers at ${servers}${complaint || `: ${reason}`}`, { cause: error });
     }
   }
 }

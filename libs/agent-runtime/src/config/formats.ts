@@ -6,7 +6,7 @@
  */
 import convict from 'convict';
 
-import type { Setting } from '../agent.js';
+import type { Setting } from '@kafnus/agent-contract';
 import { jsonErrorOffset } from './json-position.js';
 
 interface Format {

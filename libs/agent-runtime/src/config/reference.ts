@@ -1,5 +1,5 @@
 /** All settings of an agent in words: `--help`, and the reference page that is generated from the same rows. */
-import type { SettingsSchema } from '../agent.js';
+import type { SettingsSchema } from '@kafnus/agent-contract';
 import { allowedFor } from './formats.js';
 import { argumentOf, hasFileVariant } from './sources.js';
 

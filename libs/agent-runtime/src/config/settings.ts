@@ -1,7 +1,7 @@
 /** The settings that every agent has, and the shape of their values. */
 import { hostname } from 'node:os';
 
-import type { SettingsSchema } from '../agent.js';
+import type { SettingsSchema } from '@kafnus/agent-contract';
 
 /** Properties of librdkafka or of a topic: names with dots. */
 export type Properties = Readonly<Record<string, string | number | boolean>>;

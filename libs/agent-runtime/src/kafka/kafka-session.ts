@@ -22,7 +22,7 @@
  *   same call until a deadline; after it the outcome counts as unknown.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { InputRecord } from '../agent.js';
+import type { InputRecord } from '@kafnus/agent-contract';
 import type { RuntimeConfig } from '../config.js';
 import type {
   ChangelogEntry,

@@ -6,7 +6,7 @@
  * becomes its prototype. A `for...in` over such a header visits the members of Buffer.prototype, of which `parent` and
  * `offset` throw; and what copies own members alone loses the header.
  */
-import type { RecordHeader } from '../agent.js';
+import type { RecordHeader } from '@kafnus/agent-contract';
 
 /**
  * The headers with each name as an own member, `__proto__` included, so that a reader meets what the record holds and a writer

@@ -1,5 +1,5 @@
 /** The last records that were refused, for the status page: where they are and why, nothing of what is in them. */
-import type { InputRecord, RejectStep } from '../agent.js';
+import type { InputRecord, RejectStep } from '@kafnus/agent-contract';
 import type { RecentReject } from '../status.js';
 
 /** How many are kept. */

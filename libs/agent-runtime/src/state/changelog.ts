@@ -4,7 +4,7 @@
  *
  * A record's key is the state's key and its value the number as text, so that `kcat` can read it.
  */
-import type { StatePut } from '../agent.js';
+import type { StatePut } from '@kafnus/agent-contract';
 import type { OutgoingRecord, TopicSpec } from '../session.js';
 
 /** `<group>-<store>-changelog`, as Kafka Streams would call it. */

@@ -10,7 +10,7 @@
  *                      ^ mark
  *     committed(mark)  ->  [ d e ]     undo()  ->  [ ]  with e, d, c, b, a put back in this order
  */
-import type { StatePut, StateReader } from '../agent.js';
+import type { StatePut, StateReader } from '@kafnus/agent-contract';
 import { bytesPerUnit } from '../record-size.js';
 import { KeyTable } from './key-table.js';
 

@@ -1,5 +1,5 @@
 /** The sub-command of an agent's own program: `node dist/main.js topics plan|apply|check`. */
-import type { Agent } from '../agent.js';
+import type { Agent } from '@kafnus/agent-contract';
 import { ConfigurationError, loadConfig, type Environment } from '../config.js';
 import { shown } from '../config/problems.js';
 import { messageOf } from '../error-text.js';

@@ -2,7 +2,7 @@
  * Which topics agents need, and how they should be: a pure function of the agents' settings and of what the cluster has.
  * The reasons are told with the plan, and in docs/operations.md ("Topics").
  */
-import type { Agent } from '../agent.js';
+import type { Agent } from '@kafnus/agent-contract';
 import type { RuntimeConfig } from '../config.js';
 import { maxRecordBytes } from '../record-size.js';
 import { changelogSegmentBytes, changelogTopic } from '../state/changelog.js';
