@@ -132,6 +132,7 @@ withKafka(describe)('topics', () => {
       bad('bad_raw_errors', {
         'max.message.bytes': '2000',
         'message.timestamp.before.max.ms': '1000',
+        'message.timestamp.after.max.ms': '1000',
         'retention.ms': '86400000',
         // A harmless choice of the operator: it is not reported and not changed.
         'compression.type': 'lz4',
@@ -152,6 +153,7 @@ withKafka(describe)('topics', () => {
       'error cleanup-policy bad_city_lastdata',
       'error cleanup-policy bad_raw_lastdata',
       'error message-size bad_raw_errors',
+      'error timestamp-limit bad_raw_errors',
       'error timestamp-limit bad_raw_errors',
       'note partitions-differ bad_city_lastdata',
       'note segments-large bad-newest-changelog',

@@ -12,8 +12,10 @@
  * - Below -1, which is Kafka's "no time": a time no client may write. It is written as -1.
  */
 
-/** The broker's default, less what two clocks may differ by. */
-const aheadMs = 3_600_000 - 60_000;
+/** The broker's default of message.timestamp.after.max.ms. */
+export const brokerAheadMs = 3_600_000;
+/** How far ahead of the clock a written time can be: two clocks may differ by the rest. */
+export const aheadMs = brokerAheadMs - 60_000;
 const none = -1;
 
 /** A time up to which none is too far ahead: the clock is asked only for what is later. */

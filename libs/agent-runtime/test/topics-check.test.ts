@@ -188,6 +188,7 @@ describe('copies', () => {
 });
 
 describe('configuration', () => {
+  const minute = '60000';
   const hour = '3600000';
   const day = '86400000';
   const month = '2678400000';
@@ -215,6 +216,11 @@ describe('configuration', () => {
     ['raw_errors', { 'message.timestamp.before.max.ms': month }, []],
     ['raw_historic', { 'message.timestamp.before.max.ms': day }, []],
     [changelog, { 'message.timestamp.before.max.ms': day }, [`error timestamp-limit ${changelog}`]],
+    ['raw_errors', { 'message.timestamp.after.max.ms': minute }, ['error timestamp-limit raw_errors']],
+    ['raw_errors', { 'message.timestamp.after.max.ms': hour }, []],
+    ['raw_errors', { 'message.timestamp.after.max.ms': minute, 'message.timestamp.type': 'LogAppendTime' }, []],
+    ['raw_historic', { 'message.timestamp.after.max.ms': minute }, []],
+    [changelog, { 'message.timestamp.after.max.ms': minute }, [`error timestamp-limit ${changelog}`]],
     [changelog, { 'segment.bytes': '1073741824' }, [`note segments-large ${changelog}`]],
     [changelog, { 'segment.bytes': '1000000' }, []],
     [changelog, { 'retention.ms': hour }, []],
@@ -256,6 +262,7 @@ describe('output topics', () => {
     [{ 'retention.ms': '-1' }, 4, []],
     [{ 'max.message.bytes': '1000' }, 4, ['error message-size harbour']],
     [{ 'message.timestamp.before.max.ms': '86400000' }, 4, ['error timestamp-limit harbour']],
+    [{ 'message.timestamp.after.max.ms': '60000' }, 4, ['error timestamp-limit harbour']],
     [{ 'min.insync.replicas': '2' }, 4, ['error min-isr-high harbour']],
   ])('with %j and %d partitions', (settings, count, expected) => {
     expect(output(settings, count)).toEqual(expected);
@@ -289,6 +296,7 @@ const anySettings = fc.record(
     'max.message.bytes': fc.constantFrom('1000', '1048588', '100000000'),
     'message.timestamp.type': fc.constantFrom('CreateTime', 'LogAppendTime'),
     'message.timestamp.before.max.ms': fc.constantFrom('0', '86400000', '9223372036854775807'),
+    'message.timestamp.after.max.ms': fc.constantFrom('0', '60000', '3600000', '9223372036854775807'),
     'unclean.leader.election.enable': fc.constantFrom('true', 'false'),
   },
   { requiredKeys: [] },

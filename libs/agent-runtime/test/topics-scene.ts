@@ -44,6 +44,7 @@ const kafkaDefaults = {
   'max.message.bytes': '1048588',
   'message.timestamp.type': 'CreateTime',
   'message.timestamp.before.max.ms': '9223372036854775807',
+  'message.timestamp.after.max.ms': '3600000',
   'unclean.leader.election.enable': 'false',
 };
 

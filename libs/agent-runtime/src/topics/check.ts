@@ -1,5 +1,6 @@
 /** What is wrong with the topics of a cluster, and what to do about it: a pure function of plan and view. */
 import { changelogSegmentBytes, partitionMismatch } from '../state/changelog.js';
+import { aheadMs, brokerAheadMs } from '../writable-time.js';
 import type { Finding, FindingCode, Level } from './finding.js';
 import {
   deadLetterRetentionMs,
@@ -41,6 +42,7 @@ export const checkedSettings = [
   'max.message.bytes',
   'message.timestamp.type',
   'message.timestamp.before.max.ms',
+  'message.timestamp.after.max.ms',
   'unclean.leader.election.enable',
 ] as const;
 type CheckedSetting = (typeof checkedSettings)[number];
@@ -77,7 +79,7 @@ function* plannedFindings(topic: PlannedTopic, input: CheckInput): Generator<Dra
   yield* keeping(topic, found, input);
   if (topic.maxRecordBytes > 0) {
     yield* messageSize(found, topic.maxRecordBytes);
-    yield* timestampLimit(found, longestRetention(inputsOf(topic, input.agents), input.view));
+    yield* timestampLimits(found, inputsOf(topic, input.agents), input.view);
   }
 }
 
@@ -262,7 +264,7 @@ function* outputFindings({ agent, name }: OutputTopic, view: ClusterView): Gener
     yield { ...warning('retention-short', message, SET), fix: fix('retention.ms', raw) };
   }
   yield* messageSize(found, agent.maxRecordBytes);
-  yield* timestampLimit(found, raw);
+  yield* timestampLimits(found, [agent], view);
 }
 
 function* messageSize(found: Found, largest: number): Generator<Draft> {
@@ -272,12 +274,23 @@ function* messageSize(found: Found, largest: number): Generator<Draft> {
   yield { ...error('message-size', message, SET), fix: fix('max.message.bytes', largest) };
 }
 
-/** Outputs, dead letters and changelog have the time of the raw record (SPEC 3). @param raw how long these are kept, ms */
-function* timestampLimit(found: Found, raw: number): Generator<Draft> {
-  const limit = milliseconds(found, 'message.timestamp.before.max.ms');
-  if (limit === undefined || limit === Infinity || limit >= raw) return;
-  const message = `message.timestamp.before.max.ms is ${duration(limit)}: the broker refuses the records that are made of older raw records`;
-  yield { ...error('timestamp-limit', message, SET), fix: fix('message.timestamp.before.max.ms', FOREVER) };
+/**
+ * Outputs, dead letters and changelog have the time of the raw record (SPEC 3), which may be as old as the retention of its
+ * topic, and as far ahead as {@link writableTime} leaves it.
+ */
+function* timestampLimits(found: Found, inputsFrom: readonly AgentTopics[], view: ClusterView): Generator<Draft> {
+  // The broker overwrites the time, and checks none.
+  if (text(found, 'message.timestamp.type') === 'LogAppendTime') return;
+  const before = milliseconds(found, 'message.timestamp.before.max.ms');
+  if (before !== undefined && before < longestRetention(inputsFrom, view)) {
+    const message = `message.timestamp.before.max.ms is ${duration(before)}: the broker refuses the records that are made of older raw records`;
+    yield { ...error('timestamp-limit', message, SET), fix: fix('message.timestamp.before.max.ms', FOREVER) };
+  }
+  const after = milliseconds(found, 'message.timestamp.after.max.ms');
+  if (after !== undefined && after < aheadMs) {
+    const message = `message.timestamp.after.max.ms is ${duration(after)}: the broker refuses the records that are made of raw records further ahead of its clock, and the agent writes them up to ${duration(aheadMs)} ahead`;
+    yield { ...error('timestamp-limit', message, SET), fix: fix('message.timestamp.after.max.ms', brokerAheadMs) };
+  }
 }
 
 /** Kafka's default of limits that are none: the largest long. */

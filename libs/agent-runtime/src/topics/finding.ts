@@ -21,7 +21,7 @@ export const findingCodes = {
   'segments-large': 'a restore reads more than it must',
   'message-size': 'records that the agent may write are too large for the topic',
   'timestamp-type': 'the broker overwrites the time of records',
-  'timestamp-limit': 'the broker refuses records of the past',
+  'timestamp-limit': 'the broker refuses records that are too old, or too far ahead of its clock',
 } as const;
 
 export type FindingCode = keyof typeof findingCodes;
