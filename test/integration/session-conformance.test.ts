@@ -50,7 +50,7 @@ function open(
     commitRetry: () => undefined,
     clientLog: () => undefined,
   };
-  return new KafkaSession({ agent: 'conformance', inputTopic, config, listener });
+  return new KafkaSession({ agent: 'conformance', topics: [inputTopic], config, listener });
 }
 
 const delivery = 'exactly-once';

@@ -194,7 +194,7 @@ async function wire<C>(agent: Agent<C>, config: RuntimeConfig & C, telemetry: Te
     const session = new KafkaSession({
       config,
       agent: agent.name,
-      inputTopic,
+      topics: [inputTopic],
       listener: {
         topicCreated: (topic) => telemetry.topicCreated(topic),
         brokerProblem: (error) => telemetry.brokerProblem(error),

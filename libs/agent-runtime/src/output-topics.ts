@@ -21,7 +21,7 @@ import type { ConfiguredAgent, EmitStep, OutputRecord, Rejection, StatePut, Step
 import type { Written } from './batch.js';
 import type { RuntimeConfig } from './config.js';
 import { entryMayExceed, maxRecordBytes, mayExceed, recordBytes } from './record-size.js';
-import type { Session, TopicRefusal, TopicSpec, TopicState } from './session.js';
+import type { GroupConsumer, Refusal, TopicAdmin, TopicSpec, TopicState } from './session.js';
 import type { Telemetry } from './telemetry.js';
 import { TopicCache, type KnownTopic } from './topic-cache.js';
 import { TopicTroubles } from './topic-troubles.js';
@@ -33,7 +33,7 @@ export interface OutputTopicsOptions {
     RuntimeConfig,
     'kafkaProducer' | 'topicsCreate' | 'topicPartitions' | 'topicReplication' | 'topicConfig' | 'topicTimeoutMs'
   >;
-  readonly session: Pick<Session, 'ensureTopic' | 'wake'>;
+  readonly session: Pick<TopicAdmin & GroupConsumer, 'ensureTopic' | 'wake'>;
   readonly telemetry: Pick<Telemetry, 'topicUnwritable'>;
   /** The topic of the agent's own state, if it has any. */
   readonly changelog?: string | undefined;
@@ -249,16 +249,16 @@ export class OutputTopics {
    * A transaction was refused by these topics. @param since when its first record was processed
    * @returns why nothing can go on, when it is a topic of the agent itself that refuses for good
    */
-  refused(topics: ReadonlyMap<string, TopicRefusal>, since: number): string | undefined {
+  refused(topics: ReadonlyMap<string, Refusal>, since: number): string | undefined {
     let stands: string | undefined;
     for (const [topic, { error, kind }] of topics) {
       if (kind === 'contents') continue;
-      if (kind === 'topic' && !this.#isOwn(topic)) {
+      if (kind === 'destination' && !this.#isOwn(topic)) {
         this.#refuse(topic, error);
         continue;
       }
       this.#cache.forget(topic);
-      if (kind === 'topic') stands = `${topic} cannot be written: ${error.message}`;
+      if (kind === 'destination') stands = `${topic} cannot be written: ${error.message}`;
     }
     const failing = [...topics].filter(([, { kind }]) => kind === 'passing');
     if (failing.some(([topic]) => this.#isOwn(topic))) {
@@ -291,7 +291,7 @@ export class OutputTopics {
    */
   refusedRecord(
     written: ReadonlyMap<string, Written>,
-    topics: ReadonlyMap<string, TopicRefusal>,
+    topics: ReadonlyMap<string, Refusal>,
     error: Error,
     isContents: boolean,
   ): number {

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConfiguredAgent } from '@kafnus/agent-contract';
 import { ConfigurationError, type RuntimeConfig } from './config.js';
 import type { Prepared } from './partitions.js';
-import { partitionName, type Session, type TopicPartition } from './session.js';
+import { partitionName, type ChangelogReader, type TopicAdmin, type TopicPartition, type Writer } from './session.js';
 import { changelogSpec, parseChangelogValue, partitionMismatch } from './state/changelog.js';
 import { PartitionStore } from './state/partition-store.js';
 import type { Telemetry } from './telemetry.js';
@@ -24,7 +24,7 @@ export interface PreparationOptions {
   readonly config: Pick<RuntimeConfig, 'topicReplication'>;
   /** undefined for an agent without state. */
   readonly changelog: string | undefined;
-  readonly session: Pick<Session, 'committed' | 'partitionCount' | 'ensureTopic' | 'restore'>;
+  readonly session: Pick<Writer<never>, 'committed'> & TopicAdmin & ChangelogReader;
   /** Called when more entries of a changelog were read. */
   readonly onProgress: () => void;
   readonly telemetry: Pick<

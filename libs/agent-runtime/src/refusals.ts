@@ -17,7 +17,7 @@ import type { Batch } from './batch.js';
 import { Narrowing } from './narrowing.js';
 import type { OutputTopics } from './output-topics.js';
 import { RefusedRecords, type RefusedRecord } from './refused-records.js';
-import type { CommitOutcome, TopicPartition, TopicRefusal } from './session.js';
+import type { CommitOutcome, Refusal, TopicPartition } from './session.js';
 import type { Telemetry } from './telemetry.js';
 
 export interface RefusalsOptions {
@@ -45,7 +45,7 @@ type Aborted = CommitOutcome & { readonly kind: 'aborted' };
  * So many aborted transactions in a row that nothing is learnt from are a problem, and no accident.
  */
 const patience = 3;
-const none: ReadonlyMap<string, TopicRefusal> = new Map();
+const none: ReadonlyMap<string, Refusal> = new Map();
 
 export class Refusals {
   readonly #options: RefusalsOptions;
@@ -94,12 +94,12 @@ export class Refusals {
 
   /** @returns undefined: the records are read again at once */
   aborted(outcome: Aborted, batch: Batch): Consequence | undefined {
-    const { topics = none, unnamed, error } = outcome;
+    const { refused: topics = none, unnamed, error } = outcome;
     const stands = this.#options.topics.refused(topics, batch.since);
     if (stands !== undefined) return { problem: stands };
     const isContents = unnamed === 'contents' || [...topics.values()].some(({ kind }) => kind === 'contents');
     if (isContents) return this.#narrow(batch, topics, error, true);
-    if (unnamed === 'topic') {
+    if (unnamed === 'destination') {
       this.#options.topics.refusedUnnamed();
       this.#unnamed += 1;
       return this.#unnamed === 1 ? undefined : this.#narrow(batch, topics, error, false);
@@ -111,7 +111,7 @@ export class Refusals {
 
   #narrow(
     batch: Batch,
-    topics: ReadonlyMap<string, TopicRefusal>,
+    topics: ReadonlyMap<string, Refusal>,
     error: Error,
     isContents: boolean,
   ): Consequence | undefined {
@@ -142,6 +142,6 @@ export class Refusals {
   }
 }
 
-function onlyOf(topics: ReadonlyMap<string, TopicRefusal>, topic: string): boolean {
+function onlyOf(topics: ReadonlyMap<string, Refusal>, topic: string): boolean {
   return [...topics].every(([name, { kind }]) => kind !== 'contents' || name === topic);
 }

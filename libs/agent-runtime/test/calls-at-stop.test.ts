@@ -56,7 +56,7 @@ function open(env: Readonly<Record<string, string>> = {}): KafkaSession {
     commitRetry: ignore,
     clientLog: ignore,
   };
-  return new KafkaSession({ agent: 'late', inputTopic: 'in', config: outcome.config, listener });
+  return new KafkaSession({ agent: 'late', topics: ['in'], config: outcome.config, listener });
 }
 
 async function inTime<T>(promise: Promise<T>, ms = 500): Promise<T | 'late'> {

@@ -191,7 +191,7 @@ function open(brokers = broker.bootstrapServers, clusterAway: (error: Error) => 
     commitRetry: ignore,
     clientLog: ignore,
   };
-  return new KafkaSession({ agent: 'late', inputTopic: topic, config: outcome.config, listener });
+  return new KafkaSession({ agent: 'late', topics: [topic], config: outcome.config, listener });
 }
 
 const place: TopicPartition = { topic, partition: 0 };

@@ -39,7 +39,7 @@ export function atLeastOnceCases(
     session.send(stage.out('taken', 0));
     const outcome = await session.commit([{ ...stage.input0, offset: 1 }]);
     expect(outcome).toMatchObject({ kind: 'aborted' });
-    expect(outcome.kind === 'aborted' && outcome.topics?.get(nowhere)).toMatchObject({ kind: 'passing' });
+    expect(outcome.kind === 'aborted' && outcome.refused?.get(nowhere)).toMatchObject({ kind: 'passing' });
     expect(await session.committed([stage.input0])).toEqual([{ ...stage.input0, offset: null }]);
     await session.begin();
     session.send(stage.out('again', 0));

@@ -11,7 +11,7 @@ import {
   type Session,
   type SessionEvent,
   type TopicPartition,
-  type TopicRefusal,
+  type Refusal,
   type TopicSpec,
   type TopicState,
 } from '@kafnus/agent-runtime';
@@ -69,7 +69,7 @@ export class MemorySession implements Session {
    * Topics that refused a record: of the open transaction, or since a commit reported the ones
    * before.
    */
-  #refused = new Map<string, TopicRefusal>();
+  #refused = new Map<string, Refusal>();
   /** A record of the open transaction was refused, and nobody says by which topic. */
   #unnamed: Error | undefined;
   /** Bytes of the open transaction by partition of a topic: what a producer makes a batch of. */
@@ -332,7 +332,7 @@ export class MemorySession implements Session {
     if (stopped) return stopped;
     if (this.#unnamed) {
       const error = this.#unnamed;
-      return { ...this.#aborted('topic_authorization_failed', error), unnamed: 'topic' };
+      return { ...this.#aborted('topic_authorization_failed', error), unnamed: 'destination' };
     }
     if (this.#refused.size > 0) return this.#aborted('refused', new Error('a topic refused records'));
     if (this.#outOfOrder) {
@@ -361,13 +361,13 @@ export class MemorySession implements Session {
 
   /** Ends the open transaction; the outcome reports what was refused so far. */
   #aborted(cause: string, error: Error): CommitOutcome & { readonly kind: 'aborted' } {
-    const topics = this.#refused;
+    const refused = this.#refused;
     this.#refused = new Map();
     this.#unnamed = undefined;
     this.#batched = new Map();
     this.#outOfOrder = false;
     if (this.#exactlyOnce) this.#cluster.endTransaction(this.#identity, 'aborted');
-    return { kind: 'aborted', cause, error, ...(topics.size > 0 ? { topics } : {}) };
+    return { kind: 'aborted', cause, error, ...(refused.size > 0 ? { refused } : {}) };
   }
 
   async abort(): Promise<CommitOutcome> {
@@ -451,19 +451,19 @@ export class MemorySession implements Session {
     this.#cluster.changed();
   }
 
-  #refusal(record: OutgoingRecord): TopicRefusal | undefined {
+  #refusal(record: OutgoingRecord): Refusal | undefined {
     const { topic, partition, key } = record;
     const { faults } = this.#cluster;
     const place = placeOf(record);
     const forbidden = faults.refusedTopics.get(topic);
-    if (forbidden) return { error: forbidden, kind: 'topic' };
+    if (forbidden) return { error: forbidden, kind: 'destination' };
     if (this.#cluster.partitions(topic).length <= (partition ?? 0))
       return { error: new Error(`topic ${topic} has no partition ${partition ?? 0}`), kind: 'passing' };
     if (faults.failingTopics.has(topic)) return { error: new Error('injected: message timed out'), kind: 'passing' };
     const { config = {} } = this.#cluster.topicSpec(topic) ?? {};
     const bytes = (this.#batched.get(place) ?? 0) + sizeOf(record);
     this.#batched.set(place, bytes);
-    const contents = (text: string, about?: 'size' | 'time'): TopicRefusal => {
+    const contents = (text: string, about?: 'size' | 'time'): Refusal => {
       const error = new Error(`Broker: ${text}`);
       return about === undefined ? { error, kind: 'contents' } : { error, kind: 'contents', about };
     };

@@ -354,7 +354,7 @@ export function describeSessionConformance(
           session.send(stage.out('lost too', 0));
           const outcome = await session.commit([{ ...stage.input0, offset: 1 }]);
           expect(outcome).toMatchObject({ kind: 'aborted' });
-          expect(outcome.kind === 'aborted' && outcome.topics?.get(nowhere)).toMatchObject({ kind: 'passing' });
+          expect(outcome.kind === 'aborted' && outcome.refused?.get(nowhere)).toMatchObject({ kind: 'passing' });
           await session.begin();
           session.send(stage.out('fine', 0));
           expect((await session.commit([])).kind).toBe('committed');
@@ -395,7 +395,7 @@ export function describeSessionConformance(
             session.send(stage.out('good', 1));
             session.send({ ...stage.out('', 0), value: 'x'.repeat(5000) });
             const outcome = await session.commit([{ ...stage.input0, offset: 1 }]);
-            expect(outcome.kind === 'aborted' && outcome.topics?.get(stage.target)).toMatchObject({
+            expect(outcome.kind === 'aborted' && outcome.refused?.get(stage.target)).toMatchObject({
               kind: 'contents',
               about: 'size',
             });
@@ -403,7 +403,7 @@ export function describeSessionConformance(
             await session.begin();
             for (let part = 0; part < 10; part += 1) session.send({ ...stage.out('', 0), value: 'x'.repeat(1000) });
             const together = await session.commit([]);
-            expect(together.kind === 'aborted' && together.topics?.get(stage.target)?.kind).toBe('contents');
+            expect(together.kind === 'aborted' && together.refused?.get(stage.target)?.kind).toBe('contents');
             await commitNext(session, stage.out(`small ${round}`, 0));
           }
           expect(await stage.read()).toEqual(['0:small 0', '0:small 1', '0:small 2']);
@@ -420,11 +420,11 @@ export function describeSessionConformance(
           for (let part = 0; part < 3000; part += 1)
             session.send({ ...stage.out('never', part % 2), timestamp: now + 1_800_000 });
           const outcome = await session.commit([]);
-          expect(outcome.kind === 'aborted' && outcome.topics?.get(stage.target)?.kind).toBe('contents');
+          expect(outcome.kind === 'aborted' && outcome.refused?.get(stage.target)?.kind).toBe('contents');
           await session.begin();
           session.send({ ...stage.out('never', 0), timestamp: now + 1_800_000 });
           const single = await session.commit([]);
-          expect(single.kind === 'aborted' && single.topics?.get(stage.target)).toMatchObject({ about: 'time' });
+          expect(single.kind === 'aborted' && single.refused?.get(stage.target)).toMatchObject({ about: 'time' });
           await commitNext(session, stage.out(`good ${round}`, 0));
         }
         expect(await stage.read()).toEqual(['0:good 0', '0:good 1', '0:good 2', '0:good 3', '0:good 4']);

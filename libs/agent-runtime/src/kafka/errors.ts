@@ -1,7 +1,7 @@
 /**
  * What the error codes of librdkafka mean for the loop: a decision each, taken here and nowhere else.
  */
-import type { RefusalKind, TopicRefusal } from '../session.js';
+import type { Refusal, RefusalKind } from '../session.js';
 import { kafka, type KafkaError } from './client.js';
 
 const codes = kafka.CODES.ERRORS;
@@ -60,7 +60,7 @@ const purges = codesOf(['ERR__PURGE_QUEUE', 'ERR__PURGE_INFLIGHT']);
 const unusable = codesOf(['ERR__STATE', 'ERR__FATAL', 'ERR__FENCED']);
 
 /** No credential or right will come by itself while we retry: the start fails and says so. */
-const hopeless = codesOf([
+const operatorNeeded = codesOf([
   'ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
   'ERR_CLUSTER_AUTHORIZATION_FAILED',
   'ERR_GROUP_AUTHORIZATION_FAILED',
@@ -140,8 +140,12 @@ export const isFenced = (error: KafkaError): boolean => fencing.has(error.code);
 export const isProducerUnusable = (error: KafkaError): boolean => unusable.has(error.code);
 
 /** What a failed write says of its topic. */
-export function refusalOf(error: KafkaError): TopicRefusal {
-  const kind: RefusalKind = refusals.has(error.code) ? 'topic' : contents.has(error.code) ? 'contents' : 'passing';
+export function refusalOf(error: KafkaError): Refusal {
+  const kind: RefusalKind = refusals.has(error.code)
+    ? 'destination'
+    : contents.has(error.code)
+      ? 'contents'
+      : 'passing';
   const about = sizes.has(error.code) ? 'size' : error.code === invalidTimestamp ? 'time' : undefined;
   return about === undefined ? { error, kind } : { error, kind, about };
 }
@@ -151,4 +155,4 @@ export const isRefusal = (error: KafkaError): boolean => refusals.has(error.code
 export const isUnauthorised = (error: KafkaError): boolean =>
   error.code === topicForbidden || error.code === clusterForbidden;
 export const isPurge = (error: KafkaError): boolean => purges.has(error.code);
-export const isHopeless = (error: KafkaError): boolean => hopeless.has(error.code);
+export const needsOperator = (error: KafkaError): boolean => operatorNeeded.has(error.code);

@@ -64,7 +64,7 @@ import {
   fatal,
   groupForbidden,
   isFenced,
-  isHopeless,
+  needsOperator,
   isProducerUnusable,
   isPurge,
   isRefusal,
@@ -148,7 +148,8 @@ type CommittedPosition = TopicPartition & { readonly offset: number };
 export interface KafkaSessionOptions {
   readonly config: RuntimeConfig;
   readonly agent: string;
-  readonly inputTopic: string;
+  /** Topics to subscribe to, or patterns of their names: those that begin with `^`. */
+  readonly topics: readonly string[];
   readonly listener: SessionListener;
 }
 
@@ -217,7 +218,7 @@ export class KafkaSession implements Session {
     if (this.#closing) return;
     this.#consumer.setDefaultConsumeTimeout(consumeTimeoutMs);
     this.#consumer.setDefaultIsTimeoutOnlyForFirstMessage(true);
-    this.#consumer.subscribe([this.#options.inputTopic]);
+    this.#consumer.subscribe(this.#options.topics);
     this.#open = true;
     this.#consume();
   }
@@ -339,9 +340,9 @@ export class KafkaSession implements Session {
 
   #consumeFailed(error: KafkaError): void {
     // The group has taken our partitions away because we were too slow: the revocation follows as an event of its own.
-    const { config, inputTopic, listener } = this.#options;
+    const { config, topics, listener } = this.#options;
     if (error.code === fatal) this.#emit({ kind: 'failed', error });
-    else if (error.code === topicForbidden) listener.clusterAway(missingRight('topic', inputTopic));
+    else if (error.code === topicForbidden) listener.clusterAway(missingRight('topic', topics.join(', ')));
     else if (error.code === groupForbidden) listener.brokerProblem(missingRight('group', config.groupId));
     else listener.brokerProblem(error);
   }
@@ -684,8 +685,8 @@ export class KafkaSession implements Session {
       const { kind } = refusalOf(asKafkaError(error));
       return kind === 'passing' ? { kind: 'aborted', cause, error } : { kind: 'aborted', cause, error, unnamed: kind };
     }
-    const topics = new Map([...refused].map(([topic, refusal]) => [topic, refusalOf(refusal)]));
-    return { kind: 'aborted', cause, error, topics };
+    const byTopic = new Map([...refused].map(([topic, refusal]) => [topic, refusalOf(refusal)]));
+    return { kind: 'aborted', cause, error, refused: byTopic };
   }
 
   /**
@@ -861,7 +862,9 @@ export class KafkaSession implements Session {
   async #clusterAnswers(): Promise<boolean> {
     if (!this.#consumer.isConnected()) return true;
     try {
-      const options = { topic: this.#options.inputTopic, allTopics: false, timeout: signOfLifeMs };
+      // Any topic will do; without one, only the brokers are asked for.
+      const topic = this.#options.topics.find((name) => !name.startsWith('^')) ?? '';
+      const options = { topic, allTopics: false, timeout: signOfLifeMs };
       await this.#calls.track(
         this.#consumer,
         call((done) => this.#consumer.getMetadata(options, done)),
@@ -985,7 +988,7 @@ export class KafkaSession implements Session {
         return await request();
       } catch (thrown) {
         const error = asKafkaError(thrown);
-        if (this.#closing || signal?.aborted === true || isHopeless(error) || isRefusal(error)) {
+        if (this.#closing || signal?.aborted === true || needsOperator(error) || isRefusal(error)) {
           throw named(operation, error);
         }
         this.#options.listener.clusterAway(named(operation, error));
@@ -997,7 +1000,7 @@ export class KafkaSession implements Session {
   }
 }
 
-/** The client does not say which one it was: a consumer reads one topic, in one group. */
+/** The client does not say which one it was: a consumer reads these topics, in one group. */
 function missingRight(resource: 'topic' | 'group', name: string): Error {
   return new Error(`not authorised to read ${resource} ${name}: grant Read on it`);
 }
