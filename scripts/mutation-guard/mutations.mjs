@@ -16,7 +16,7 @@
 const source = (name) => `libs/agent-runtime/src/${name}`;
 
 const quick = (file) => (name) => ({ project: 'agent-runtime', file: `libs/agent-runtime/test/${file}`, name });
-const loop = quick('run.test.ts');
+const loop = quick('agent-loop.test.ts');
 const range = quick('log-range.test.ts');
 const batches = quick('wire-record-batch.test.ts');
 const store = quick('partition-store.test.ts');
@@ -159,13 +159,13 @@ export const mutations = [
   {
     name: 'resume-not-committed',
     breaks: 'after a truncation the old offset stays in the group, and the next process is out of range again',
-    file: source('run.ts'),
+    file: source('agent-loop.ts'),
     edits: [
       {
-        find: `    await this.#startCommit();
-    await this.#finishCommit();
-    if (this.#undone === undone)`,
-        replace: '    if (this.#undone === undone)',
+        find: `    await this.#committer.start();
+    await this.#committer.finish();
+    if (this.#committer.rollbacks === rollbacks)`,
+        replace: '    if (this.#committer.rollbacks === rollbacks)',
       },
     ],
     tests: [
@@ -250,11 +250,11 @@ export const mutations = [
   {
     name: 'wait-aborts',
     breaks: 'records that were decided before one that waits for its topic wait with it',
-    file: source('run.ts'),
+    file: source('agent-loop.ts'),
     edits: [
       {
-        find: 'await this.#commitAll();\n    // Nothing stays open meanwhile.',
-        replace: 'await this.#finishCommit();\n    // Nothing stays open meanwhile.',
+        find: 'await this.#committer.commitAll();\n    // Nothing stays open meanwhile.',
+        replace: 'await this.#committer.finish();\n    // Nothing stays open meanwhile.',
       },
     ],
     tests: [tenant('a topic without an answer is waited for, while what was decided before is committed')],
@@ -304,10 +304,10 @@ export const mutations = [
   {
     name: 'refusals-outlive-partitions',
     breaks: 'a process whose partitions were taken away after aborted transactions is never ready again',
-    file: source('run.ts'),
+    file: source('agent-loop.ts'),
     edits: [
       {
-        find: 'this.#problems.clearPartitions(partitions);\n    this.#forgetRefusals();',
+        find: 'this.#problems.clearPartitions(partitions);\n    this.#committer.forgetRefusals();',
         replace: 'this.#problems.clearPartitions(partitions);',
       },
     ],
@@ -343,10 +343,10 @@ export const mutations = [
   {
     name: 'decided-ahead-while-narrowing',
     breaks: 'at-least-once: a record is condemned for the refusal of one that was sent behind it',
-    file: source('run.ts'),
+    file: source('committer.ts'),
     edits: [
       {
-        find: "if (batch && this.#options.config.delivery === 'at-least-once') await this.#session.abort();",
+        find: "if (batch && config.delivery === 'at-least-once') await session.abort();",
         replace: '',
       },
     ],
@@ -392,12 +392,12 @@ export const mutations = [
   {
     name: 'no-rewind',
     breaks: 'after an abort the loop does not ask for the same records again: they are lost',
-    file: source('run.ts'),
+    file: source('committer.ts'),
     edits: [
       {
-        find: `await this.#session.rewind(this.#partitions.rewindPositions());
-    if (learnt === undefined) return;`,
-        replace: 'if (learnt === undefined) return;',
+        find: `await session.rewind(partitions.rewindPositions());
+    if (consequence === undefined) return;`,
+        replace: 'if (consequence === undefined) return;',
       },
     ],
     tests: [underFault('aborted')],
@@ -467,19 +467,19 @@ export const mutations = [
   {
     name: 'held-outputs-kept',
     breaks: 'outputs that were decided behind an aborted commit are sent, and sent again when their records come back',
-    file: source('run.ts'),
-    edits: [{ find: 'this.#undone += 1;\n    this.#held = [];', replace: 'this.#undone += 1;' }],
+    file: source('transaction-writer.ts'),
+    edits: [{ find: 'this.#isOpen = false;\n    this.#buffered = [];', replace: 'this.#isOpen = false;' }],
     tests: [underFault('aborted')],
   },
   {
     name: 'counted-before-commit',
     breaks: 'records of an aborted transaction are counted, and counted again when they come back',
-    file: source('run.ts'),
+    file: source('committer.ts'),
     edits: [
-      { find: '    counts.commitInto(this.ledger);\n', replace: '' },
+      { find: '    counts.commitInto(ledger);\n', replace: '' },
       {
         find: 'const started = performance.now();\n',
-        replace: 'const started = performance.now();\n    batch.counts.commitInto(this.ledger);\n',
+        replace: 'const started = performance.now();\n    batch.counts.commitInto(this.#options.ledger);\n',
       },
     ],
     tests: [loop('under a fault aborted: what is read again is not counted twice')],
@@ -536,7 +536,7 @@ export const mutations = [
   {
     name: 'input-unbounded',
     breaks: 'a record that was compressed a thousandfold is parsed, and the process runs out of memory',
-    file: source('run.ts'),
+    file: source('agent-loop.ts'),
     edits: [
       {
         find: 'boundInput(configured.decide, config.maxInputBytes)',
@@ -566,8 +566,8 @@ export const mutations = [
   {
     name: 'transaction-too-old',
     breaks: 'decisions that take seconds let the broker abort the transaction of a poll, again and again',
-    file: source('run.ts'),
-    edits: [{ find: 'this.#isFull(batch) || this.#isOld()', replace: 'this.#isFull(batch)' }],
+    file: source('agent-loop.ts'),
+    edits: [{ find: 'if (writer.isFull || writer.isOld)', replace: 'if (writer.isFull)' }],
     tests: [loop('sizes slow decisions do not let a transaction become so old that the broker aborts it')],
   },
   {
@@ -593,11 +593,11 @@ export const mutations = [
   {
     name: 'no-restore-after-unknown',
     breaks: 'a commit whose answer was lost is taken for aborted, though it was made: its records are processed twice',
-    file: source('run.ts'),
+    file: source('committer.ts'),
     edits: [
       {
-        find: 'this.#partitions.own(await this.#preparation.prepare(partitions, this.#stop.signal, report));',
-        replace: 'await this.#preparation.prepare(partitions, this.#stop.signal, report);',
+        find: 'partitions.own(await preparation.prepare(owned, stop, report));',
+        replace: 'await preparation.prepare(owned, stop, report);',
       },
     ],
     tests: [underFault('unknown, and committed')],
@@ -667,7 +667,7 @@ export const mutations = [
   {
     name: 'no-offset-filter',
     breaks: 'a record that was processed is processed again when it is delivered again',
-    file: source('run.ts'),
+    file: source('agent-loop.ts'),
     edits: [
       {
         find: 'if (owned === undefined || (owned.next !== null && record.offset < owned.next)) continue;',
@@ -679,19 +679,19 @@ export const mutations = [
   {
     name: 'released-before-commit',
     breaks: 'the next owner starts while the transaction of the one before is open: it reads old offsets and old state',
-    file: source('run.ts'),
+    file: source('agent-loop.ts'),
     edits: [
       {
-        find: `else await this.#commitAll();
+        find: `else await this.#committer.commitAll();
     this.#partitions.disown(partitions);
     this.#deleted.forget(partitions);
-    this.#reportOutOfRange();
+    this.status.reportOutOfRange();
     this.#session.release(partitions);`,
         replace: `this.#session.release(partitions);
-    if (!lost) await this.#commitAll();
+    if (!lost) await this.#committer.commitAll();
     this.#partitions.disown(partitions);
     this.#deleted.forget(partitions);
-    this.#reportOutOfRange();`,
+    this.status.reportOutOfRange();`,
       },
     ],
     tests: [underFault('joined by another')],
@@ -700,11 +700,11 @@ export const mutations = [
     name: 'lost-and-committed',
     breaks:
       'a member that was cut off commits what its successor is processing, and relies on the coordinator to refuse',
-    file: source('run.ts'),
+    file: source('agent-loop.ts'),
     edits: [
       {
-        find: 'if (lost) await this.#abandon();\n    else await this.#commitAll();',
-        replace: 'await this.#commitAll();',
+        find: 'if (lost) await this.#committer.abandon();\n    else await this.#committer.commitAll();',
+        replace: 'await this.#committer.commitAll();',
       },
     ],
     tests: [loop('under a fault lost: what was open is aborted, never committed; the coordinator is not relied on')],
@@ -848,11 +848,11 @@ export const mutations = [
   {
     name: 'changelog-not-written',
     breaks: 'the next process begins without state',
-    file: source('run.ts'),
+    file: source('transaction-writer.ts'),
     edits: [
       {
-        find: 'room = this.#send(changelogRecord(this.#changelog, record.partition, put, record.timestamp), batch) && room;',
-        replace: 'void changelogRecord(this.#changelog, record.partition, put, record.timestamp);',
+        find: 'room = this.#send(changelogRecord(changelog, record.partition, put, record.timestamp), batch) && room;',
+        replace: 'void changelogRecord(changelog, record.partition, put, record.timestamp);',
       },
     ],
     tests: [loop('without faults state is taken over by the next process')],
@@ -860,11 +860,11 @@ export const mutations = [
   {
     name: 'dead-letter-dropped',
     breaks: 'a rejected record disappears',
-    file: source('run.ts'),
+    file: source('transaction-writer.ts'),
     edits: [
       {
-        find: 'room = this.#send(letter, batch, recordBytes(letter)) && room;',
-        replace: 'void fittingDeadLetter(letter, record, this.#maxBytes);',
+        find: 'room = this.#send(deadRecord, batch, recordBytes(deadRecord)) && room;',
+        replace: 'void fittingDeadLetter(deadRecord, record, this.#maxBytes);',
       },
     ],
     tests: [loop('without faults each record is emitted, skipped or dead-lettered once, and counted')],
@@ -952,8 +952,8 @@ export const mutations = [
   {
     name: 'recovery-outlives-stop',
     breaks: 'a process that is told to stop in a recovery waits for the cluster until it is killed',
-    file: source('run.ts'),
-    edits: [{ find: 'await this.#session.reset(this.#stop.signal);', replace: 'await this.#session.reset();' }],
+    file: source('committer.ts'),
+    edits: [{ find: 'await session.reset(stop);', replace: 'await session.reset();' }],
     tests: [
       loop('the end stop() in a recovery in which reset is never answered ends it, and nothing is lost or doubled'),
     ],
@@ -976,7 +976,7 @@ export const mutations = [
   {
     name: 'topic-outlives-stop',
     breaks: 'a process that is told to stop while a topic is looked up waits for the cluster until it is killed',
-    file: source('run.ts'),
+    file: source('agent-loop.ts'),
     edits: [
       {
         find: 'return await untilAborted(this.#topics.lookUp(topic), this.#stop.signal);',
@@ -990,8 +990,8 @@ export const mutations = [
   {
     name: 'failure-beside-the-loop-unheard',
     breaks: 'an error where a commit is acted on leaves a loop that waits for the outcome for ever',
-    file: source('run.ts'),
-    edits: [{ find: '.catch((error: unknown) => this.#fail(error));', replace: '.catch(() => undefined);' }],
+    file: source('committer.ts'),
+    edits: [{ find: '.catch((error: unknown) => fail(error));', replace: '.catch(() => undefined);' }],
     tests: [loop('the end an error beside the loop, where a commit is acted on, ends the process with it')],
   },
   {

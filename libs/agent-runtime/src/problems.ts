@@ -6,7 +6,7 @@
  *     topics             |== waiting for out-b ==|
  *     /ready     |------------------------ 503 ---------------------|  not 200 when out-b is there
  *
- * Whoever sets a cause clears that cause and no other. {@link AgentLoop} (run.ts) is the one that does.
+ * Whoever sets a cause clears that cause and no other. {@link AgentLoop} (agent-loop.ts) is the one that does.
  */
 import { partitionName, type TopicPartition } from './session.js';
 

@@ -1,6 +1,6 @@
 /**
- * The ports between the loop (run.ts) and a log such as Kafka: what the delivery guarantee needs,
- * and nothing else. A session has two halves and two side services:
+ * The ports between the loop (agent-loop.ts) and a log such as Kafka: what the delivery guarantee
+ * needs, and nothing else. A session has two halves and two side services:
  *
  *     GroupConsumer      the group and reading: which partitions, which records, from where on
  *     Writer<Output>     what makes outputs and offsets one: transactions, or their substitute

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 /**
  * Waits for `promise`, but no longer than until `signal` is aborted. What runs behind the promise
  * runs on, and its end, a failure included, is nobody's concern then: for requests that cannot be
@@ -20,4 +22,9 @@ export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal |
   } finally {
     signal.removeEventListener('abort', stopWaiting);
   }
+}
+
+/** Resolves after `ms`, or as soon as `signal` is aborted. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined);
 }

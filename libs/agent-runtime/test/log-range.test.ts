@@ -50,9 +50,9 @@ describe('a log that ends before the position', () => {
     rig.cluster.truncate(inputTopic, 0, 0);
     rig.produce([...records(0, 3, 'new'), ...records(1, 5, 'new')]);
     await rig.cluster.until(() => keysFrom(rig, 1).length === 15, 'the other partition read');
-    await rig.cluster.until(() => loop.problem !== null, 'reported');
-    expect(loop.problem).toMatch(/^raw-0 stands: its log ends before offset 10, .* goes on at 0/);
-    expect(loop.partitions().find(({ partition }) => partition === 0)).toMatchObject({
+    await rig.cluster.until(() => loop.status.problem !== null, 'reported');
+    expect(loop.status.problem).toMatch(/^raw-0 stands: its log ends before offset 10, .* goes on at 0/);
+    expect(loop.status.partitions().find(({ partition }) => partition === 0)).toMatchObject({
       state: 'out-of-range',
       position: 10,
       end: 3,
@@ -63,13 +63,13 @@ describe('a log that ends before the position', () => {
     expect(await metric(running, 'kafnus_offsets_out_of_range_total')).toBe(1);
     // A restart would not help: it is no stall.
     await new Promise((resolve) => setTimeout(resolve, 60));
-    loop.lookForProgress();
-    expect(loop.stuckMs).toBeLessThan(50);
+    loop.status.lookForProgress();
+    expect(loop.status.stuckMs).toBeLessThan(50);
     await rig.stop();
 
     const successor = rig.start();
-    await rig.cluster.until(() => successor.loop.problem !== null, 'reported by the next process');
-    expect(successor.loop.problem).toContain('raw-0 stands');
+    await rig.cluster.until(() => successor.loop.status.problem !== null, 'reported by the next process');
+    expect(successor.loop.status.problem).toContain('raw-0 stands');
     expect(keysFrom(rig, 0)).toHaveLength(10);
     await rig.stop();
   });
@@ -77,14 +77,14 @@ describe('a log that ends before the position', () => {
   test('stop: a partition that is taken away and given again is found out again', async () => {
     const { rig, running } = await readRig();
     rig.cluster.truncate(inputTopic, 0, 0);
-    await rig.cluster.until(() => running.loop.problem !== null, 'reported');
+    await rig.cluster.until(() => running.loop.status.problem !== null, 'reported');
     let revoked = 0;
     rig.cluster.faults.onCall = ({ operation }) => {
       if (operation === 'release') revoked += 1;
     };
     rig.cluster.rotate(groupId);
     await rig.cluster.until(() => revoked > 0, 'released');
-    await rig.cluster.until(() => running.loop.problem?.includes('raw-0') === true, 'found again');
+    await rig.cluster.until(() => running.loop.status.problem?.includes('raw-0') === true, 'found again');
     await rig.stop();
   });
 
@@ -93,11 +93,11 @@ describe('a log that ends before the position', () => {
     async (fault) => {
       const { rig, running } = await readRig();
       rig.cluster.truncate(inputTopic, 0, 0);
-      await rig.cluster.until(() => running.loop.problem !== null, 'reported');
+      await rig.cluster.until(() => running.loop.status.problem !== null, 'reported');
       rig.cluster.faults.commits.push(fault);
       rig.produce([...records(0, 3, 'new'), ...records(1, 5, 'new')]);
       await rig.cluster.until(() => committed(rig, 1) === 15, 'the other partition committed');
-      await rig.cluster.until(() => running.loop.problem?.includes('raw-0 stands') === true, 'still reported');
+      await rig.cluster.until(() => running.loop.status.problem?.includes('raw-0 stands') === true, 'still reported');
       expect(keysFrom(rig, 0)).toHaveLength(10);
       expect(keysFrom(rig, 1)).toHaveLength(15);
       await rig.stop();
@@ -110,7 +110,7 @@ describe('a log that ends before the position', () => {
     rig.produce(records(0, 3, 'new'));
     await rig.cluster.until(() => committed(rig) === 3, 'the new log committed');
     expect(keysFrom(rig, 0).slice(10)).toEqual(['new-0', 'new-1', 'new-2']);
-    expect(running.loop.problem).toBeNull();
+    expect(running.loop.status.problem).toBeNull();
     expect(await metric(running, 'kafnus_offsets_out_of_range_total')).toBe(1);
     await rig.stop();
     rig.start();
@@ -200,7 +200,7 @@ describe('records that are deleted before they are read', () => {
     await rig.cluster.until(() => committed(rig) === 20, 'the rest committed');
     expect(keysFrom(rig, 0).slice(10)).toEqual(Array.from({ length: 6 }, (_, index) => `late-${index + 4}`));
     expect(await metric(running, 'kafnus_records_deleted_unread_total')).toBe(4);
-    expect(running.loop.problem).toBeNull();
+    expect(running.loop.status.problem).toBeNull();
     await rig.stop();
   });
 
@@ -210,8 +210,8 @@ describe('records that are deleted before they are read', () => {
     rig.produce(records(0, 10, 'late'));
     rig.cluster.deleteRecords(inputTopic, 0, 20);
     const running = rig.start();
-    await rig.cluster.until(() => running.loop.partitions().length === 2, 'joined');
-    expect(running.loop.partitions().map(({ lag }) => lag)).toEqual([0, 0]);
+    await rig.cluster.until(() => running.loop.status.partitions().length === 2, 'joined');
+    expect(running.loop.status.partitions().map(({ lag }) => lag)).toEqual([0, 0]);
     await rig.stop();
   });
 

@@ -72,13 +72,13 @@ describe('a topic without an answer', () => {
     rig.produce([input('x', 'emit'), input('x', 'emit'), input('y', 'emit', 'b'), input('x', 'emit')]);
     rig.cluster.faults.silentTopics.set('out-b', Infinity);
     const { loop } = rig.start();
-    await rig.cluster.until(() => loop.problem?.includes('out-b') === true, 'waiting');
+    await rig.cluster.until(() => loop.status.problem?.includes('out-b') === true, 'waiting');
     await rig.cluster.until(() => rig.outputs('out-a').length === 2, 'committed');
     expect(rig.lag).toBe(2);
     rig.cluster.faults.silentTopics.clear();
     await rig.finish();
     expect(rig.deadLetters()).toEqual([]);
-    expect(loop.problem).toBeNull();
+    expect(loop.status.problem).toBeNull();
   });
 
   test('is given up after its time, and the others go on; the next ones get less, all together', async () => {
@@ -96,7 +96,7 @@ describe('a topic without an answer', () => {
     // The first one is waited for, and it alone: 20 times that would be 12 s.
     expect(took).toBeGreaterThan(600);
     expect(took).toBeLessThan(4000);
-    expect(loop.problem).toBeNull();
+    expect(loop.status.problem).toBeNull();
   });
 
   test('is not given up while there is no answer about the dead-letter topic either: the cluster is away', async () => {
@@ -105,7 +105,7 @@ describe('a topic without an answer', () => {
     rig.cluster.faults.silentTopics.set(deadLetterTopic, Infinity);
     rig.produce([input('x', 'emit')]);
     const { loop } = rig.start();
-    await rig.cluster.until(() => loop.problem?.includes('nor is there an answer') === true, 'waiting');
+    await rig.cluster.until(() => loop.status.problem?.includes('nor is there an answer') === true, 'waiting');
     await new Promise((resolve) => setTimeout(resolve, 1200));
     rig.cluster.faults.silentTopics.clear();
     await rig.finish();
@@ -122,10 +122,10 @@ describe('a topic without an answer', () => {
       return operation === 'ensureTopic' ? hangs : undefined;
     };
     const { loop } = rig.start();
-    await rig.cluster.until(() => loop.partitions().length === 2, 'assigned');
+    await rig.cluster.until(() => loop.status.partitions().length === 2, 'assigned');
     hangs = new Promise<void>((resolve) => (answer = resolve));
     rig.produce([{ partition: 1, ...input('y', 'emit', 'c') }]);
-    await rig.cluster.until(() => loop.problem?.includes('no answer within') === true, 'waiting');
+    await rig.cluster.until(() => loop.status.problem?.includes('no answer within') === true, 'waiting');
     const before = released;
     rig.cluster.rotate(groupId);
     await rig.cluster.until(() => released > before, 'released');
@@ -155,11 +155,11 @@ describe('a topic whose writes fail though it looks well', () => {
     rig.produce([input('x', 'emit'), input('x', 'reject')]);
     const { loop } = rig.start();
     await new Promise((resolve) => setTimeout(resolve, 2500));
-    expect(loop.problem).toMatch(/transactions are aborted, one after the other/);
+    expect(loop.status.problem).toMatch(/transactions are aborted, one after the other/);
     rig.cluster.faults.failingTopics.clear();
     await rig.finish();
     expect(reasons(rig)).toEqual(['kafnus.rejected.no-good']);
-    expect(loop.problem).toBeNull();
+    expect(loop.status.problem).toBeNull();
   });
 });
 
@@ -182,7 +182,7 @@ describe('a record that its topic refuses', () => {
       expect(new Set(messages(rig))).toEqual(new Set(['topic out-b refuses the record: Broker: Invalid record']));
       // Ten halvings, and as many until transactions are whole again.
       expect(commits.calls).toBeLessThan(30);
-      expect(loop.problem).toBeNull();
+      expect(loop.status.problem).toBeNull();
     },
   );
 
@@ -314,10 +314,10 @@ describe('a refusal that names no topic', () => {
     rig.cluster.faults.unnamedRefusals.set(deadLetterTopic, new Error('Broker: Topic authorization failed'));
     rig.produce([input('x', 'emit'), input('x', 'reject'), input('x', 'emit')]);
     const { loop } = rig.start();
-    await rig.cluster.until(() => loop.problem?.includes('dead letters cannot be written') === true, 'waiting');
+    await rig.cluster.until(() => loop.status.problem?.includes('dead letters cannot be written') === true, 'waiting');
     rig.cluster.faults.unnamedRefusals.clear();
     await rig.finish();
-    expect(loop.problem).toBeNull();
+    expect(loop.status.problem).toBeNull();
   });
 });
 
@@ -369,8 +369,11 @@ describe('a dead-letter record that its topic refuses', () => {
     rig.produce([input('x', 'emit'), input('x', 'reject'), input('x', 'emit')]);
     const aborts = counting(rig, 'commit');
     const { loop } = rig.start();
-    await rig.cluster.until(() => loop.problem?.includes('is refused, also without its value') === true, 'stands');
-    expect(loop.problem).toContain('raw-0 at offset 1');
+    await rig.cluster.until(
+      () => loop.status.problem?.includes('is refused, also without its value') === true,
+      'stands',
+    );
+    expect(loop.status.problem).toContain('raw-0 at offset 1');
     expect(rig.outputs('out-a')).toEqual(['x=1 from 0@0']);
     const before = aborts.calls;
     await new Promise((resolve) => setTimeout(resolve, 1200));
@@ -378,7 +381,7 @@ describe('a dead-letter record that its topic refuses', () => {
     expect(aborts.calls - before).toBeLessThan(5);
     rig.cluster.faults.refusesRecord = () => false;
     await rig.finish();
-    expect(loop.problem).toBeNull();
+    expect(loop.status.problem).toBeNull();
   });
 });
 
@@ -396,8 +399,11 @@ test('transactions that are aborted one after the other make the agent not ready
   rig.produce([input('x', 'emit')]);
   const commits = counting(rig, 'commit');
   const { loop } = rig.start();
-  await rig.cluster.until(() => loop.problem?.includes('one after the other: injected: aborted') === true, 'not ready');
+  await rig.cluster.until(
+    () => loop.status.problem?.includes('one after the other: injected: aborted') === true,
+    'not ready',
+  );
   expect(commits.calls).toBe(3);
   await rig.finish();
-  expect(loop.problem).toBeNull();
+  expect(loop.status.problem).toBeNull();
 });

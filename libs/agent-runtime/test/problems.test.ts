@@ -66,9 +66,9 @@ describe('an agent with several problems', () => {
   test('a commit of other records does not end the waiting for a topic', async () => {
     const rig = waiting();
     const { loop } = rig.start();
-    await rig.cluster.until(() => loop.problem?.includes('out-b') === true, 'waiting');
+    await rig.cluster.until(() => loop.status.problem?.includes('out-b') === true, 'waiting');
     const reported: (string | null)[] = [];
-    rig.cluster.faults.onCall = () => void reported.push(loop.problem);
+    rig.cluster.faults.onCall = () => void reported.push(loop.status.problem);
     rig.produce([1, 2, 3].map(() => ({ partition: 1, ...input('y', 'emit', 'a') })));
     await rig.cluster.until(() => rig.lag === 1, 'the others committed');
     const commits = reported.length;
@@ -76,30 +76,30 @@ describe('an agent with several problems', () => {
     expect(reported.filter((text) => text?.includes('waiting for out-b') !== true)).toEqual([]);
     rig.cluster.faults.silentTopics.clear();
     await rig.finish();
-    expect(loop.problem).toBeNull();
+    expect(loop.status.problem).toBeNull();
   });
 
   test('brokers that answer again do not end the waiting for a topic', async () => {
     const rig = waiting();
     const { loop } = rig.start();
-    await rig.cluster.until(() => loop.problem?.includes('out-b') === true, 'waiting');
-    loop.clusterAway(new Error('all brokers down'));
-    expect(loop.problem).toMatch(/^the cluster does not answer: all brokers down; waiting for out-b/);
-    await rig.cluster.until(() => loop.problem?.includes('cluster') !== true, 'the cluster back');
-    expect(loop.problem).toMatch(/^waiting for out-b/);
+    await rig.cluster.until(() => loop.status.problem?.includes('out-b') === true, 'waiting');
+    loop.status.clusterAway(new Error('all brokers down'));
+    expect(loop.status.problem).toMatch(/^the cluster does not answer: all brokers down; waiting for out-b/);
+    await rig.cluster.until(() => loop.status.problem?.includes('cluster') !== true, 'the cluster back');
+    expect(loop.status.problem).toMatch(/^waiting for out-b/);
     rig.cluster.faults.silentTopics.clear();
     await rig.finish();
-    expect(loop.problem).toBeNull();
+    expect(loop.status.problem).toBeNull();
   });
 
   test('the partition of the record that waits goes to another process, and the problem with it', async () => {
     const rig = waiting();
     const one = rig.start();
-    await rig.cluster.until(() => one.loop.problem?.includes('out-b') === true, 'waiting');
+    await rig.cluster.until(() => one.loop.status.problem?.includes('out-b') === true, 'waiting');
     const two = rig.start('two');
     rig.cluster.rotate('counting');
-    await rig.cluster.until(() => two.loop.problem?.includes('out-b') === true, 'moved');
-    await rig.cluster.until(() => one.loop.problem === null, 'given up');
+    await rig.cluster.until(() => two.loop.status.problem?.includes('out-b') === true, 'moved');
+    await rig.cluster.until(() => one.loop.status.problem === null, 'given up');
     rig.cluster.faults.silentTopics.clear();
     await rig.finish();
   });
@@ -109,25 +109,25 @@ describe('an agent with several problems', () => {
     const one = rig.start();
     const two = rig.start('two');
     const running = (loop: typeof one.loop): number[] =>
-      loop.partitions().flatMap(({ partition, state }) => (state === 'running' ? [partition] : []));
+      loop.status.partitions().flatMap(({ partition, state }) => (state === 'running' ? [partition] : []));
     await rig.cluster.until(() => running(one.loop).length === 1 && running(two.loop).length === 1, 'shared');
     const [kept = -1] = running(one.loop);
     rig.cluster.faults.silentTopics.set(changelog, Infinity);
     two.loop.stop();
     await two.ended;
-    await rig.cluster.until(() => one.loop.problem?.includes('changelog') === true, 'waiting');
+    await rig.cluster.until(() => one.loop.status.problem?.includes('changelog') === true, 'waiting');
     rig.produce([{ partition: kept, ...input('x', 'emit') }]);
     await rig.cluster.until(() => rig.lag === 0, 'committed');
     // The commit has been heard of when the next one begins.
     rig.produce([{ partition: kept, ...input('x', 'emit') }]);
     await rig.cluster.until(() => rig.lag === 0, 'committed again');
-    expect(one.loop.problem).toContain('changelog');
-    expect(one.loop.partitions().map(({ topic, state }) => [topic, state])).toEqual([
+    expect(one.loop.status.problem).toContain('changelog');
+    expect(one.loop.status.partitions().map(({ topic, state }) => [topic, state])).toEqual([
       [inputTopic, 'running'],
       [inputTopic, 'restoring'],
     ]);
     rig.cluster.faults.silentTopics.clear();
-    await rig.cluster.until(() => one.loop.problem === null, 'nothing wrong any more');
+    await rig.cluster.until(() => one.loop.status.problem === null, 'nothing wrong any more');
     await rig.finish();
   });
 
@@ -140,12 +140,12 @@ describe('an agent with several problems', () => {
     rig.cluster.faults.commits.push('unknown-aborted');
     const { loop } = rig.start();
     await rig.cluster.until(() => loop.lifecycle.state === 'recovering', 'recovering');
-    loop.clusterAway(new Error('all brokers down'));
-    await rig.cluster.until(() => loop.problem?.includes('brokers') !== true, 'the cluster back');
-    expect(loop.problem).toBe('recovering: injected: unknown-aborted');
+    loop.status.clusterAway(new Error('all brokers down'));
+    await rig.cluster.until(() => loop.status.problem?.includes('brokers') !== true, 'the cluster back');
+    expect(loop.status.problem).toBe('recovering: injected: unknown-aborted');
     goOn();
     await rig.finish();
-    expect(loop.problem).toBeNull();
+    expect(loop.status.problem).toBeNull();
   });
 
   test('the partition of transactions that were aborted goes to another process, and the problem with it', async () => {
@@ -153,14 +153,14 @@ describe('an agent with several problems', () => {
     rig.cluster.faults.commits.push('aborted', 'aborted', 'aborted');
     rig.produce([input('x', 'emit')]);
     const one = rig.start();
-    await rig.cluster.until(() => one.loop.problem?.includes('one after the other') === true, 'not ready');
+    await rig.cluster.until(() => one.loop.status.problem?.includes('one after the other') === true, 'not ready');
     const two = rig.start('two');
     rig.cluster.rotate(groupId);
     await rig.cluster.until(() => rig.lag === 0, 'committed');
-    await rig.cluster.until(() => two.loop.partitions().length === 1, 'moved');
-    expect(one.loop.partitions()).toEqual([]);
-    expect(one.loop.lastCommit).toBeNull();
-    expect(one.loop.problem).toBeNull();
+    await rig.cluster.until(() => two.loop.status.partitions().length === 1, 'moved');
+    expect(one.loop.status.partitions()).toEqual([]);
+    expect(one.loop.status.lastCommit).toBeNull();
+    expect(one.loop.status.problem).toBeNull();
     await rig.finish();
   });
 
@@ -172,10 +172,10 @@ describe('an agent with several problems', () => {
     let recovered = false;
     rig.cluster.faults.onCall = ({ operation }) => {
       if (operation === 'reset') recovered = true;
-      if (recovered && operation === 'begin') reported.push(loop.problem);
+      if (recovered && operation === 'begin') reported.push(loop.status.problem);
     };
     const { loop } = rig.start();
-    await rig.cluster.until(() => loop.problem?.includes('one after the other') === true, 'not ready');
+    await rig.cluster.until(() => loop.status.problem?.includes('one after the other') === true, 'not ready');
     await rig.finish();
     // The transaction that follows it, and the one after that was aborted once more.
     expect(reported).toEqual([null, null]);

@@ -17,7 +17,7 @@ import { KafkaSession } from './kafka/kafka-session.js';
 import { partitionName } from './session.js';
 import { changelogTopic } from './state/changelog.js';
 import type { AgentStatus } from './status.js';
-import { AgentLoop } from './run.js';
+import { AgentLoop } from './agent-loop.js';
 import { Telemetry } from './telemetry.js';
 import { topicsCommand } from './topics/command.js';
 import { startTracing, type Tracing } from './tracing.js';
@@ -94,7 +94,7 @@ async function runOne<C>(
   const ready = (): { ready: boolean; reason: string } => readiness(loop);
   const live = (): { live: boolean; reason: string } =>
     watch.stalled()
-      ? { live: false, reason: loop.problem ?? 'lag, but no progress' }
+      ? { live: false, reason: loop.status.problem ?? 'lag, but no progress' }
       : { live: loop.lifecycle.state !== 'failed', reason: loop.lifecycle.state };
   telemetry.observe({ status, ready });
 
@@ -200,7 +200,7 @@ async function wire<C>(agent: Agent<C>, config: RuntimeConfig & C, telemetry: Te
         brokerProblem: (error) => telemetry.brokerProblem(error),
         clusterAway: (error) => {
           telemetry.brokerProblem(error);
-          loop.clusterAway(error);
+          loop.status.clusterAway(error);
         },
         commitRetry: (error) => telemetry.commitRetry(error),
         clientLog: ({ severity, fac, message }) =>
@@ -223,12 +223,12 @@ function watchdog(
 ): { stalled: () => boolean; stop: () => void } {
   let stalled = false;
   const look = (): void => {
-    loop.lookForProgress();
-    const idleMs = loop.stuckMs;
+    loop.status.lookForProgress();
+    const idleMs = loop.status.stuckMs;
     const now = idleMs > config.stallTimeoutMs;
     if (now && !stalled) {
-      const lag = loop.partitions().reduce((sum, partition) => sum + (partition.lag ?? 0), 0);
-      telemetry.stalled({ lag, seconds: Math.round(idleMs / 1000), problem: loop.problem });
+      const lag = loop.status.partitions().reduce((sum, partition) => sum + (partition.lag ?? 0), 0);
+      telemetry.stalled({ lag, seconds: Math.round(idleMs / 1000), problem: loop.status.problem });
     }
     if (!now && stalled) telemetry.unstalled();
     stalled = now;
@@ -241,29 +241,32 @@ function watchdog(
 function readiness(loop: AgentLoop): { ready: boolean; reason: string } {
   const { state } = loop.lifecycle;
   if (state !== 'running') {
-    return { ready: false, reason: `the agent is ${state}${loop.problem === null ? '' : `: ${loop.problem}`}` };
+    return {
+      ready: false,
+      reason: `the agent is ${state}${loop.status.problem === null ? '' : `: ${loop.status.problem}`}`,
+    };
   }
-  if (loop.problem !== null) return { ready: false, reason: loop.problem };
-  if (!loop.joined) return { ready: false, reason: 'the consumer group has not answered yet' };
-  const restoring = loop.partitions().filter((partition) => partition.state === 'restoring');
+  if (loop.status.problem !== null) return { ready: false, reason: loop.status.problem };
+  if (!loop.status.joined) return { ready: false, reason: 'the consumer group has not answered yet' };
+  const restoring = loop.status.partitions().filter((partition) => partition.state === 'restoring');
   if (restoring.length > 0) return { ready: false, reason: `restoring ${restoring.map(partitionName).join(', ')}` };
   return { ready: true, reason: 'partitions are assigned and restored, or none are due' };
 }
 
 function statusOf(agent: string, config: RuntimeConfig, loop: AgentLoop, stalled: boolean): AgentStatus {
-  const assignment = loop.partitions();
+  const assignment = loop.status.partitions();
   return {
     agent,
     instance: config.instanceId,
     version,
     state: loop.lifecycle.state,
     since: loop.lifecycle.since.toISOString(),
-    problem: loop.problem,
+    problem: loop.status.problem,
     stalled,
     assignment,
     lag: assignment.reduce((sum, { lag }) => sum + (lag ?? 0), 0),
-    lastCommit: loop.lastCommit?.toISOString() ?? null,
-    stateEntries: loop.stateEntries,
+    lastCommit: loop.status.lastCommit?.toISOString() ?? null,
+    stateEntries: loop.status.stateEntries,
     ledger: loop.ledger.totals(),
   };
 }

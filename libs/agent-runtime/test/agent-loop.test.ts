@@ -55,7 +55,7 @@ describe('without faults', () => {
     const { rejected, skipped } = loop.ledger.totals();
     expect(rejected).toEqual({ 'no-good': 14 });
     expect(skipped).toEqual({ unwanted: 14 });
-    expect(loop.stateEntries).toBe(6);
+    expect(loop.status.stateEntries).toBe(6);
     expect(loop.lifecycle.state).toBe('stopped');
   });
 
@@ -86,9 +86,9 @@ describe('without faults', () => {
     const { loop } = rig.start();
     for (let read = 1; read <= 5; read++) {
       rig.produce(mixed(1, 1));
-      await rig.cluster.until(() => loop.partitions()[0]?.position === read, `${read} records decided`);
+      await rig.cluster.until(() => loop.status.partitions()[0]?.position === read, `${read} records decided`);
     }
-    expect(loop.partitions()[0]?.committed).toBeNull();
+    expect(loop.status.partitions()[0]?.committed).toBeNull();
     await rig.stop();
     expect(rig.lag).toBe(0);
     rig.verify();
@@ -103,7 +103,7 @@ describe('without faults', () => {
     await rig.drained();
     expect(
       members
-        .flatMap(({ loop }) => loop.partitions())
+        .flatMap(({ loop }) => loop.status.partitions())
         .map(({ partition }) => partition)
         .sort(),
     ).toEqual([0, 1, 2, 3]);
@@ -122,7 +122,7 @@ describe('without faults', () => {
     rig.produce(mixed(50));
     const second = rig.start('other');
     await rig.finish();
-    expect(second.loop.stateEntries).toBe(6);
+    expect(second.loop.status.stateEntries).toBe(6);
   });
 
   test('a record that is delivered again is not processed again', async () => {
@@ -142,8 +142,11 @@ describe('without faults', () => {
     const before = rig.start();
     await rig.drained();
     const after = rig.start('two');
-    await rig.cluster.until(() => after.loop.partitions().some(({ state }) => state === 'running'), 'taken over');
-    const moved = after.loop.partitions()[0]?.partition;
+    await rig.cluster.until(
+      () => after.loop.status.partitions().some(({ state }) => state === 'running'),
+      'taken over',
+    );
+    const moved = after.loop.status.partitions()[0]?.partition;
     rig.produce(mixed(10));
     await rig.drained();
     await deliver(
@@ -275,7 +278,7 @@ describe('under a fault', () => {
     rig.produce([input('x', 'emit')]);
     rig.cluster.faults.silentTopics.set(changelog, Infinity);
     const { loop, session } = rig.start();
-    await rig.cluster.until(() => loop.problem?.includes('changelog') === true, 'waiting');
+    await rig.cluster.until(() => loop.status.problem?.includes('changelog') === true, 'waiting');
     let released = false;
     rig.cluster.faults.onCall = ({ operation }) => {
       released ||= operation === 'release';
@@ -430,10 +433,10 @@ describe('topics', () => {
       await rig.cluster.until(() => (rig.cluster.faults.silentTopics.get(topic) ?? 0) < 2, 'asked for');
       // The problem is there before the second answer.
       await new Promise((resolve) => setTimeout(resolve, 50));
-      expect(loop.problem).toContain(topic === 'out-a' ? 'out-a' : topic === changelog ? 'changelog' : 'dead');
+      expect(loop.status.problem).toContain(topic === 'out-a' ? 'out-a' : topic === changelog ? 'changelog' : 'dead');
       await rig.finish();
       expect(rig.counted).toBe(30);
-      expect(loop.problem).toBeNull();
+      expect(loop.status.problem).toBeNull();
     },
   );
 
@@ -469,7 +472,7 @@ describe('topics', () => {
     rig.produce([input('x', 'emit'), input('x', 'reject'), input('x', 'emit')]);
     const { loop } = rig.start();
     await new Promise((resolve) => setTimeout(resolve, 700));
-    expect(loop.problem).toMatch(/dead letters cannot be written.*no right/);
+    expect(loop.status.problem).toMatch(/dead letters cannot be written.*no right/);
     expect(rig.lag).toBeGreaterThan(0);
     rig.cluster.faults.refusedTopics.clear();
     await rig.finish();
@@ -622,7 +625,7 @@ describe('sizes', () => {
     let mostAhead = 0;
     rig.cluster.faults.onCall = ({ operation }) => {
       if (operation !== 'commit' && operation !== 'commit-done') return;
-      const position = loop.partitions()[0]?.position ?? 0;
+      const position = loop.status.partitions()[0]?.position ?? 0;
       if (operation === 'commit') {
         mostInTransaction = Math.max(mostInTransaction, position - from);
         from = position;
@@ -704,7 +707,11 @@ describe('the end', () => {
     const { loop, ended } = rig.start();
     rig.cluster.faults.onCall = ({ operation }) => {
       // Full batches and a long interval: nothing is committed on its own account.
-      if (operation === 'next' && loop.partitions().some(({ position }) => position === 10) && (deliveries += 1) === 1)
+      if (
+        operation === 'next' &&
+        loop.status.partitions().some(({ position }) => position === 10) &&
+        (deliveries += 1) === 1
+      )
         loop.stop();
     };
     await ended;
@@ -841,7 +848,7 @@ describe('the end', () => {
     );
     const { loop, ended } = rig.start();
     await new Promise((resolve) => setTimeout(resolve, 20));
-    expect(loop.partitions().map(({ state }) => state)).toEqual(['restoring', 'restoring']);
+    expect(loop.status.partitions().map(({ state }) => state)).toEqual(['restoring', 'restoring']);
     loop.stop();
     await ended;
     expect(loop.lifecycle.state).toBe('stopped');
@@ -910,11 +917,11 @@ describe('status', () => {
     rig.produce(mixed(5, 1));
     rig.cluster.faults.onCall = ({ operation }) => (operation === 'commit' ? new Promise(() => undefined) : undefined);
     const { loop, session } = rig.start();
-    await rig.cluster.until(() => loop.partitions().some(({ position }) => position !== null), 'processed');
-    expect(loop.partitions()).toMatchObject([
+    await rig.cluster.until(() => loop.status.partitions().some(({ position }) => position !== null), 'processed');
+    expect(loop.status.partitions()).toMatchObject([
       { topic: inputTopic, partition: 0, state: 'running', committed: null, end: 5, lag: 5 },
     ]);
-    expect(loop.stuckMs).toBeGreaterThan(0);
+    expect(loop.status.stuckMs).toBeGreaterThan(0);
     session.crash();
   });
 
@@ -923,7 +930,7 @@ describe('status', () => {
     rig.produce(mixed(10));
     const meanwhile: unknown[] = [];
     rig.cluster.faults.onCall = ({ operation }) => {
-      if (operation === 'accept') meanwhile.push(loop.partitions().map(({ state, lag }) => ({ state, lag })));
+      if (operation === 'accept') meanwhile.push(loop.status.partitions().map(({ state, lag }) => ({ state, lag })));
     };
     const { loop } = rig.start();
     await rig.finish();
