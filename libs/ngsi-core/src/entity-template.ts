@@ -76,7 +76,7 @@ interface Template {
   readonly type: string;
   readonly timeInstantName: string | undefined;
   readonly timeInstantGroup: number | undefined;
-  readonly deletion: Entity['deletion'];
+  readonly alteration: Entity['alteration'];
   readonly row: RowTemplate;
 }
 
@@ -89,7 +89,7 @@ export class MatchedEntity implements Entity {
   readonly type: string;
   readonly timeInstantName: string | undefined;
   readonly timeInstant: TimeInstant;
-  readonly deletion: Entity['deletion'];
+  readonly alteration: Entity['alteration'];
   readonly row: RowTemplate;
   private parsed: JsonObject | undefined;
 
@@ -103,13 +103,13 @@ export class MatchedEntity implements Entity {
     private readonly start: number,
     readonly end: number,
   ) {
-    const { type, timeInstantName, timeInstantGroup, deletion, row } = template;
+    const { type, timeInstantName, timeInstantGroup, alteration, row } = template;
     this.id = idJson.slice(1, -1);
     this.type = type;
     this.timeInstantName = timeInstantName;
     this.timeInstant =
       timeInstantGroup === undefined ? MISSING : { kind: 'text', text: groups[timeInstantGroup]?.slice(1, -1) ?? '' };
-    this.deletion = deletion;
+    this.alteration = alteration;
     this.row = row;
   }
 
@@ -227,14 +227,14 @@ export class EntityTemplates {
     }
     const row = this.rowOf(entity, groups);
     if (row === undefined) return undefined;
-    const { type, timeInstantName, deletion } = entity;
+    const { type, timeInstantName, alteration } = entity;
     const timeInstantGroup = timeInstantName === undefined ? undefined : groups.get(timeInstantName);
     return {
       pattern: new RegExp(`${source}\\}`, 'y'),
       type,
       timeInstantName,
       timeInstantGroup,
-      deletion,
+      alteration,
       row,
     };
   }

@@ -35,12 +35,14 @@ export interface Entity {
   /** The name of the member that is the TimeInstant: the first one whose lower-cased name is `timeinstant`. */
   readonly timeInstantName: string | undefined;
   readonly timeInstant: TimeInstant;
-  /**
-   * `announced` when the member `alterationType`, spelled exactly so, says entityDelete; `spelled-otherwise` when the member
-   * is spelled in another case.
-   */
-  readonly deletion: 'announced' | 'spelled-otherwise' | undefined;
+  readonly alteration: Alteration | undefined;
 }
+
+/**
+ * What the member `alterationType`, spelled exactly so, says of the entity: `create` for entityCreate, `delete` for
+ * entityDelete. `delete-in-other-case`: the name of the member is spelled in another case.
+ */
+type Alteration = 'create' | 'delete' | 'delete-in-other-case';
 
 /** The TimeInstant, as received: no agent takes one that is not text, not every agent needs one that is a date. */
 export type TimeInstant =
@@ -108,15 +110,17 @@ export function readEntity(element: unknown): Entity | Refused {
     return refused('entity-type-invalid', `The "type" ${shown(type)} of entity ${shown(id)} ${longType}`);
   }
   let timeInstantName: string | undefined;
-  let deletion: Entity['deletion'];
+  let alteration: Entity['alteration'];
   let names = 0;
   for (const name in element) {
     names += 1;
     // Lower-casing every name of every entity would cost more than looking at its length.
     if (name.length === 11) {
       if (timeInstantName === undefined && name.toLowerCase() === 'timeinstant') timeInstantName = name;
-    } else if (name.length === 14 && deletion !== 'announced' && name.toLowerCase() === 'alterationtype') {
-      if (saysDelete(element[name])) deletion = name === 'alterationType' ? 'announced' : 'spelled-otherwise';
+    } else if (name.length === 14 && name.toLowerCase() === 'alterationtype') {
+      const said = alterationOf(element[name]);
+      if (name === 'alterationType') alteration = said ?? alteration;
+      else if (said === 'delete') alteration ??= 'delete-in-other-case';
     }
   }
   const attributes = names - (type === undefined ? 1 : 2) - (timeInstantName === undefined ? 0 : 1);
@@ -131,7 +135,7 @@ export function readEntity(element: unknown): Entity | Refused {
     members: element,
     timeInstantName,
     timeInstant: timeInstantName === undefined ? MISSING : readTimeInstant(element[timeInstantName]),
-    deletion,
+    alteration,
   };
 }
 
@@ -143,9 +147,12 @@ function readTimeInstant(attribute: unknown): TimeInstant {
   return typeof value === 'string' ? { kind: 'text', text: value } : { kind: 'not-text', value };
 }
 
-function saysDelete(attribute: unknown): boolean {
-  const value = isObject(attribute) ? attribute['value'] : undefined;
-  return typeof value === 'string' && value.toLowerCase() === 'entitydelete';
+/** From an attribute, or from its plain value, as Orion sends it with `attrsFormat: keyValues`. */
+function alterationOf(attribute: unknown): 'create' | 'delete' | undefined {
+  const value = isObject(attribute) ? attribute['value'] : attribute;
+  if (typeof value !== 'string') return undefined;
+  const name = value.toLowerCase();
+  return name === 'entitydelete' ? 'delete' : name === 'entitycreate' ? 'create' : undefined;
 }
 
 export function isObject(value: unknown): value is JsonObject {

@@ -13,7 +13,7 @@ import { shown } from './text.js';
 export function versions(config: Pick<VersionConfig, 'missingTimeInstant'>): EntityRule {
   return (subject) => {
     const { entity, recvtime } = subject;
-    if (entity.deletion !== undefined) return skip('delete');
+    if (entity.alteration !== undefined && entity.alteration !== 'create') return skip('delete');
     switch (entity.timeInstant.kind) {
       case 'text':
         return subject.row(entity.timeInstant.text);

@@ -37,12 +37,12 @@ const message = (...entities: string[]): string => `{"subscriptionId":"5f8a","da
 /** All that is known of an entity, and its row as historic writes it. */
 function seen(entity: Entity | undefined, sink: Sink): unknown {
   if (entity === undefined) return undefined;
-  const { id, type, timeInstantName, timeInstant, deletion, members } = entity;
+  const { id, type, timeInstantName, timeInstant, alteration, members } = entity;
   const received = timeInstant.kind === 'text' ? timeInstant.text : undefined;
   const instant = received === undefined ? undefined : writers[sink].instantText(received);
   const row = writers[sink].row(entity, instant, '/p', RECVTIME);
   const key = writers[sink].key(entity, instant);
-  return { id, type, timeInstantName, timeInstant, deletion, members, row, key };
+  return { id, type, timeInstantName, timeInstant, alteration, members, row, key };
 }
 
 function expectSame(json: string, like: string, sink: Sink): void {

@@ -81,12 +81,19 @@ describe('entities', () => {
   ])('TimeInstant of %j', (element, timeInstant) => expect(readEntity(element)).toMatchObject({ timeInstant }));
 
   test.each<[unknown, unknown]>([
-    [{ id: 'E1', alterationType: { value: 'entityDelete' } }, 'announced'],
-    [{ id: 'E1', alterationType: { value: 'ENTITYDELETE' } }, 'announced'],
-    [{ id: 'E1', ALTERATIONTYPE: { value: 'entityDelete' }, alterationType: { value: 'entityDelete' } }, 'announced'],
-    [{ id: 'E1', alterationtype: { value: 'entityDelete' } }, 'spelled-otherwise'],
+    [{ id: 'E1', alterationType: { value: 'entityDelete' } }, 'delete'],
+    [{ id: 'E1', alterationType: { value: 'ENTITYDELETE' } }, 'delete'],
+    [{ id: 'E1', alterationType: 'entityDelete' }, 'delete'],
+    [{ id: 'E1', alterationType: { value: 'entityCreate' } }, 'create'],
+    [{ id: 'E1', alterationType: 'entityCreate' }, 'create'],
+    [{ id: 'E1', ALTERATIONTYPE: { value: 'entityDelete' }, alterationType: { value: 'entityDelete' } }, 'delete'],
+    [{ id: 'E1', ALTERATIONTYPE: { value: 'entityDelete' }, alterationType: { value: 'entityCreate' } }, 'create'],
+    [{ id: 'E1', alterationType: { value: 'entityDelete' }, ALTERATIONTYPE: { value: 'mine' } }, 'delete'],
+    [{ id: 'E1', alterationtype: { value: 'entityDelete' } }, 'delete-in-other-case'],
+    [{ id: 'E1', alterationtype: { value: 'entityCreate' } }, undefined],
     [{ id: 'E1', alterationType: { value: ' entityDelete' } }, undefined],
     [{ id: 'E1', alterationType: { value: 'entityUpdate' } }, undefined],
+    [{ id: 'E1', alterationType: { value: 'mine' } }, undefined],
     [{ id: 'E1', alterationType: null }, undefined],
-  ])('deletion of %j', (element, deletion) => expect(readEntity(element)).toMatchObject({ deletion }));
+  ])('alteration of %j', (element, alteration) => expect(readEntity(element)).toMatchObject({ alteration }));
 });

@@ -7,6 +7,7 @@ const defaults = Object.fromEntries(
   Object.entries(settings).map(([key, setting]) => [key, setting.default]),
 ) as unknown as Config;
 const { decide, ...topics } = agent.configure(defaults);
+const CREATE = { alterationType: { type: 'Text', value: 'entityCreate' } };
 const DELETE = { alterationType: { type: 'Text', value: 'entityDelete' } };
 
 let state: Map<string, number>;
@@ -117,7 +118,6 @@ describe('a TimeInstant that is no date', () => {
     '%j is rejected, and the state is not moved',
     (value) => {
       expect(arrives(version(value))).toBe('timeinstant-invalid');
-      expect(arrives(version(value, DELETE))).toBe('timeinstant-invalid');
       expect(state.size).toBe(0);
     },
   );
@@ -142,17 +142,65 @@ describe('deletions', () => {
     expect(arrives(version('2025-01-04'))).toBe('row');
   });
 
-  test('may be late themselves', () => {
+  test('may be late themselves: what stays out is anything up to the newest TimeInstant', () => {
     expect(arrives(version('2025-01-03'))).toBe('row');
-    expect(arrives(version('2025-01-02', DELETE))).toBe('stale');
-    expect(arrives(version('2025-01-03', DELETE))).toBe('tombstone');
+    expect(arrives(version('2025-01-02', DELETE))).toBe('tombstone');
+    expect(arrives(version('2025-01-02'))).toBe('stale');
+    expect(arrives(version('2025-01-03'))).toBe('stale');
+    expect(arrives(version('2025-01-03T00:00:00.000001Z'))).toBe('row');
   });
 
-  test('without TimeInstant are carried out, and not remembered', () => {
+  test('with a TimeInstant that is no date, or without one, delete as well', () => {
+    for (const timeInstant of ['never', 5, null]) {
+      state.clear();
+      expect(arrives(version(timeInstant, DELETE))).toBe('tombstone');
+      expect(state.size).toBe(0);
+      expect(arrives(version('2025-01-03'))).toBe('row');
+      expect(arrives(version(timeInstant, DELETE))).toBe('tombstone');
+      expect(arrives(version('2025-01-03'))).toBe('stale');
+      expect(arrives(version('2025-01-04'))).toBe('row');
+    }
+  });
+
+  test('in keyValues delete as well', () => {
+    const keyValues = {
+      id: 'E1',
+      type: 'T',
+      TimeInstant: '2025-01-02T00:00:00Z',
+      a: 5,
+      alterationType: 'entityDelete',
+    };
+    expect(arrives(keyValues)).toBe('tombstone');
+  });
+
+  test('at the newest TimeInstant an announced entityCreate brings the entity back, an update does not', () => {
     expect(arrives(version('2025-01-03'))).toBe('row');
-    expect(arrives({ id: 'E1', type: 'T', ...DELETE })).toBe('tombstone');
-    expect(arrives(version('2025-01-02'))).toBe('stale');
+    expect(arrives(version('2025-01-03', DELETE))).toBe('tombstone');
+    expect(arrives(version('2025-01-03'))).toBe('stale');
+    expect(arrives(version('2025-01-02', CREATE))).toBe('stale');
+    expect(arrives(version('2025-01-03', CREATE))).toBe('row');
     expect(arrives(version('2025-01-03'))).toBe('row');
+  });
+
+  test('an entityCreate that is older than the newest version is stale', () => {
+    expect(arrives(version('2025-01-03'))).toBe('row');
+    expect(arrives(version('2025-01-02T23:59:59.999999Z', CREATE))).toBe('stale');
+    expect(arrives(version('2025-01-02', CREATE))).toBe('stale');
+  });
+
+  test.each([
+    '1969-12-31T23:59:59.999999Z',
+    '0001-01-01T00:00:00Z',
+    '2112-09-18',
+    '2255-06-06',
+    '9999-12-31T23:59:59Z',
+  ])('at %s as at any time', (time) => {
+    expect(arrives(version(time))).toBe('row');
+    expect(arrives(version(time, DELETE))).toBe('tombstone');
+    expect(arrives(version(time, DELETE))).toBe('tombstone');
+    expect(arrives(version(time))).toBe('stale');
+    expect(arrives(version(time, CREATE))).toBe('row');
+    expect(arrives(version(time))).toBe('row');
   });
 
   test('are told entity by entity, in any case of the value, but only under the name that Orion gives', () => {

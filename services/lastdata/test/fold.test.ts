@@ -21,7 +21,8 @@ interface Version {
   readonly instant: number | null;
   /** How the instant is spelled: minutes east of Greenwich, and the text for it. */
   readonly zone: readonly [number, string];
-  readonly deleted: boolean;
+  /** What Orion announces. */
+  readonly alteration: 'entityCreate' | 'entityUpdate' | 'entityDelete' | null;
 }
 
 type Action =
@@ -53,7 +54,7 @@ const version = fc.record<Version>({
     [840, '+14'],
     [60, '+01:00[Europe/Madrid]'],
   ),
-  deleted: fc.boolean(),
+  alteration: fc.constantFrom('entityCreate', 'entityUpdate', 'entityDelete', 'entityDelete', null),
 });
 
 const action = fc.oneof<[fc.WeightedArbitrary<Action>, ...fc.WeightedArbitrary<Action>[]]>(
@@ -147,11 +148,11 @@ class Partition {
 }
 
 function record(versions: readonly Version[], offset: number): InputRecord {
-  const data = versions.map(({ entity, type, instant, zone, deleted }, place) => ({
+  const data = versions.map(({ entity, type, instant, zone, alteration }, place) => ({
     id: entity,
     type,
     ...(instant === null ? {} : { TimeInstant: { type: 'DateTime', value: spelled(instant, zone) } }),
-    ...(deleted ? { alterationType: { type: 'Text', value: 'entityDelete' } } : {}),
+    ...(alteration === null ? {} : { alterationType: { type: 'Text', value: alteration } }),
     sequence: { type: 'Text', value: `${offset}.${place}` },
   }));
   const value = Buffer.from(JSON.stringify({ subscriptionId: 's', data }));
@@ -172,17 +173,27 @@ function entry({ key, value }: { readonly key: string; readonly value: number })
   return [Buffer.from(key), Buffer.from(String(value))];
 }
 
-/** SPEC 4, in as many lines as it has: what is emitted, what a reader keeps, and what the newest instants are. */
-function fold(input: readonly (readonly Version[])[]): { emitted: Seen[]; newest: Map<string, number> } {
+/** SPEC 4, in as many lines as it has: what is emitted, and the newest instants, with whether the entity is deleted. */
+function fold(input: readonly (readonly Version[])[]): { emitted: Seen[]; newest: Map<string, Newest> } {
   const emitted: Seen[] = [];
-  const newest = new Map<string, number>();
+  const newest = new Map<string, Newest>();
   for (const [offset, versions] of input.entries()) {
     for (const [place, each] of versions.entries()) {
       const name = nameOf(each);
-      const { instant, deleted } = each;
-      if (instant !== null && instant < (newest.get(name) ?? Number.NEGATIVE_INFINITY)) continue;
-      if (instant !== null) newest.set(name, instant);
-      emitted.push({ name, sequence: deleted ? null : `${offset}.${place}` });
+      const { instant, alteration } = each;
+      const known = newest.get(name);
+      if (alteration === 'entityDelete') {
+        const latest = Math.max(instant ?? Number.NEGATIVE_INFINITY, known?.instant ?? Number.NEGATIVE_INFINITY);
+        if (latest !== Number.NEGATIVE_INFINITY) newest.set(name, { instant: latest, deleted: true });
+        emitted.push({ name, sequence: null });
+        continue;
+      }
+      if (instant !== null) {
+        if (known !== undefined && instant < known.instant) continue;
+        if (known?.deleted === true && instant === known.instant && alteration !== 'entityCreate') continue;
+        newest.set(name, { instant, deleted: false });
+      }
+      emitted.push({ name, sequence: `${offset}.${place}` });
     }
   }
   return { emitted, newest };
@@ -197,12 +208,17 @@ function table(outputs: readonly Seen[]): Map<string, string> {
   return rows;
 }
 
+interface Newest {
+  readonly instant: number;
+  readonly deleted: boolean;
+}
+
 /** By entity, as the fold names them. */
-function newestIn(store: PartitionStore): Map<string, number> {
+function newestIn(store: PartitionStore): Map<string, Newest> {
   return new Map(
     [...store.entries()].map(([key, value]) => {
       const [, , type = '', entity = ''] = JSON.parse(key) as string[];
-      return [nameOf({ type, entity }), value];
+      return [nameOf({ type, entity }), { instant: Math.floor(value), deleted: !Number.isInteger(value) }];
     }),
   );
 }

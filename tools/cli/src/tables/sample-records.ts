@@ -23,8 +23,8 @@ export interface SampleHeaders {
  * columns.
  */
 const anyVersion: EntityRule = (subject) => {
-  const { timeInstant, deletion } = subject.entity;
-  if (deletion === 'announced') return subject.tombstone();
+  const { timeInstant, alteration } = subject.entity;
+  if (alteration === 'delete') return subject.tombstone();
   switch (timeInstant.kind) {
     case 'missing':
       return subject.row(undefined);
