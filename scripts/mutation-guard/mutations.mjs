@@ -248,6 +248,26 @@ export const mutations = [
     ],
   },
   {
+    name: 'lookup-unbounded',
+    breaks: 'a lookup of one topic that is never answered stops all tenants, and no rebalance is answered meanwhile',
+    file: source('output-topics.ts'),
+    edits: [
+      { find: 'return await Promise.race([this.#ask(topic), late]);', replace: 'return await this.#ask(topic);' },
+    ],
+    tests: [
+      tenant(
+        'a topic without an answer whose lookup hangs is waited for beside the loop, which answers the group meanwhile',
+      ),
+    ],
+  },
+  {
+    name: 'outage-counts-as-wait',
+    breaks: 'after an outage of the cluster, tenants whose topics get their leaders last are dead-lettered at once',
+    file: source('topic-troubles.ts'),
+    edits: [{ find: 'trouble.waitingSince += now - trouble.waitedAt;', replace: '' }],
+    tests: [outputTopics('a lookup without an answer: an outage of the cluster, 8000 ms later, is not counted')],
+  },
+  {
     name: 'wait-aborts',
     breaks: 'records that were decided before one that waits for its topic wait with it',
     file: source('agent-loop.ts'),
@@ -971,20 +991,6 @@ export const mutations = [
     tests: [
       loop('the end stop() in a recovery in which committed is never answered ends it, and nothing is lost or doubled'),
       loop('the end stop() in a revocation that waits for a recovery ends it, and the partition is given back'),
-    ],
-  },
-  {
-    name: 'topic-outlives-stop',
-    breaks: 'a process that is told to stop while a topic is looked up waits for the cluster until it is killed',
-    file: source('agent-loop.ts'),
-    edits: [
-      {
-        find: 'return await untilAborted(this.#topics.lookUp(topic), this.#stop.signal);',
-        replace: 'void untilAborted;\n      return await this.#topics.lookUp(topic);',
-      },
-    ],
-    tests: [
-      loop('the end stop() while nobody answers about an output topic ends it; what was decided before is committed'),
     ],
   },
   {

@@ -176,15 +176,19 @@ export class OutputTopics {
     }
     const error = state?.error ?? new Error(`topic ${topic}: no answer within ${answerMs} ms`);
     const problem = `waiting for ${topic}: ${error.message}`;
+    // While a cluster is away nothing could be dead-lettered: nothing is refused then, and the time
+    // is not the topic's, which may be without a leader for seconds after the others have theirs.
+    const dead = await this.#answer(this.#options.configured.deadLetterTopic);
+    this.tick();
+    if (dead?.kind !== 'writable') {
+      this.#troubles.outage(topic, this.#now);
+      return `${problem}; nor is there an answer about the dead-letter topic`;
+    }
     const waited = this.#troubles.waited(topic, started, this.#now);
     // One that was refused before is not waited for again: it is looked at beside the loop, and
     // taken as soon as it is well.
     const patience = before?.kind === 'refused' ? 0 : Math.min(this.#options.config.topicTimeoutMs, this.#left());
     if (waited < patience) return problem;
-    // Nothing is refused because a cluster is away: then nothing could be dead-lettered either.
-    const dead = await this.#answer(this.#options.configured.deadLetterTopic);
-    this.tick();
-    if (dead?.kind !== 'writable') return `${problem}; nor is there an answer about the dead-letter topic`;
     this.#budget.spend(waited, this.#now);
     this.#troubles.answered(topic);
     this.#refuse(topic, error);

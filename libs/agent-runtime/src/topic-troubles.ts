@@ -75,6 +75,14 @@ export class TopicTroubles {
     return now - trouble.waitingSince;
   }
 
+  /** Nothing else was answered either: the time since the last lookup is not counted as waited. */
+  outage(topic: string, now: number): void {
+    const trouble = this.#topics.get(topic);
+    if (trouble?.waitingSince === undefined) return;
+    trouble.waitingSince += now - trouble.waitedAt;
+    trouble.waitedAt = now;
+  }
+
   /** A lookup was answered, or its topic was given up. */
   answered(topic: string): void {
     const trouble = this.#topics.get(topic);

@@ -50,12 +50,31 @@ describe('a lookup', () => {
 
   test('that rejects in the loop is one without an answer: the topic is waited for, and looked up again', async () => {
     const topics = outputTopics();
-    answer = () => Promise.reject(new Error('broken'));
+    answer = () => (lookups.at(-1) === 'out-a' ? Promise.reject(new Error('broken')) : Promise.resolve(there));
     expect(await topics.lookUp('out-a')).toBe('waiting for out-a: broken');
     answer = () => Promise.resolve(there);
     expect(await topics.lookUp('out-a')).toBeUndefined();
     expect(topics.check(step)).toBe(step);
-    expect(lookups).toEqual(['out-a', 'out-a']);
+    expect(lookups).toEqual(['out-a', 'dead', 'out-a']);
+  });
+
+  test.each([0, 8000])('without an answer: an outage of the cluster, %d ms later, is not counted', async (before) => {
+    const topics = outputTopics();
+    const away: TopicState = { kind: 'unavailable', error: new Error('no leader') };
+    let dead: TopicState = there;
+    answer = () => Promise.resolve(lookups.at(-1) === 'dead' ? dead : away);
+    const lookUpFor = async (ms: number): Promise<void> => {
+      for (const end = now + ms; now < end; now += 1000)
+        expect(await topics.lookUp('out-a')).toContain('waiting for out-a: no leader');
+    };
+    await lookUpFor(before);
+    dead = away;
+    await lookUpFor(600_000);
+    dead = there;
+    // The rest of KAFNUS_TOPIC_TIMEOUT_MS.
+    await lookUpFor(15_000 - before);
+    expect(await topics.lookUp('out-a')).toBeUndefined();
+    expect(topics.check(step)).toMatchObject({ kind: 'reject', rejections: [{ code: 'topic-unwritable' }] });
   });
 
   test('that rejects beside the loop leaves what is known, and the topic is looked up again', async () => {
