@@ -68,7 +68,9 @@ export function brokerSettings(plan: BrokerPlan): Record<string, string> {
     'group.consumer.min.session.timeout.ms': '1000',
     'group.consumer.session.timeout.ms': '6000',
     'group.consumer.min.heartbeat.interval.ms': '500',
-    'group.consumer.heartbeat.interval.ms': '1000',
+    // librdkafka waits for the response to a heartbeat for one interval, and the coordinator fences
+    // a member that has missed one: on a busy machine a second is too short.
+    'group.consumer.heartbeat.interval.ms': '2000',
     // How soon the others notice that a broker was killed. Shorter ones expire on a busy machine
     // without any fault.
     'broker.heartbeat.interval.ms': '500',
