@@ -1,6 +1,6 @@
-/** Lets one event of a kind through per interval, and counts those it holds back: for log lines about what repeats. */
+/** Lets one event of a kind (or some) through per interval, and counts those it holds back: for log lines about what repeats. */
 export class RateLimit {
-  readonly #seen = new Map<string, { since: number; held: number }>();
+  readonly #seen = new Map<string, { since: number; taken: number; held: number }>();
 
   /**
    * @param intervalMs between two events of a kind
@@ -13,11 +13,19 @@ export class RateLimit {
     readonly maxKinds = 1000,
   ) {}
 
-  /** @returns how many were held back before this one; null when this one is held back too */
-  take(kind: string): number | null {
+  /**
+   * @param most events of an interval that are let through
+   * @returns how many were held back in the interval before, for its first event; null when this
+   *   one is held back too
+   */
+  take(kind: string, most = 1): number | null {
     const now = this.now();
     const last = this.#seen.get(kind);
     if (last !== undefined && now - last.since < this.intervalMs) {
+      if (last.taken < most) {
+        last.taken++;
+        return 0;
+      }
       last.held++;
       return null;
     }
@@ -28,7 +36,7 @@ export class RateLimit {
         break;
       }
     }
-    this.#seen.set(kind, { since: now, held: 0 });
+    this.#seen.set(kind, { since: now, taken: 1, held: 0 });
     return last?.held ?? 0;
   }
 

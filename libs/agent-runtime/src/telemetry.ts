@@ -202,6 +202,8 @@ export class Telemetry {
 
   partitionsAssigned(partitions: readonly TopicPartition[]): void {
     this.#metrics.rebalances.inc({ kind: 'assigned' });
+    // A commit may be acted on after its partition was revoked: its time is old by now.
+    for (const partition of partitions) this.#eventTimes.delete(named(partition));
     this.logger.info({ partitions: partitions.map(named) }, 'partitions assigned');
   }
 
@@ -289,15 +291,18 @@ export class Telemetry {
     this.logger.info({ topic }, 'topic created');
   }
 
-  /** An operator must act: permissions, or the topic's settings. At most one line per 10 s and topic. */
+  /**
+   * An operator must act: permissions, or the topic's settings. At most one line per 10 s and topic,
+   * and {@link MAX_TOPIC_LINES} of all topics: whoever publishes may make up names.
+   */
   topicUnwritable(topic: string, error: unknown): void {
     this.#metrics.topicFailures.inc();
-    this.#repeating(`topic/${topic}`, (repeated) =>
-      this.logger.error(
-        { topic, ...described(error), repeated },
-        'topic cannot be written; its records are dead-lettered',
-      ),
-    );
+    this.#repeating(`topic/${topic}`, (repeated) => {
+      const others = this.#repeats.take('topics', MAX_TOPIC_LINES);
+      if (others === null) return;
+      const line = { topic, ...described(error), repeated, ...(others > 0 && { others }) };
+      this.logger.error(line, 'topic cannot be written; its records are dead-lettered');
+    });
   }
 
   /**
@@ -456,6 +461,8 @@ function described(error: unknown): { readonly error: string; readonly code?: st
 
 const MAX_HEADER = 200;
 const MAX_STACK = 4000;
+/** Lines of 10 s about unwritable topics; the first of the next 10 s says how many were left out. */
+const MAX_TOPIC_LINES = 20;
 /** Of a record with a hundred thousand bad attributes, a line tells the first. */
 const MAX_REJECTIONS = 20;
 

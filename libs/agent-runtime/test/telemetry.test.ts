@@ -229,6 +229,16 @@ describe('metrics', () => {
     expect([...found.keys()].filter((name) => /consumer_lag|event_time/.test(name))).toEqual([]);
   });
 
+  test('a partition that comes back has no time of a commit that was acted on after it was revoked', async () => {
+    const { telemetry } = setUp();
+    telemetry.observe({ status: () => status([partition]), ready: () => ({ ready: true }) });
+    telemetry.partitionsRevoked([partition]);
+    telemetry.transactionCommitted(commit, batchOf(...everyKind));
+    telemetry.partitionsAssigned([partition]);
+    const found = await samples(telemetry);
+    expect([...found.keys()].filter((name) => name.includes('event_time'))).toEqual([]);
+  });
+
   test('a restore tells how much is left, and that it is over', async () => {
     const { telemetry } = setUp();
     let assignment: PartitionStatus[] = [partition, restoring, { ...restoring, partition: 2 }];
@@ -367,6 +377,16 @@ describe('log lines', () => {
     const { telemetry, lines } = setUp();
     for (const topic of ['a', 'b', 'a']) telemetry.topicUnwritable(topic, new Error('no'));
     expect(lines.map(({ topic }) => topic)).toEqual(['a', 'b']);
+  });
+
+  test('about topics are bounded, however many names are made up, and all are counted', async () => {
+    const { telemetry, lines, clock } = setUp();
+    for (let n = 0; n < 500; n += 1) telemetry.topicUnwritable(`made-up-${n}`, new Error('no'));
+    expect(lines).toHaveLength(20);
+    clock.now += 10_000;
+    telemetry.topicUnwritable('city', new Error('no'));
+    expect(lines.at(-1)).toMatchObject({ topic: 'city', others: 480 });
+    expect((await samples(telemetry)).get('kafnus_topic_failures_total')).toBe(501);
   });
 
   test('never hold a secret by name', () => {
