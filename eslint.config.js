@@ -99,6 +99,15 @@ export default defineConfig(
     },
   },
   {
+    files: ['libs/kafka-admin/src/**'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        { patterns: [{ regex: '^@kafnus/', message: 'It knows a cluster, and no agent.' }] },
+      ],
+    },
+  },
+  {
     files: ['libs/agent-runtime/src/**'],
     rules: {
       'no-restricted-imports': [
@@ -106,7 +115,7 @@ export default defineConfig(
         {
           patterns: [
             {
-              regex: '^@kafnus/(?!agent-contract$)',
+              regex: '^@kafnus/(?!(agent-contract|kafka-admin)$)',
               message: 'The runtime knows nothing of NGSI, services or test tools.',
             },
           ],
@@ -135,8 +144,8 @@ export default defineConfig(
         {
           patterns: [
             {
-              regex: '^@kafnus/(?!(agent-runtime|local-stack)$)',
-              message: 'The testkit serves any agent: it imports agent-runtime and local-stack only.',
+              regex: '^@kafnus/(?!(agent-runtime|kafka-admin|local-stack)$)',
+              message: 'The testkit serves any agent: it imports agent-runtime, kafka-admin and local-stack only.',
             },
           ],
         },

@@ -4,6 +4,7 @@
  */
 const packages = {
   'ngsi-core': 'libs',
+  'kafka-admin': 'libs',
   'agent-runtime': 'libs',
   'local-stack': 'libs',
   'agent-testkit': 'libs',
@@ -29,7 +30,8 @@ const shared = {
     ],
   },
   moduleNameMapper: {
-    '^@kafnus/(agent-contract|ngsi-core|agent-runtime|local-stack|agent-testkit)$': '<rootDir>/libs/$1/src/index.ts',
+    '^@kafnus/(agent-contract|ngsi-core|kafka-admin|agent-runtime|local-stack|agent-testkit)$':
+      '<rootDir>/libs/$1/src/index.ts',
     '^@kafnus/(historic|lastdata|mutable|errors)$': '<rootDir>/services/$1/src/agent.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },

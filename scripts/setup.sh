@@ -156,7 +156,7 @@ download_prometheus() {
 # --- The native Kafka client ----------------------------------------------------------------------
 
 client_loads() {
-  (cd libs/agent-runtime && node -e "require('@confluentinc/kafka-javascript')") 2>&1
+  (cd libs/kafka-admin && node -e "require('@confluentinc/kafka-javascript')") 2>&1
 }
 
 # Unpacks a cached client into node_modules in one rename, so that an interrupted run leaves no half
@@ -210,7 +210,7 @@ build_client() {
 # pnpm's store nor a clone ever holds half a build.
 setup_client() {
   client_loads >/dev/null && return 0
-  client=$(node -p "fs.realpathSync('libs/agent-runtime/node_modules/@confluentinc/kafka-javascript')")
+  client=$(node -p "fs.realpathSync('libs/kafka-admin/node_modules/@confluentinc/kafka-javascript')")
   dependencies=$(dirname "$(dirname "$client")")
   cache=${XDG_CACHE_HOME:-$HOME/.cache}/kafnus
   cached=$cache/kafka-javascript-$(node -p "

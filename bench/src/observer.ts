@@ -3,7 +3,7 @@
  * time from the measured program.
  */
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import { call, kafka } from '@kafnus/agent-runtime';
+import { call, kafka } from '@kafnus/kafka-admin';
 
 /** The client as the runtime types it. */
 type Consumer = InstanceType<typeof kafka.KafkaConsumer>;

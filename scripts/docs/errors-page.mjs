@@ -83,7 +83,7 @@ export function errorsPage({ rejectCodes, attributeCodes, skipReasons, findingCo
         return [code(name), prose(meaning), advice[name]];
       }),
     );
-  return `<!-- Written by \`make docs\` from libs/ngsi-core/src/codes.ts and libs/agent-runtime/src/topics/finding.ts. -->
+  return `<!-- Written by \`make docs\` from libs/ngsi-core/src/codes.ts and libs/kafka-admin/src/topics/topic-finding.ts. -->
 
 # Codes
 

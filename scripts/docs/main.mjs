@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 import { settingsOf, settingsReference } from '../../libs/agent-runtime/dist/config.js';
-import { findingCodes } from '../../libs/agent-runtime/dist/topics/finding.js';
+import { findingCodes } from '../../libs/kafka-admin/dist/topics/topic-finding.js';
 import { agentNames, attributeCodes, rejectCodes, skipReasons } from '../../libs/ngsi-core/dist/index.js';
 import { commands } from '../../tools/cli/dist/commands.js';
 import { programHelp } from '../../tools/cli/dist/program.js';

@@ -88,7 +88,7 @@ function copyCompiled(folder, to) {
 
 /** The addon, with librdkafka inside, or beside it where it was compiled here. */
 function copyNativeClient(to) {
-  const build = join(realpathSync(join('libs/agent-runtime/node_modules', CLIENT)), 'build');
+  const build = join(realpathSync(join('libs/kafka-admin/node_modules', CLIENT)), 'build');
   const files = ['Release/confluent-kafka-javascript.node', 'deps/librdkafka.so.1', 'deps/librdkafka++.so.1'];
   for (const file of files.filter((name) => existsSync(join(build, name)))) {
     cpSync(join(build, file), join(to, 'build', file));

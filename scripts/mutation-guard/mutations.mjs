@@ -14,15 +14,18 @@
  * }[], tests: TestName[] }} Mutation
  */
 const source = (name) => `libs/agent-runtime/src/${name}`;
+const admin = (name) => `libs/kafka-admin/src/${name}`;
 
-const quick = (file) => (name) => ({ project: 'agent-runtime', file: `libs/agent-runtime/test/${file}`, name });
+const quick =
+  (file, project = 'agent-runtime') =>
+  (name) => ({ project, file: `libs/${project}/test/${file}`, name });
 const loop = quick('agent-loop.test.ts');
 const range = quick('log-range.test.ts');
-const batches = quick('wire-record-batch.test.ts');
+const batches = quick('record-batch.test.ts', 'kafka-admin');
 const store = quick('partition-store.test.ts');
 const problems = quick('problems.test.ts');
 const http = quick('http.test.ts');
-const wire = quick('wire.test.ts');
+const wire = quick('wire-connection.test.ts', 'kafka-admin');
 const tenant = quick('one-tenant.test.ts');
 const narrowing = quick('narrowing.test.ts');
 const topicCache = quick('topic-cache.test.ts');
@@ -77,7 +80,7 @@ export const mutations = [
   {
     name: 'checksum-not-compared',
     breaks: 'state is restored from a batch that a disk or a network has damaged',
-    file: source('wire/record-batch.ts'),
+    file: admin('wire/record-batch.ts'),
     edits: [
       {
         find: 'if (crc32c(batches, at + attributesAt, end) !== batches.readUInt32BE(at + crcAt)) {',
@@ -754,7 +757,7 @@ export const mutations = [
   {
     name: 'restore-reads-uncommitted',
     breaks: 'state is restored from transactions that were aborted',
-    file: source('wire/record-batch.ts'),
+    file: admin('wire/record-batch.ts'),
     edits: [{ find: 'inAborted.add(first.producer);', replace: '' }],
     tests: [session('a changelog is restored to its end: committed entries, tombstones too, and of this partition')],
   },
@@ -1017,7 +1020,7 @@ export const mutations = [
   {
     name: 'second-request-takes-the-place',
     breaks: 'two requests at once on our own connection: the first waits for ever, and a restore with it',
-    file: source('wire/connection.ts'),
+    file: admin('wire/wire-connection.ts'),
     edits: [{ find: 'if (this.#waiting !== undefined)', replace: 'if (this.#size < 0)' }],
     tests: [wire('the connection a request that has no answer yet keeps its place: another one is refused until then')],
   },

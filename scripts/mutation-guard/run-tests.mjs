@@ -8,7 +8,8 @@ import { stripVTControlCharacters } from 'node:util';
 const runLimitMs = 180_000;
 
 /**
- * Type-checks the runtime, where all mutations are: what does not compile would never reach a test.
+ * Type-checks the runtime and what it imports, where all mutations are: what does not compile would
+ * never reach a test.
  * @returns {Promise<string>} what is wrong; empty when all is well
  */
 export async function compile({ root }) {

@@ -1,7 +1,8 @@
 /**
  * Finds the command lines of a page and checks that the programs of this repository accept them.
  */
-import { settingsReference, settingsOf, topicsOptions } from '@kafnus/agent-runtime';
+import { settingsReference, settingsOf } from '@kafnus/agent-runtime';
+import { topicsOptions } from '@kafnus/kafka-admin';
 import { agent as errors } from '../../services/errors/src/agent.js';
 import { agent as historic } from '../../services/historic/src/agent.js';
 import { agent as lastdata } from '../../services/lastdata/src/agent.js';

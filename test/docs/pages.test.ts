@@ -8,7 +8,7 @@ import { describe, expect, test } from '@jest/globals';
 import { format, resolveConfig } from 'prettier';
 import { readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
-import { findingCodes } from '../../libs/agent-runtime/src/topics/finding.js';
+import { findingCodes } from '../../libs/kafka-admin/src/topics/topic-finding.js';
 import { programHelp } from '../../tools/cli/src/program.js';
 import { agents, impossibleCommands, programs } from './commands.js';
 import { parsePage } from './markdown.js';

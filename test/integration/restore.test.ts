@@ -4,11 +4,11 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { withKafka } from '@kafnus/agent-testkit';
+import { kafka as library, type AdminClient } from '@kafnus/kafka-admin';
 import { createTopics, damageFetched, produceAll, startLocalKafka, type LocalKafka } from '@kafnus/local-stack';
 import { loadConfig } from '../../libs/agent-runtime/src/config.js';
 import { CallsInFlight } from '../../libs/agent-runtime/src/kafka/calls.js';
 import { adminProperties } from '../../libs/agent-runtime/src/kafka/client-config.js';
-import { kafka as library, type AdminClient } from '../../libs/agent-runtime/src/kafka/client.js';
 import { restorePartition } from '../../libs/agent-runtime/src/kafka/restore.js';
 
 const agent = 'lastdata';

@@ -7,7 +7,8 @@
  *     node pass-through.js <brokers> <input topic> <output topic> <group>
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asKafkaError, call, kafka, type InputRecord } from '@kafnus/agent-runtime';
+import type { InputRecord } from '@kafnus/agent-runtime';
+import { asKafkaError, call, kafka } from '@kafnus/kafka-admin';
 
 const commitEveryMs = 100;
 const commitEveryRecords = 10_000;

@@ -3,7 +3,7 @@
  * notification contains its number and the time at which it was due; agents copy the correlator to
  * the output. The clock is monotonic and shared by the processes of the machine.
  */
-import { call, kafka } from '@kafnus/agent-runtime';
+import { call, kafka } from '@kafnus/kafka-admin';
 import { partitionHash } from '@kafnus/ngsi-core';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { notification, rawHeaders, tenantName, typicalLoad } from '../notification.js';

@@ -1,5 +1,5 @@
 /** A separate program: reads committed records and measures their age. See latency-producer.ts. */
-import { call, kafka } from '@kafnus/agent-runtime';
+import { call, kafka } from '@kafnus/kafka-admin';
 import { quantile } from '../statistics.js';
 import type { LatencyPlan, ReaderReport } from './latency.js';
 

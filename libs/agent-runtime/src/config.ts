@@ -3,7 +3,8 @@
  * and checks. Defaults, file, environment, arguments: the later wins.
  */
 import type { Agent, Setting, SettingsSchema } from '@kafnus/agent-contract';
-import { crossChecks, isPem } from './config/checks.js';
+import { isPem, messageOf } from '@kafnus/kafka-admin';
+import { crossChecks } from './config/checks.js';
 import { valueOf } from './config/formats.js';
 import { ConfigurationError, shown } from './config/problems.js';
 import { helpText } from './config/reference.js';
@@ -11,9 +12,7 @@ import { runtimeSettings } from './config/settings.js';
 import type { Properties, RuntimeConfig } from './config/settings.js';
 import { argumentOf, readArguments, readConfigFile, readEnvironment } from './config/sources.js';
 import type { Environment, Given } from './config/sources.js';
-import { messageOf } from './error-text.js';
 
-export { isPem } from './config/checks.js';
 export { ConfigurationError } from './config/problems.js';
 export { settingsReference } from './config/reference.js';
 export { logLevels, runtimeSettings } from './config/settings.js';

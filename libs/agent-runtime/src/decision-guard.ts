@@ -8,7 +8,7 @@
  * of the agent and somebody has to mend it. `kafnus replay` sends the record back when that is done.
  */
 import type { Decide, InputRecord, Step } from '@kafnus/agent-contract';
-import { messageOf } from './error-text.js';
+import { messageOf } from '@kafnus/kafka-admin';
 
 /** The tenant of a record that could not be decided: whose it is was a part of the decision. */
 const unknownTenant = '_unknown';

@@ -3,6 +3,7 @@
  * the page in HTML), shows no stack traces, and takes one kind of change, `PUT /loglevel`: for that an admin token is
  * needed, or a loopback address.
  */
+import { messageOf } from '@kafnus/kafka-admin';
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { fastify } from 'fastify';
@@ -10,7 +11,6 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 
 import { logLevels } from './config.js';
 import type { LogLevel } from './config.js';
-import { messageOf } from './error-text.js';
 import { limitConnections } from './http-connections.js';
 import { Activity, sampleSeconds } from './page/activity.js';
 import type { ActivitySample } from './page/activity.js';

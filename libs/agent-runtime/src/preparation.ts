@@ -4,10 +4,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConfiguredAgent } from '@kafnus/agent-contract';
+import { partitionMismatch } from '@kafnus/kafka-admin';
 import { ConfigurationError, type RuntimeConfig } from './config.js';
 import type { Prepared } from './partitions.js';
 import { partitionName, type ChangelogReader, type TopicAdmin, type TopicPartition, type Writer } from './session.js';
-import { changelogSpec, parseChangelogValue, partitionMismatch } from './state/changelog.js';
+import { changelogSpec, parseChangelogValue } from './state/changelog.js';
 import { PartitionStore } from './state/partition-store.js';
 import type { Telemetry } from './telemetry.js';
 import { untilAborted } from './until-aborted.js';

@@ -6,7 +6,7 @@
  *        hangs in its own thread
  *     2  the configuration is wrong
  *
- * `topics plan|apply|check` as the first arguments looks after the agent's topics instead: see topics/command.ts.
+ * `topics plan|apply|check` as the first arguments looks after the agent's topics instead: see topics-command.ts.
  */
 import { fileURLToPath } from 'node:url';
 import type { Agent } from '@kafnus/agent-contract';
@@ -19,7 +19,7 @@ import { changelogTopic } from './state/changelog.js';
 import type { AgentStatus } from './status.js';
 import { AgentLoop } from './agent-loop.js';
 import { Telemetry } from './telemetry.js';
-import { topicsCommand } from './topics/command.js';
+import { topicsCommand } from './topics-command.js';
 import { startTracing, type Tracing } from './tracing.js';
 import { version } from './version.js';
 

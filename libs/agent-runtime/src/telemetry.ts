@@ -11,9 +11,9 @@ import type { DestinationStream, Logger } from 'pino';
 import { Registry } from 'prom-client';
 
 import type { EmitStep, InputRecord, RejectStep } from '@kafnus/agent-contract';
+import { codeOf, messageOf } from '@kafnus/kafka-admin';
 import { logLevels } from './config.js';
 import type { LogLevel, OutOfRangePolicy } from './config.js';
-import { codeOf, messageOf } from './error-text.js';
 import type { LedgerBatch } from './ledger.js';
 import { createMetrics } from './metrics.js';
 import type { Metrics } from './metrics.js';

@@ -11,8 +11,8 @@
 import type { Link, Span, SpanContext, Tracer } from '@opentelemetry/api';
 import type { SpanExporter } from '@opentelemetry/sdk-trace-base';
 import type { InputRecord, RecordHeader, Step } from '@kafnus/agent-contract';
+import { messageOf } from '@kafnus/kafka-admin';
 import { ConfigurationError } from './config.js';
-import { messageOf } from './error-text.js';
 import type { CommitOutcome } from './session.js';
 
 /** The trace that a record belongs to. */

@@ -11,9 +11,8 @@
  *   bytes each time. It is written as 1.
  * - Below -1, which is Kafka's "no time": a time no client may write. It is written as -1.
  */
+import { brokerAheadMs } from '@kafnus/kafka-admin';
 
-/** The broker's default of message.timestamp.after.max.ms. */
-export const brokerAheadMs = 3_600_000;
 /** How far ahead of the clock a written time can be: two clocks may differ by the rest. */
 export const aheadMs = brokerAheadMs - 60_000;
 const none = -1;

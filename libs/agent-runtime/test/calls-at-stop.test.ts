@@ -4,8 +4,8 @@
  * test says.
  */
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { kafka, KafkaSession, loadConfig } from '@kafnus/agent-runtime';
-import type { AdminClient } from '../src/kafka/client.js';
+import { KafkaSession, loadConfig } from '@kafnus/agent-runtime';
+import { kafka, type AdminClient } from '@kafnus/kafka-admin';
 import { timedOut } from '../src/kafka/errors.js';
 import { OutputTopics } from '../src/output-topics.js';
 import type { TopicSpec, TopicState } from '../src/session.js';

@@ -1,12 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
+import { partitionMismatch } from '@kafnus/kafka-admin';
 import fc from 'fast-check';
-import {
-  changelogRecord,
-  changelogSpec,
-  changelogTopic,
-  parseChangelogValue,
-  partitionMismatch,
-} from '../src/state/changelog.js';
+import { changelogRecord, changelogSpec, changelogTopic, parseChangelogValue } from '../src/state/changelog.js';
 
 describe('the changelog', () => {
   test('is named for group and store, and compacted, with the partitions of the input', () => {

@@ -1,8 +1,8 @@
 /** Settings about logging in that do not fit together stop the start. */
 import { describe, expect, test } from '@jest/globals';
 import { certificateAuthority } from '@kafnus/agent-testkit';
+import { connectionProperties } from '@kafnus/kafka-admin';
 import { loadConfig } from '../src/config.js';
-import { connectionProperties } from '../src/kafka/client-config.js';
 
 const authority = certificateAuthority('test');
 const oauth = {

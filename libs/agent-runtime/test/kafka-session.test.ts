@@ -5,12 +5,12 @@
  * librdkafka's mock cluster is enough for this: nothing here is about transactions.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { kafka, KafkaSession, loadConfig, type InputRecord, type TopicPartition } from '@kafnus/agent-runtime';
+import { KafkaSession, loadConfig, type InputRecord, type TopicPartition } from '@kafnus/agent-runtime';
+import { kafka, type KafkaConsumer } from '@kafnus/kafka-admin';
 import { EMBEDDED_PARTITIONS, produceAll, startEmbeddedBroker, type EmbeddedBroker } from '@kafnus/local-stack';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { KafkaConsumer } from '../src/kafka/client.js';
 import { assignPartitions } from '../src/kafka/errors.js';
 
 jest.setTimeout(30_000);

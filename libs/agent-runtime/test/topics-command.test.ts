@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { topicsCommand } from '../src/topics/command.js';
+import { topicsCommand } from '../src/topics-command.js';
 import { agent } from './counting-agent.js';
 
 interface Ran {

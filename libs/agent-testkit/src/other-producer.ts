@@ -2,7 +2,8 @@
  * A transactional producer that is not the agent's: it fences one, or holds a transaction open
  * under its eyes.
  */
-import { kafka, type TopicPartition } from '@kafnus/agent-runtime';
+import type { TopicPartition } from '@kafnus/agent-runtime';
+import { kafka } from '@kafnus/kafka-admin';
 import { call } from '@kafnus/local-stack';
 
 export interface OtherProducer {

@@ -4,7 +4,7 @@
  * are not looked up.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ByteWriter, fetchCommitted, WireConnection, type RuntimeConfig } from '@kafnus/agent-runtime';
+import { ByteWriter, fetchCommitted, WireConnection, type KafkaConnectionConfig } from '@kafnus/kafka-admin';
 import { decodeCommitted, encodeBatch, wireBytes, type PlacedRecord, type WireRecord } from './wire-batch.js';
 
 /**
@@ -52,7 +52,7 @@ export class WireClient {
   /** @param broker `127.0.0.1:9092` @throws Error when nobody answers there */
   static async open(broker: string): Promise<WireClient> {
     // All that a plain connection asks of the configuration.
-    const config = { kafkaBrokers: broker, kafkaSecurityProtocol: 'plaintext' } as RuntimeConfig;
+    const config = { kafkaBrokers: broker, kafkaSecurityProtocol: 'plaintext' } as KafkaConnectionConfig;
     return new WireClient(await WireConnection.open(config, 'kafnus-wire-client'));
   }
 

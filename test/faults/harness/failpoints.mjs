@@ -26,8 +26,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PartitionStore } from '../../../libs/agent-runtime/dist/state/partition-store.js';
 
-const runtime = new URL('../../../libs/agent-runtime/package.json', import.meta.url);
-const { RdKafka } = createRequire(runtime)('@confluentinc/kafka-javascript');
+const admin = new URL('../../../libs/kafka-admin/package.json', import.meta.url);
+const { RdKafka } = createRequire(admin)('@confluentinc/kafka-javascript');
 const producer = RdKafka.Producer.prototype;
 const consumer = RdKafka.KafkaConsumer.prototype;
 

@@ -1,4 +1,5 @@
 /** Values that are sound each, and do not fit together: said at the start, not found out in production. */
+import { isPem } from '@kafnus/kafka-admin';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { accessSync, constants, readFileSync } from 'node:fs';
 
@@ -92,11 +93,6 @@ function* oauth(config: RuntimeConfig): Generator<string> {
     yield 'kafkaOauthClientSecret is not set, and OAUTHBEARER needs it (KAFNUS_KAFKA_OAUTH_CLIENT_SECRET or KAFNUS_KAFKA_OAUTH_CLIENT_SECRET_FILE)';
   if (config.kafkaSaslUsername !== '' || config.kafkaSaslPassword !== '')
     yield 'kafkaSaslMechanism is OAUTHBEARER, which would leave the SASL user and password unused: remove them, or set another mechanism (KAFNUS_KAFKA_SASL_MECHANISM)';
-}
-
-/** Whether the value is the PEM text itself and not a path. */
-export function isPem(value: string): boolean {
-  return value.startsWith('-----BEGIN');
 }
 
 function readable(path: string): boolean {

@@ -2,12 +2,11 @@
 import { hostname } from 'node:os';
 
 import type { SettingsSchema } from '@kafnus/agent-contract';
+import type { KafkaConnectionConfig } from '@kafnus/kafka-admin';
 
 /** Properties of librdkafka or of a topic: names with dots. */
 export type Properties = Readonly<Record<string, string | number | boolean>>;
 
-type SecurityProtocol = 'plaintext' | 'ssl' | 'sasl_plaintext' | 'sasl_ssl';
-type SaslMechanism = '' | 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER' | 'GSSAPI';
 type Delivery = 'exactly-once' | 'at-least-once';
 /** What becomes of a partition whose log ends before the position. */
 export type OutOfRangePolicy = 'stop' | 'resume';
@@ -16,21 +15,7 @@ export type LogLevel = (typeof logLevels)[number];
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 /** Values of {@link runtimeSettings}; the docs are there. An empty text means "not set". */
-export interface RuntimeConfig {
-  readonly kafkaBrokers: string;
-  readonly kafkaSecurityProtocol: SecurityProtocol;
-  readonly kafkaSaslMechanism: SaslMechanism;
-  readonly kafkaSaslUsername: string;
-  readonly kafkaSaslPassword: string;
-  readonly kafkaOauthTokenUrl: string;
-  readonly kafkaOauthClientId: string;
-  readonly kafkaOauthClientSecret: string;
-  readonly kafkaOauthScope: string;
-  readonly kafkaOauthCa: string;
-  readonly kafkaSslCa: string;
-  readonly kafkaSslCertificate: string;
-  readonly kafkaSslKey: string;
-  readonly kafkaSslKeyPassword: string;
+export interface RuntimeConfig extends KafkaConnectionConfig {
   readonly kafkaConsumer: Properties;
   readonly kafkaProducer: Properties;
   readonly groupId: string;

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { parseDocument } from 'yaml';
 
 import type { Setting, SettingsSchema } from '@kafnus/agent-contract';
-import { codeOf, messageOf } from '../error-text.js';
+import { codeOf, messageOf } from '@kafnus/kafka-admin';
 import { jsonErrorOffset, lineAndColumn } from './json-position.js';
 import { shown, suggestion } from './problems.js';
 

@@ -2,6 +2,7 @@
  * From the configuration to librdkafka's properties: ours by default, the operator's where given, and those that the
  * delivery guarantee rests on always ours.
  */
+import { connectionProperties } from '@kafnus/kafka-admin';
 import { ConfigurationError, type RuntimeConfig } from '../config.js';
 import { defaultMaxBytes } from '../record-size.js';
 
@@ -49,54 +50,8 @@ function checked(kind: 'consumer' | 'producer', given: Properties): Properties {
   return given;
 }
 
-/** A file's path, or the PEM text itself. @param name what stands before `.pem` and `.location` */
-function pemOrFile(name: string, value: string): Readonly<Record<string, string>> {
-  if (value === '') return {};
-  return value.startsWith('-----BEGIN') ? { [`${name}.pem`]: value } : { [`${name}.location`]: value };
-}
-
-/** Client credentials (RFC 6749, section 4.4): the client fetches tokens by itself, and each before the last one expires. */
-function oauth(config: RuntimeConfig): Readonly<Record<string, string>> {
-  if (config.kafkaSaslMechanism !== 'OAUTHBEARER') return {};
-  return {
-    'sasl.oauthbearer.method': 'oidc',
-    'sasl.oauthbearer.token.endpoint.url': config.kafkaOauthTokenUrl,
-    'sasl.oauthbearer.client.id': config.kafkaOauthClientId,
-    'sasl.oauthbearer.client.secret': config.kafkaOauthClientSecret,
-    ...(config.kafkaOauthScope === '' ? {} : { 'sasl.oauthbearer.scope': config.kafkaOauthScope }),
-    ...pemOrFile('https.ca', config.kafkaOauthCa),
-  };
-}
-
 function common(config: RuntimeConfig, agent: string): Properties {
   return connectionProperties(config, `kafnus-${agent}-${config.instanceId}`);
-}
-
-/** How any client of the suite connects and logs in; tools use it as well. */
-export function connectionProperties(
-  config: RuntimeConfig,
-  clientId: string,
-): Readonly<Record<string, string | number | boolean>> {
-  return {
-    'bootstrap.servers': config.kafkaBrokers,
-    'client.id': clientId,
-    'security.protocol': config.kafkaSecurityProtocol,
-    ...(config.kafkaSaslMechanism === '' ? {} : { 'sasl.mechanism': config.kafkaSaslMechanism }),
-    ...(config.kafkaSaslUsername === '' ? {} : { 'sasl.username': config.kafkaSaslUsername }),
-    ...(config.kafkaSaslPassword === '' ? {} : { 'sasl.password': config.kafkaSaslPassword }),
-    ...oauth(config),
-    ...pemOrFile('ssl.ca', config.kafkaSslCa),
-    ...pemOrFile('ssl.certificate', config.kafkaSslCertificate),
-    ...pemOrFile('ssl.key', config.kafkaSslKey),
-    ...(config.kafkaSslKeyPassword === '' ? {} : { 'ssl.key.password': config.kafkaSslKeyPassword }),
-    'socket.keepalive.enable': true,
-    // A transaction is a chain of small requests: Nagle's algorithm makes each wait for a delayed acknowledgement (40 ms).
-    'socket.nagle.disable': true,
-    // After an outage of minutes the agent is back within seconds.
-    'reconnect.backoff.max.ms': 2000,
-    // A topic that is created after the agent started, or that gained partitions, is noticed within this.
-    'topic.metadata.refresh.interval.ms': 10_000,
-  };
 }
 
 /** For looking topics up and creating them. */

@@ -1,23 +1,11 @@
 /**
  * What the error codes of librdkafka mean for the loop: a decision each, taken here and nowhere else.
  */
+import { asKafkaError, errorCode, errorCodes, type KafkaError } from '@kafnus/kafka-admin';
 import type { Refusal, RefusalKind } from '../session.js';
-import { kafka, type KafkaError } from './client.js';
-
-const codes = kafka.CODES.ERRORS;
-
-function codesOf(names: readonly string[]): ReadonlySet<number> {
-  return new Set(
-    names.map((name) => {
-      const code = codes[name];
-      if (code === undefined) throw new Error(`the Kafka client has no error code ${name}`);
-      return code;
-    }),
-  );
-}
 
 /** Another producer with the same transactional id has taken over, or the coordinator has ended our transaction for us. */
-const fencing = codesOf([
+const fencing = errorCodes([
   'ERR__FENCED',
   'ERR_PRODUCER_FENCED',
   'ERR_INVALID_PRODUCER_EPOCH',
@@ -26,7 +14,7 @@ const fencing = codesOf([
 ]);
 
 /** The topic itself refuses: waiting does not help, an operator must act. */
-const refusals = codesOf([
+const refusals = errorCodes([
   'ERR_TOPIC_AUTHORIZATION_FAILED',
   'ERR_CLUSTER_AUTHORIZATION_FAILED',
   'ERR_TOPIC_EXCEPTION',
@@ -40,7 +28,7 @@ const refusals = codesOf([
  * The topic does not take a record, or a batch of records (KIP-467): others it does. When the
  * broker names the bad records of a batch, the good ones get `_INVALID_DIFFERENT_RECORD`.
  */
-const contents = codesOf([
+const contents = errorCodes([
   'ERR_MSG_SIZE_TOO_LARGE',
   'ERR_RECORD_LIST_TOO_LARGE',
   'ERR_INVALID_RECORD',
@@ -51,16 +39,16 @@ const contents = codesOf([
 ]);
 
 /** The messages of an aborted transaction are purged: a consequence, never a cause. */
-const purges = codesOf(['ERR__PURGE_QUEUE', 'ERR__PURGE_INFLIGHT']);
+const purges = errorCodes(['ERR__PURGE_QUEUE', 'ERR__PURGE_INFLIGHT']);
 
 /**
  * The transaction can take nothing more, or the producer cannot: an error that was not reported yet
  * has ended it.
  */
-const unusable = codesOf(['ERR__STATE', 'ERR__FATAL', 'ERR__FENCED']);
+const unusable = errorCodes(['ERR__STATE', 'ERR__FATAL', 'ERR__FENCED']);
 
 /** No credential or right will come by itself while we retry: the start fails and says so. */
-const operatorNeeded = codesOf([
+const operatorNeeded = errorCodes([
   'ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
   'ERR_CLUSTER_AUTHORIZATION_FAILED',
   'ERR_GROUP_AUTHORIZATION_FAILED',
@@ -69,41 +57,18 @@ const operatorNeeded = codesOf([
   'ERR_UNSUPPORTED_SASL_MECHANISM',
 ]);
 
-function code(name: string): number {
-  const [value] = codesOf([name]);
-  return value ?? Number.NaN;
-}
-
-export const queueFull = code('ERR__QUEUE_FULL');
-export const timedOut = code('ERR__TIMED_OUT');
-export const transportFailed = code('ERR__TRANSPORT');
-export const tooLarge = code('ERR_MSG_SIZE_TOO_LARGE');
-const sizes = codesOf(['ERR_MSG_SIZE_TOO_LARGE', 'ERR_RECORD_LIST_TOO_LARGE']);
-const invalidTimestamp = code('ERR_INVALID_TIMESTAMP');
-export const differentRecord = code('ERR__INVALID_DIFFERENT_RECORD');
-export const assignPartitions = code('ERR__ASSIGN_PARTITIONS');
-export const fatal = code('ERR__FATAL');
-export const rebalancing = code('ERR_REBALANCE_IN_PROGRESS');
-export const allBrokersDown = code('ERR__ALL_BROKERS_DOWN');
-export const topicForbidden = code('ERR_TOPIC_AUTHORIZATION_FAILED');
-export const groupForbidden = code('ERR_GROUP_AUTHORIZATION_FAILED');
-export const unknownTopic: ReadonlySet<number> = codesOf([
-  'ERR_UNKNOWN_TOPIC_OR_PART',
-  'ERR__UNKNOWN_TOPIC',
-  'ERR__UNKNOWN_PARTITION',
-]);
-export const topicExists = code('ERR_TOPIC_ALREADY_EXISTS');
-export const clusterForbidden = code('ERR_CLUSTER_AUTHORIZATION_FAILED');
-
-/** Reads the error classes off whatever the client threw; some of its errors are plain objects. */
-export function asKafkaError(thrown: unknown): KafkaError {
-  if (typeof thrown !== 'object' || thrown === null) return Object.assign(new Error(String(thrown)), { code: -1 });
-  const message =
-    'message' in thrown && typeof thrown.message === 'string' ? thrown.message : 'an error without a message';
-  const code = 'code' in thrown && typeof thrown.code === 'number' ? thrown.code : -1;
-  return thrown instanceof Error ? Object.assign(thrown, { code }) : Object.assign(new Error(message), { code });
-}
-
+export const queueFull = errorCode('ERR__QUEUE_FULL');
+export const timedOut = errorCode('ERR__TIMED_OUT');
+export const transportFailed = errorCode('ERR__TRANSPORT');
+export const tooLarge = errorCode('ERR_MSG_SIZE_TOO_LARGE');
+const sizes = errorCodes(['ERR_MSG_SIZE_TOO_LARGE', 'ERR_RECORD_LIST_TOO_LARGE']);
+const invalidTimestamp = errorCode('ERR_INVALID_TIMESTAMP');
+export const differentRecord = errorCode('ERR__INVALID_DIFFERENT_RECORD');
+export const assignPartitions = errorCode('ERR__ASSIGN_PARTITIONS');
+export const fatal = errorCode('ERR__FATAL');
+export const rebalancing = errorCode('ERR_REBALANCE_IN_PROGRESS');
+export const allBrokersDown = errorCode('ERR__ALL_BROKERS_DOWN');
+export const groupForbidden = errorCode('ERR_GROUP_AUTHORIZATION_FAILED');
 /** librdkafka's texts (rd_kafka_err2str) of the errors that are acted upon. */
 const eventTexts: ReadonlyMap<string, number> = new Map([
   ['Local: Fatal error', fatal],
@@ -151,8 +116,5 @@ export function refusalOf(error: KafkaError): Refusal {
 }
 
 export const isRefusal = (error: KafkaError): boolean => refusals.has(error.code);
-/** A right on a topic is missing, or the one to create topics. */
-export const isUnauthorised = (error: KafkaError): boolean =>
-  error.code === topicForbidden || error.code === clusterForbidden;
 export const isPurge = (error: KafkaError): boolean => purges.has(error.code);
 export const needsOperator = (error: KafkaError): boolean => operatorNeeded.has(error.code);

@@ -23,6 +23,20 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { InputRecord } from '@kafnus/agent-contract';
+import {
+  asKafkaError,
+  call,
+  kafka,
+  loginProblem,
+  topicForbidden,
+  unknownTopic,
+  type AdminClient,
+  type ClientLogEntry,
+  type ClientMessage,
+  type KafkaConsumer,
+  type KafkaError,
+  type KafkaProducer,
+} from '@kafnus/kafka-admin';
 import type { RuntimeConfig } from '../config.js';
 import type {
   ChangelogEntry,
@@ -37,15 +51,6 @@ import type {
 } from '../session.js';
 import { partitionName } from '../session.js';
 import { writableTime } from '../writable-time.js';
-import {
-  call,
-  kafka,
-  type AdminClient,
-  type ClientMessage,
-  type KafkaConsumer,
-  type KafkaError,
-  type KafkaProducer,
-} from './client.js';
 import { CallsInFlight } from './calls.js';
 import {
   adminProperties,
@@ -58,7 +63,6 @@ import {
 import { Encoder } from './encoder.js';
 import {
   allBrokersDown,
-  asKafkaError,
   assignPartitions,
   eventError,
   fatal,
@@ -75,10 +79,7 @@ import {
   timedOut,
   transportFailed,
   tooLarge,
-  topicForbidden,
-  unknownTopic,
 } from './errors.js';
-import { loginProblem, type ClientLogEntry } from './login-problem.js';
 import { ownHeaders } from './own-headers.js';
 import { ReadPositions } from './read-positions.js';
 import { UnansweredRebalances, type Rebalance } from './rebalances.js';

@@ -13,25 +13,27 @@
  * a connection to the partition's leader. Whatever this connection cannot do (Kerberos, snappy, zstd, a leader that moves or
  * breaks) the client can: it reads on from where the connection has come to, at a quarter of the speed.
  */
-import type { RuntimeConfig } from '../config.js';
-import { messageOf } from '../error-text.js';
-import { partitionName, type ChangelogEntry, type TopicPartition } from '../session.js';
-import { WireConnection } from '../wire/connection.js';
-import { fetchCommitted, type Fetched } from '../wire/fetch.js';
-import { canConnect } from '../wire/login.js';
-import { extentOf, readCommitted } from '../wire/record-batch.js';
 import {
+  asKafkaError,
   call,
+  canConnect,
+  extentOf,
+  fetchCommitted,
   kafka,
+  messageOf,
+  readCommitted,
+  WireConnection,
   type AdminClient,
   type ClientMessage,
+  type Fetched,
   type KafkaConsumer,
   type TopicDescription,
-} from './client.js';
-import { restoreClientId, restoreProperties } from './client-config.js';
-import type { CallsInFlight } from './calls.js';
-import { asKafkaError } from './errors.js';
+} from '@kafnus/kafka-admin';
+import type { RuntimeConfig } from '../config.js';
+import { partitionName, type ChangelogEntry, type TopicPartition } from '../session.js';
 import { untilAborted } from '../until-aborted.js';
+import type { CallsInFlight } from './calls.js';
+import { restoreClientId, restoreProperties } from './client-config.js';
 
 export interface RestoreOptions {
   readonly config: RuntimeConfig;

@@ -18,7 +18,7 @@
  *       flush()      -> no error: nothing is queued
  *       commit()     -> the kept error, not the offsets
  */
-import type { KafkaError } from './client.js';
+import type { KafkaError } from '@kafnus/kafka-admin';
 import { differentRecord, isProducerUnusable, isPurge } from './errors.js';
 
 export class SendFailures {

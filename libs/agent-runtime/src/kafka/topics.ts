@@ -8,17 +8,22 @@
  * An operator may leave creation to the brokers all the same, with `allow.auto.create.topics` of the producer. Then topics
  * come into being when the producer asks for their metadata: that request is the lookup, and needs no right but to write.
  */
-import type { TopicSpec, TopicState } from '../session.js';
 import {
+  asKafkaError,
   call,
+  createTopic,
+  isUnauthorised,
   kafka,
+  topicExists,
+  unknownTopic,
   type AdminClient,
   type ClientMetadata,
   type KafkaProducer,
   type TopicDescription,
-} from './client.js';
+} from '@kafnus/kafka-admin';
+import type { TopicSpec, TopicState } from '../session.js';
 import type { CallsInFlight } from './calls.js';
-import { asKafkaError, isRefusal, isUnauthorised, topicExists, unknownTopic } from './errors.js';
+import { isRefusal } from './errors.js';
 
 /**
  * A request cannot be interrupted, and the process cannot end under it: see uninterruptibleMs of
@@ -146,19 +151,7 @@ export class Topics {
   async #create(name: string, spec: TopicSpec, timeoutMs: number): Promise<void> {
     try {
       const admin = this.#admin();
-      const request = call((done) => {
-        admin.createTopic(
-          {
-            topic: name,
-            num_partitions: spec.partitions,
-            replication_factor: spec.replicationFactor,
-            config: spec.config,
-          },
-          timeoutMs,
-          done,
-        );
-      });
-      await this.#calls.track(admin, request);
+      await this.#calls.track(admin, createTopic(admin, name, spec, timeoutMs));
       this.#onCreated(name);
     } catch (thrown) {
       // Another agent was faster.

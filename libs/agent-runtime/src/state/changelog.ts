@@ -5,6 +5,7 @@
  * A record's key is the state's key and its value the number as text, so that `kcat` can read it.
  */
 import type { StatePut } from '@kafnus/agent-contract';
+import { changelogConfig } from '@kafnus/kafka-admin';
 import type { OutgoingRecord, TopicSpec } from '../session.js';
 
 /** `<group>-<store>-changelog`, as Kafka Streams would call it. */
@@ -12,24 +13,9 @@ export function changelogTopic(groupId: string, store: string): string {
   return `${groupId}-${store}-changelog`;
 }
 
-/** The newest segment is never compacted: with Kafka's 1 GiB a restore would read millions of entries for nothing. */
-export const changelogSegmentBytes = 100 << 20;
-
 /** How the changelog of an input with so many partitions is created. */
 export function changelogSpec(partitions: number, replicationFactor: number): TopicSpec {
-  const config = { 'cleanup.policy': 'compact', 'segment.bytes': String(changelogSegmentBytes) };
-  return { partitions, replicationFactor, config };
-}
-
-/** What to do about a changelog that does not fit its input. */
-export function partitionMismatch(changelog: string, found: number, input: string, expected: number): string {
-  const group = changelog.replace(/-[^-]+-changelog$/, '');
-  return (
-    `the changelog topic ${changelog} has ${found} partitions, but its input ${input} has ${expected}: the state of an entity ` +
-    `would be looked for in another partition than it was written to. Stop publishing and all instances of the agent, and ` +
-    `follow "Adding partitions" in docs/operations.md: "kafnus state repartition --group ${group} --input-topic ${input} ` +
-    `--partitions ${Math.max(found, expected)}" carries the state over`
-  );
+  return { partitions, replicationFactor, config: changelogConfig };
 }
 
 /** The record of a change. Its timestamp is that of the input record, so that replay writes the same bytes. */

@@ -1,4 +1,4 @@
-import { runTopics, topicActions, topicsJson, topicsOptions, topicsSummary, topicsText } from '@kafnus/agent-runtime';
+import { runTopics, topicActions, topicsJson, topicsOptions, topicsSummary, topicsText } from '@kafnus/kafka-admin';
 import { agentNames } from '@kafnus/ngsi-core';
 import { exitCodes, UsageError, type Command } from '../command.js';
 import { actionOf, parseOptions, wholeNumber } from '../options.js';

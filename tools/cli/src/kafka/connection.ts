@@ -1,5 +1,6 @@
 /** The connection of a command, from the settings of the agents. */
-import { connectionProperties, describeGroups, loadConfig, type GroupAnswer } from '@kafnus/agent-runtime';
+import { loadConfig } from '@kafnus/agent-runtime';
+import { connectionProperties, describeGroups, type GroupAnswer } from '@kafnus/kafka-admin';
 import type { ClientSettings, KafkaAddress } from '@kafnus/local-stack';
 import { UsageError, type Io } from '../command.js';
 import { inOptionsOfCommand } from '../options.js';

@@ -1,6 +1,6 @@
 /** Lists and deletes topics, and describes consumer groups. */
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import { asKafkaError, type GroupAnswer } from '@kafnus/agent-runtime';
+import { asKafkaError, type GroupAnswer } from '@kafnus/kafka-admin';
 import { call, type KafkaAddress } from '@kafnus/local-stack';
 import { messageOf } from '../error-message.js';
 import { answerTimeoutMs, clientSettings } from './offset-ranges.js';

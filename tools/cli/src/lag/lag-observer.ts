@@ -2,7 +2,7 @@
  * Takes snapshots of the agents through Kafka's admin API. It joins no group and commits nothing.
  */
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import type { GroupAnswer } from '@kafnus/agent-runtime';
+import type { GroupAnswer } from '@kafnus/kafka-admin';
 import { awaitBrokers, call } from '@kafnus/local-stack';
 import { messageOf } from '../error-message.js';
 import { groupOffsets } from '../kafka/group-offsets.js';

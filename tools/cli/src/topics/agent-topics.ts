@@ -1,12 +1,6 @@
 /** The topics of the agents for `kafnus topics`, from the settings of the agents. */
-import {
-  changelogTopic,
-  loadConfig,
-  settingsOf,
-  topicSettings,
-  type AgentTopics,
-  type RuntimeConfig,
-} from '@kafnus/agent-runtime';
+import { changelogTopic, loadConfig, settingsOf, topicSettings, type RuntimeConfig } from '@kafnus/agent-runtime';
+import type { AgentTopics } from '@kafnus/kafka-admin';
 import {
   agentNames,
   namingOptions,

@@ -1,0 +1,17 @@
+export { changelogConfig, partitionMismatch } from './changelog-topic.js';
+export { connectionProperties, isPem, type KafkaConnectionConfig } from './connection-config.js';
+export { createTopic } from './create-topic.js';
+export { codeOf, messageOf } from './error-text.js';
+export * from './kafka-client.js';
+export * from './kafka-errors.js';
+export { loginProblem, type ClientLogEntry } from './login-problem.js';
+export { runTopics, topicActions, topicsOptions, topicsSummary, type TopicAction } from './topics/run-topics.js';
+export { brokerAheadMs, type AgentTopics } from './topics/topic-plan.js';
+export { topicsJson, topicsText } from './topics/topics-report.js';
+export { describeGroups } from './wire/describe-groups.js';
+export { fetchCommitted, type Fetched } from './wire/fetch-committed.js';
+export type { GroupAnswer } from './wire/group-answers.js';
+export { ByteWriter } from './wire/protocol-bytes.js';
+export { extentOf, readCommitted } from './wire/record-batch.js';
+export { canConnect } from './wire/sasl-login.js';
+export { WireConnection } from './wire/wire-connection.js';

@@ -1,0 +1,64 @@
+/** What is said about topics: a closed vocabulary, so that scripts can tell findings apart. */
+
+/** Every code, with what it means. docs/operations.md lists the same ones. */
+export const findingCodes = {
+  'topic-missing': 'the topic does not exist',
+  'topic-hidden': 'the user may not see the topic',
+  'right-missing': 'the user lacks a right on the topic that the agent needs',
+  'config-unread': 'the configuration could not be read',
+  'partitions-few': 'more instances than partitions: some get nothing to do',
+  'partitions-differ': 'another number of partitions than is set',
+  'not-copartitioned': 'the changelog has another number of partitions than its input',
+  'replication-low': 'fewer replicas than planned, or a single one on a cluster of several brokers',
+  'min-isr-low': 'a write counts before enough replicas have it',
+  'min-isr-high': 'writes stop when one broker is down, or at once',
+  'unclean-election': 'a replica that is behind may become the leader: committed records are lost',
+  'partition-offline': 'a partition has no leader',
+  'partition-behind': 'a partition has replicas that are behind or gone',
+  'cleanup-policy': 'records are kept in a way that loses some',
+  'retention-short': 'records are deleted too soon',
+  'retention-bytes': 'records are deleted by size, whether read or not',
+  'segments-large': 'a restore reads more than it must',
+  'message-size': 'records that the agent may write are too large for the topic',
+  'timestamp-type': 'the broker overwrites the time of records',
+  'timestamp-limit': 'the broker refuses records that are too old, or too far ahead of its clock',
+} as const;
+
+export type FindingCode = keyof typeof findingCodes;
+
+/**
+ * error: the agent does not work, or records are lost. warning: they may be, or it works badly.
+ * note: good to know.
+ */
+export const levels = ['error', 'warning', 'note'] as const;
+export type Level = (typeof levels)[number];
+
+/** A configuration that would be right. */
+export interface Fix {
+  readonly setting: string;
+  readonly value: string;
+}
+
+/** Something that a person should know, and what to do about it. */
+export interface Finding {
+  readonly level: Level;
+  readonly code: FindingCode;
+  readonly topic: string;
+  /** What is the matter, with the values that were found. */
+  readonly message: string;
+  /** What to do. */
+  readonly advice: string;
+  /** What `apply --update-config` sets. */
+  readonly fix?: Fix;
+}
+
+/** The worst first, then by topic. */
+export function sortedFindings(findings: readonly Finding[]): Finding[] {
+  const place = ({ level, topic }: Finding): string => `${levels.indexOf(level)} ${topic}`;
+  return [...findings].sort((a, b) => (place(a) < place(b) ? -1 : place(a) > place(b) ? 1 : 0));
+}
+
+/** Whether nothing is an error. */
+export function fits(findings: readonly Finding[]): boolean {
+  return findings.every(({ level }) => level !== 'error');
+}
