@@ -539,7 +539,7 @@ export const mutations = [
     file: 'libs/ngsi-core/src/ngsi-agent.ts',
     edits: [
       {
-        find: 'return this.limit !== undefined && this.size > this.limit;',
+        find: 'return this.#limit !== undefined && this.#size > this.#limit;',
         replace: 'return this.limit !== undefined && this.size < 0;',
       },
     ],
@@ -582,7 +582,7 @@ export const mutations = [
     name: 'refusals-weightless',
     breaks: 'a notification of millions of elements that are no entities is refused element by element',
     file: 'libs/ngsi-core/src/ngsi-agent.ts',
-    edits: [{ find: 'REFUSAL_OVERHEAD + refused.message.length', replace: 'refused.message.length' }],
+    edits: [{ find: 'refusalOverhead + refused.message.length', replace: 'refused.message.length' }],
     tests: [
       amplification(
         'the outputs of one record count reports as well: a hundred thousand of them are no smaller than rows',
@@ -600,7 +600,7 @@ export const mutations = [
     name: 'shapes-weightless',
     breaks: 'schemas of many entity types, each of them large, take hundreds of megabytes',
     file: 'libs/ngsi-core/src/connect-record.ts',
-    edits: [{ find: 'weight > LARGEST_WEIGHT', replace: 'weight > Infinity' }],
+    edits: [{ find: 'weight > maxWeight', replace: 'weight > Infinity' }],
     tests: [
       amplification(
         'what is remembered of entities is bounded in bytes: many types with many large shapes take no more than few',

@@ -1,6 +1,4 @@
-/**
- * One NGSI attribute to one typed column: the table of SPEC 3.
- */
+/** Converts one NGSI attribute to one typed column: the table of SPEC 3. */
 import type { AttributeCode } from './codes.js';
 import { toWkb, type GeoType, type WkbDialect } from './geometry.js';
 import { parseInstant } from './instant.js';
@@ -8,7 +6,10 @@ import { isObject, type JsonObject } from './notification.js';
 import { isStorableDate, jsonProblem, textProblem } from './storable.js';
 import { memo, quoted, shown } from './text.js';
 
-/** Whose record format is written: that of Kafnus Connect's sinks, or of the stock Debezium JDBC sink. */
+/**
+ * Whose record format is written: that of Kafnus Connect's sinks, or of the stock Debezium JDBC
+ * sink.
+ */
 export type Sink = 'kafnus' | 'debezium';
 
 /** The Connect type of a column. */
@@ -24,9 +25,9 @@ export interface ColumnTypes {
   readonly boolean: ColumnType;
   readonly timestamp: ColumnType;
   readonly geometry: ColumnType;
-  /** How its bytes say that there is an altitude. */
+  /** How the bytes of a geometry mark an altitude. */
   readonly wkb: WkbDialect;
-  /** Whether what PostgreSQL cannot store must not reach the sink: see storable.ts. */
+  /** Whether values that PostgreSQL cannot store are refused here: see storable.ts. */
   readonly storable: boolean;
   /** Text that is JSON. */
   readonly json: ColumnType;
@@ -34,34 +35,35 @@ export interface ColumnTypes {
   readonly instant: ColumnType;
 }
 
-const WKB_FIELDS = '"fields":[{"field":"wkb","type":"bytes"},{"field":"srid","type":"int32"}]';
-const TEXT: ColumnType = { schema: '"type":"string"' };
-const DOUBLE: ColumnType = { schema: '"type":"double"' };
-const BOOLEAN: ColumnType = { schema: '"type":"boolean"' };
-const TIMESTAMP: ColumnType = { schema: '"type":"int64","name":"org.apache.kafka.connect.data.Timestamp"' };
+const wkbFields = '"fields":[{"field":"wkb","type":"bytes"},{"field":"srid","type":"int32"}]';
+const textType: ColumnType = { schema: '"type":"string"' };
+const doubleType: ColumnType = { schema: '"type":"double"' };
+const booleanType: ColumnType = { schema: '"type":"boolean"' };
+const timestampType: ColumnType = { schema: '"type":"int64","name":"org.apache.kafka.connect.data.Timestamp"' };
 
 /** SPEC 3, "Field members in this order: field, type, name, fields, optional". */
 export const columnTypes: Readonly<Record<Sink, ColumnTypes>> = {
   kafnus: {
-    string: TEXT,
-    double: DOUBLE,
-    boolean: BOOLEAN,
-    timestamp: TIMESTAMP,
+    string: textType,
+    double: doubleType,
+    boolean: booleanType,
+    timestamp: timestampType,
     geometry: {
-      schema: `"type":"struct","name":"io.confluent.connect.jdbc.data.geometry.Geometry",${WKB_FIELDS}`,
+      schema: `"type":"struct","name":"io.confluent.connect.jdbc.data.geometry.Geometry",${wkbFields}`,
     },
     wkb: 'iso',
     storable: false,
-    json: TEXT,
-    instant: TEXT,
+    json: textType,
+    instant: textType,
   },
   debezium: {
-    string: TEXT,
-    double: DOUBLE,
-    boolean: BOOLEAN,
-    timestamp: TIMESTAMP,
-    geometry: { schema: `"type":"struct","name":"io.debezium.data.geometry.Geometry",${WKB_FIELDS}` },
-    // A geometry with an ISO type makes the sink's task fail: it looks at the lowest byte, and takes 1001 for 233.
+    string: textType,
+    double: doubleType,
+    boolean: booleanType,
+    timestamp: timestampType,
+    geometry: { schema: `"type":"struct","name":"io.debezium.data.geometry.Geometry",${wkbFields}` },
+    // A geometry with an ISO type makes the sink's task fail: it looks at the lowest byte, and
+    // takes 1001 for 233.
     wkb: 'ewkb',
     storable: true,
     json: { schema: '"type":"string","name":"io.debezium.data.Json"' },
@@ -74,29 +76,23 @@ export interface Cell {
   readonly type: ColumnType;
   /** The value in the payload, as JSON text; `null` makes the column optional. */
   readonly json: string;
-  /** Why it is null though the attribute has a value. */
+  /** Why `json` is null although the attribute has a value. */
   readonly problem?: CellProblem;
 }
 
-/** What is wrong with an attribute; the name of it is known to the caller. */
+/** What is wrong with an attribute. The caller adds the name of the attribute. */
 export interface CellProblem {
   readonly code: AttributeCode;
   readonly message: string;
 }
 
-/** What a declared NGSI type says about the column. */
+/** The kind of column that a declared NGSI type asks for. */
 type Declared = GeoType | 'date' | 'json' | 'number' | 'boolean' | 'other';
 
-const GEO_TYPES: ReadonlySet<string> = new Set<GeoType>([
-  'geo:point',
-  'geo:line',
-  'geo:box',
-  'geo:polygon',
-  'geo:json',
-]);
+const geoTypes: ReadonlySet<string> = new Set<GeoType>(['geo:point', 'geo:line', 'geo:box', 'geo:polygon', 'geo:json']);
 
 function isGeoType(type: string): type is GeoType {
-  return GEO_TYPES.has(type);
+  return geoTypes.has(type);
 }
 
 const declaredBy = memo<Declared>(1000, (type) => {
@@ -120,8 +116,9 @@ const declaredBy = memo<Declared>(1000, (type) => {
 /**
  * Converts attributes for one sink.
  *
- * SPEC 3 is silent on these: a `type` that is no text counts as none, so the value decides; a DateTime or geo attribute whose
- * value is of another kind (a number, an object) has no date or geometry, rather than a column of another type.
+ * SPEC 3 does not cover these cases: a `type` that is not text counts as missing, so the value
+ * decides the column. A DateTime or geo attribute whose value is of another kind (a number, an
+ * object) becomes null in a column of the declared type.
  */
 export function cellConverter(types: ColumnTypes): (attribute: unknown) => Cell {
   const nullOf = (type: ColumnType): Cell => ({ type, json: 'null' });
@@ -197,7 +194,7 @@ export function cellConverter(types: ColumnTypes): (attribute: unknown) => Cell 
         : bad(
             types.string,
             'attribute-not-normalized',
-            `${shown(attribute)} is not {"type", "value", "metadata"}${KEY_VALUES}`,
+            `${shown(attribute)} is not {"type", "value", "metadata"}${keyValuesHint}`,
           );
     }
     const { type, value } = attribute;
@@ -206,7 +203,11 @@ export function cellConverter(types: ColumnTypes): (attribute: unknown) => Cell 
       const stray = value === undefined ? strayMember(attribute) : undefined;
       return stray === undefined
         ? nulls[declared]
-        : bad(nulls[declared].type, 'attribute-not-normalized', `it has no "value", but ${shown(stray)}${KEY_VALUES}`);
+        : bad(
+            nulls[declared].type,
+            'attribute-not-normalized',
+            `it has no "value", but ${shown(stray)}${keyValuesHint}`,
+          );
     }
     switch (declared) {
       case 'other':
@@ -223,40 +224,47 @@ export function cellConverter(types: ColumnTypes): (attribute: unknown) => Cell 
   };
 }
 
-/** The value of a column as JSON text, made of the JSON text of the attribute's value; undefined when there is none to be had. */
+/**
+ * Converts the JSON text of an attribute's value to the JSON text of the column's value. Returns
+ * undefined when the value cannot be converted.
+ */
 export type TextConverter = (value: string) => string | undefined;
 
 /**
- * Numbers that JavaScript writes as they are here. A double tells 15 digits apart, and below 10^-6 there would be an exponent;
- * `1.50`, `1e3` and `-0` are written otherwise.
+ * Numbers that JSON.parse and JSON.stringify return unchanged: at most 15 digits, which a double
+ * holds exactly, and not below 10^-6, where JavaScript writes an exponent. `1.50`, `1e3` and `-0`
+ * are written differently.
  */
-const USUAL_NUMBER = /^(?:0|-?[1-9]\d{0,14}|-?(?:0|[1-9]\d{0,8})\.\d{0,5}[1-9])$/;
-/** What in JSON text may be another number; the like in a text is taken for one, too. */
-const UNUSUAL_NUMBERS = /\d[eE]|\.\d*0(?!\d)|\d{16}|[\d.]{17}|0\.0{6}|-0(?!\.)/;
+const canonicalNumber = /^(?:0|-?[1-9]\d{0,14}|-?(?:0|[1-9]\d{0,8})\.\d{0,5}[1-9])$/;
+/** Matches JSON text that may contain any other number, also where it is part of a string. */
+const otherNumbers = /\d[eE]|\.\d*0(?!\d)|\d{16}|[\d.]{17}|0\.0{6}|-0(?!\.)/;
 
 /**
- * Converts the values of attributes like one that was converted without a problem: of the same type, their values of the same
- * kind. These are given as JSON text, compact and without escapes in its values, and converted to what {@link cellConverter}
- * makes of them.
+ * Returns a converter for attributes that have the same type, and a value of the same kind, as one
+ * that was converted without a problem. It takes the value as compact JSON text without escapes,
+ * and its result is that of {@link cellConverter}.
  */
 export function textConverter(toCell: (attribute: unknown) => Cell, { type, value }: JsonObject): TextConverter {
   const declared = typeof type === 'string' ? declaredBy(type) : 'other';
-  const asUsual: TextConverter = (text) => {
+  const viaCell: TextConverter = (text) => {
     const other: unknown = text.startsWith('"') ? text.slice(1, -1) : JSON.parse(text);
     const cell = toCell({ type, value: other });
     return cell.problem === undefined ? cell.json : undefined;
   };
-  if (declared === 'date' || isGeoType(declared)) return asUsual;
-  // JSON without unusual numbers is what JSON.stringify would write.
+  if (declared === 'date' || isGeoType(declared)) return viaCell;
+  // JSON whose numbers are all canonical is what JSON.stringify would write.
   if (declared === 'json' || typeof value === 'object') {
-    return (text) => (UNUSUAL_NUMBERS.test(text) ? asUsual(text) : JSON.stringify(text));
+    return (text) => (otherNumbers.test(text) ? viaCell(text) : JSON.stringify(text));
   }
-  return typeof value === 'number' ? (text) => (USUAL_NUMBER.test(text) ? text : asUsual(text)) : (text) => text;
+  return typeof value === 'number' ? (text) => (canonicalNumber.test(text) ? text : viaCell(text)) : (text) => text;
 }
 
-const KEY_VALUES = ': the subscription must send normalized attributes (not attrsFormat keyValues)';
+const keyValuesHint = ': the subscription must send normalized attributes (not attrsFormat keyValues)';
 
-/** A member that NGSIv2 does not know: without a `value` it says that this is no attribute, but a bare JSON object. */
+/**
+ * The first member that NGSIv2 does not define. In an object without `value` it shows that the
+ * object is not a normalized attribute.
+ */
 function strayMember(attribute: JsonObject): string | undefined {
   for (const name in attribute) {
     if (name !== 'type' && name !== 'metadata') return name;
@@ -268,12 +276,12 @@ function bad(type: ColumnType, code: AttributeCode, message: string): Cell {
   return { type, json: 'null', problem: { code, message } };
 }
 
-/** Compact JSON text; undefined when the value is nested deeper than the stack. */
+/** Compact JSON text; undefined when the value is nested too deeply for the stack. */
 export function jsonText(value: unknown): string | undefined {
   try {
     return JSON.stringify(value);
   } catch {
-    // A RangeError is all that a value from JSON.parse can cause.
+    // A value from JSON.parse can cause only a RangeError: the stack is exhausted.
     return undefined;
   }
 }

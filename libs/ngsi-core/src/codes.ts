@@ -1,9 +1,9 @@
 /**
- * The closed vocabulary of outcomes: why a record or a part of it was refused, and why one was left out on purpose. The
- * texts are the reference page; the codes are the `reason` label of the metrics.
+ * The codes of all outcomes: why a record or a part of it is refused, and why a record is skipped.
+ * The codes are the values of the metrics' label `reason`; the texts appear on the reference page.
  */
 
-/** Why a record, or one entity of it, is refused (SPEC 2, 3, 6): it goes to the dead-letter topic unchanged. */
+/** Why a record or an entity is refused (SPEC 2, 3, 6). The record is dead-lettered unchanged. */
 export const rejectCodes = {
   'value-missing': 'The record has no value (a tombstone): a raw topic carries notifications only.',
   'not-utf8': 'The value is not UTF-8 text.',
@@ -32,7 +32,7 @@ export const rejectCodes = {
   'timeinstant-invalid': 'The TimeInstant is not text, or not a date where one is needed.',
 } as const;
 
-/** Why a single attribute could not be converted (SPEC 6): its column is null, and the record is reported. */
+/** Why an attribute is not converted (SPEC 6): its column is null, and the record is reported. */
 export const attributeCodes = {
   'date-invalid': 'The value of a DateTime attribute is no ISO 8601 date.',
   'geometry-invalid': 'The value of a geo attribute is no sound geometry.',
@@ -46,7 +46,7 @@ export const attributeCodes = {
   'name-clash': 'The lower-cased attribute name is a base column, or repeats another attribute’s: the first one wins.',
 } as const;
 
-/** Why a record, or one entity of it, is left out on purpose: counted, not dead-lettered. */
+/** Why a record or an entity is skipped: it is counted, and not dead-lettered. */
 export const skipReasons = {
   empty: 'The notification has no entities (`data: []`).',
   stale: 'lastdata: a newer version, by TimeInstant, of the entity was emitted before.',

@@ -1,6 +1,6 @@
 /**
- * Entities to Kafka Connect JSON (schema and payload), as text and by hand: most of a record is its schema, and most
- * entities of a tenant have the same one.
+ * Writes entities as Kafka Connect JSON (schema and payload). The text is built directly and the
+ * schemas are cached: most of a record is its schema, and most entities of a tenant share one.
  */
 import {
   cellConverter,
@@ -17,62 +17,62 @@ import { isObject, type Entity } from './notification.js';
 import { columnNameProblem, isStorableDate, textProblem } from './storable.js';
 import { BoundedMap, quoted, shown } from './text.js';
 
-/** A value, and what of the entity is not in it. */
+/** The value of a record, and the attributes that are missing from it or null. */
 interface Row {
   readonly value: string;
   readonly problems: readonly CellProblem[];
 }
 
-/** Writes the keys and values of one agent. Instants are given as {@link RecordWriter.instantText} made them. */
+/** Writes the keys and values of one agent. Instants are the results of `instantText`. */
 export interface RecordWriter {
   /**
-   * The text of a TimeInstant for this sink; undefined when the sink needs a date and it is none. Kafnus's sinks get it as
-   * received.
+   * The text of a TimeInstant for this sink; undefined when the sink needs a date and the text is
+   * not one. Kafnus's sinks get the text as received.
    */
   instantText(received: string): string | undefined;
-  /** Why the sink could write no row of this entity; undefined when it can. */
+  /** Why the sink cannot write a row of this entity; undefined when it can. */
   identityProblem(entity: Entity, servicepath: string): string | undefined;
-  /** @param instant the second part of the key; undefined when the entity id is all of it */
+  /** @param instant the second part of the key; undefined when the key is the entity id alone */
   key(entity: Entity, instant: string | undefined): string;
   /**
-   * @param instant the value of the column timeinstant; undefined when the entity has none. An entity that has no
-   *   such attribute though there is a value for it (record-timestamp) gets it as its first attribute.
+   * @param instant the value of the column timeinstant, or undefined. An entity without that
+   *   attribute gets it as its first one (missingTimeInstant=record-timestamp).
    */
   row(entity: Entity, instant: string | undefined, servicepath: string, recvtime: string): Row;
-  /** What all rows have in common whose entities differ from this one in values only. */
+  /** Makes the parts of a row that are the same for all entities that differ only in values. */
   readonly rowTemplate: RowMaker;
 }
 
-/** All that entities with the same attributes, of the same types, have in common. */
+/** The schema of entities with the same attributes of the same types, and how to fill it. */
 interface Shape {
-  /** What it is the shape of: attribute names, column types, and which of the values are null. */
+  /** What identifies the shape: attribute names, column types, and which values are null. */
   readonly names: readonly string[];
   readonly types: readonly ColumnType[];
   readonly nulls: readonly boolean[];
   readonly schema: string;
-  /** For each attribute `,"name":`, and undefined for one that is no column, or a leading one. */
+  /** For each attribute `,"name":`; undefined for one without a column, and for a leading one. */
   readonly labels: readonly (string | undefined)[];
   /** Columns that come before the base columns: see {@link isArrayIndex}. */
   readonly leading: readonly { readonly place: number; readonly label: string }[];
-  /** The attributes, by their place, that are no column because of their names. */
-  readonly nameless: ReadonlyMap<number, CellProblem>;
+  /** The attributes, by their place, that have no column because of their names. */
+  readonly unnamed: ReadonlyMap<number, CellProblem>;
 }
 
 /** Lower-cased names that no attribute may take. */
-const BASE_COLUMNS: readonly string[] = ['entityid', 'entitytype', 'fiwareservicepath', 'recvtime'];
-/** Orion's note about the notification, not about the entity (SPEC 3). */
-const NO_COLUMN = 'alterationtype';
-const NO_PROBLEMS: readonly CellProblem[] = [];
+const baseColumns: readonly string[] = ['entityid', 'entitytype', 'fiwareservicepath', 'recvtime'];
+/** Orion's attribute that describes the notification and not the entity (SPEC 3): no column. */
+const alterationType = 'alterationtype';
+const noProblems: readonly CellProblem[] = [];
 /**
- * How many shapes are remembered: of so many entity types, for each the most recent ones (attributes come and go, and are
- * null or not), and what they may weigh together, in bytes. A larger schema is made anew each time.
+ * Bounds of the cache of shapes: entity types, shapes of each type (the most recent ones), and
+ * the bytes of all shapes together. A schema longer than `maxSchemaLength` is not cached.
  */
-const ENTITY_TYPES = 1000;
-const SHAPES_OF_A_TYPE = 16;
-const LARGEST_SCHEMA = 20_000;
-const LARGEST_WEIGHT = 20_000_000;
+const maxEntityTypes = 1000;
+const maxShapesPerType = 16;
+const maxSchemaLength = 20_000;
+const maxWeight = 20_000_000;
 
-/** @param sink whose record format */
+/** @param sink the sink whose record format is written */
 export function recordWriter(sink: Sink): RecordWriter {
   const types = columnTypes[sink];
   const toCell = cellConverter(types);
@@ -82,7 +82,7 @@ export function recordWriter(sink: Sink): RecordWriter {
   const keyByIdAndInstant = `{"schema":${struct([idField, field('timeinstant', types.instant.schema, false)])},"payload":{"entityid":`;
 
   const newShape = (names: readonly string[], cells: readonly Cell[]): Shape => {
-    const taken = new Set(BASE_COLUMNS);
+    const taken = new Set(baseColumns);
     const fields = [
       idField,
       field('entitytype', types.string.schema, false),
@@ -91,19 +91,19 @@ export function recordWriter(sink: Sink): RecordWriter {
     const leadingFields: string[] = [];
     const leading: { place: number; label: string }[] = [];
     const labels: (string | undefined)[] = [];
-    const nameless = new Map<number, CellProblem>();
+    const unnamed = new Map<number, CellProblem>();
     cells.forEach((cell, place) => {
       const column = (names[place] ?? '').toLowerCase();
-      const unfit = types.storable ? columnNameProblem(column) : undefined;
-      if (column === NO_COLUMN) {
+      const nameProblem = types.storable ? columnNameProblem(column) : undefined;
+      if (column === alterationType) {
         labels.push(undefined);
-      } else if (unfit !== undefined) {
+      } else if (nameProblem !== undefined) {
         labels.push(undefined);
-        nameless.set(place, { code: 'name-invalid', message: `its column name ${shown(column)} ${unfit}` });
+        unnamed.set(place, { code: 'name-invalid', message: `its column name ${shown(column)} ${nameProblem}` });
       } else if (taken.has(column)) {
         labels.push(undefined);
-        const owner = BASE_COLUMNS.includes(column) ? 'is that of a base column' : 'is that of an attribute before it';
-        nameless.set(place, { code: 'name-clash', message: `its column name ${shown(column)} ${owner}` });
+        const owner = baseColumns.includes(column) ? 'is that of a base column' : 'is that of an attribute before it';
+        unnamed.set(place, { code: 'name-clash', message: `its column name ${shown(column)} ${owner}` });
       } else {
         taken.add(column);
         const text = field(column, cell.type.schema, cell.json === 'null');
@@ -125,32 +125,36 @@ export function recordWriter(sink: Sink): RecordWriter {
       schema: struct([...leadingFields, ...fields]),
       labels,
       leading,
-      nameless,
+      unnamed,
     };
   };
 
-  let shapes = new BoundedMap<Shape[]>(ENTITY_TYPES);
-  // Of all shapes since the map was new: those that have left it still count, so it errs on the side
-  // of a map that starts again too early.
+  let shapes = new BoundedMap<Shape[]>(maxEntityTypes);
+  // Counts all shapes added since the map was created, also those that have left it. The map is
+  // therefore replaced earlier than necessary, and never later.
   let weight = 0;
   const shapeOf = (entityType: string, names: readonly string[], cells: readonly Cell[]): Shape => {
     let recent = shapes.get(entityType);
     const known = recent?.find((candidate) => isShapeOf(candidate, names, cells));
     if (known !== undefined) return known;
     const shape = newShape(names, cells);
-    if (shape.schema.length > LARGEST_SCHEMA) return shape;
+    if (shape.schema.length > maxSchemaLength) return shape;
     weight += weightOf(shape);
-    if (weight > LARGEST_WEIGHT) {
-      shapes = new BoundedMap<Shape[]>(ENTITY_TYPES);
+    if (weight > maxWeight) {
+      shapes = new BoundedMap<Shape[]>(maxEntityTypes);
       weight = weightOf(shape);
       recent = undefined;
     }
     if (recent === undefined) shapes.set(entityType, (recent = []));
-    if (recent.unshift(shape) > SHAPES_OF_A_TYPE) recent.pop();
+    if (recent.unshift(shape) > maxShapesPerType) recent.pop();
     return shape;
   };
 
-  const filled = ({ row, idJson, groups }: MatchedEntity, instant: string, servicepath: string): string | undefined => {
+  const fillTemplate = (
+    { row, idJson, groups }: MatchedEntity,
+    instant: string,
+    servicepath: string,
+  ): string | undefined => {
     let value = row.head + idJson + row.afterId + quoted(servicepath);
     for (const { before, group, convert } of row.columns) {
       const json = convert === undefined ? instant : convert(groups[group] ?? '');
@@ -169,12 +173,12 @@ export function recordWriter(sink: Sink): RecordWriter {
 
     identityProblem(entity, servicepath) {
       if (!types.storable) return undefined;
-      const told = (what: string, text: string, problem: string | undefined): string | undefined =>
+      const describe = (what: string, text: string, problem: string | undefined): string | undefined =>
         problem && `the ${what} ${shown(text)} ${problem}`;
       return (
-        told('id', entity.id, textProblem(entity.id)) ??
-        told('type', entity.type, textProblem(entity.type)) ??
-        told('service path', servicepath, textProblem(servicepath))
+        describe('id', entity.id, textProblem(entity.id)) ??
+        describe('type', entity.type, textProblem(entity.type)) ??
+        describe('service path', servicepath, textProblem(servicepath))
       );
     },
 
@@ -187,15 +191,15 @@ export function recordWriter(sink: Sink): RecordWriter {
 
     rowTemplate(entity, groups) {
       const { members, timeInstantName, timeInstant } = entity;
-      // Where the TimeInstant has no text, the row depends on what stands for it.
+      // Without the text of a TimeInstant, the row depends on the setting missingTimeInstant.
       if (timeInstantName !== undefined && timeInstant.kind !== 'text') return undefined;
       const names = Object.keys(members).filter((name) => name !== 'id' && name !== 'type');
       const cells = names.map((name) =>
         name === timeInstantName ? { type: types.instant, json: '""' } : toCell(members[name]),
       );
       const shape = shapeOf(entity.type, names, cells);
-      const flawed = cells.some((cell) => cell.problem !== undefined);
-      if (flawed || shape.nameless.size > 0) return undefined;
+      const hasProblem = cells.some((cell) => cell.problem !== undefined);
+      if (hasProblem || shape.unnamed.size > 0) return undefined;
 
       const columns: TemplateColumn[] = [];
       let before = '';
@@ -227,14 +231,14 @@ export function recordWriter(sink: Sink): RecordWriter {
     row(entity, instant, servicepath, recvtime) {
       const { timeInstantName } = entity;
       if (entity instanceof MatchedEntity && (instant === undefined) === (timeInstantName === undefined)) {
-        const value = filled(entity, instant === undefined ? '' : quoted(instant), servicepath);
-        if (value !== undefined) return { value: `${value}${recvtime}"}}`, problems: NO_PROBLEMS };
+        const value = fillTemplate(entity, instant === undefined ? '' : quoted(instant), servicepath);
+        if (value !== undefined) return { value: `${value}${recvtime}"}}`, problems: noProblems };
       }
       const { members } = entity;
       const names: string[] = [];
       const cells: Cell[] = [];
       const instantCell = instant === undefined ? noInstant : { type: types.instant, json: quoted(instant) };
-      let flawed = false;
+      let hasProblem = false;
       if (timeInstantName === undefined && instant !== undefined) {
         names.push('timeinstant');
         cells.push(instantCell);
@@ -244,7 +248,7 @@ export function recordWriter(sink: Sink): RecordWriter {
         const cell = name === timeInstantName ? instantCell : toCell(members[name]);
         names.push(name);
         cells.push(cell);
-        if (cell.problem !== undefined) flawed = true;
+        if (cell.problem !== undefined) hasProblem = true;
       }
       const shape = shapeOf(entity.type, names, cells);
 
@@ -257,13 +261,13 @@ export function recordWriter(sink: Sink): RecordWriter {
         if (label !== undefined && cell !== undefined) value += label + cell.json;
       }
       value += `,"recvtime":"${recvtime}"}}`;
-      const problems = flawed || shape.nameless.size > 0 ? problemsOf(names, cells, shape) : NO_PROBLEMS;
+      const problems = hasProblem || shape.unnamed.size > 0 ? problemsOf(names, cells, shape) : noProblems;
       return { value, problems };
     },
   };
 }
 
-/** Bytes, roughly: the schema and the labels have the same names; each attribute is in five arrays. */
+/** An estimate in bytes: the labels repeat the names of the schema; five arrays per attribute. */
 function weightOf({ schema, names }: Shape): number {
   return 2 * schema.length + 50 * names.length;
 }
@@ -278,12 +282,12 @@ function isShapeOf(shape: Shape, names: readonly string[], cells: readonly Cell[
   return true;
 }
 
-/** What the reports say, in the order of the attributes. */
+/** The problems of a row, in the order of the attributes. */
 function problemsOf(names: readonly string[], cells: readonly Cell[], shape: Shape): readonly CellProblem[] {
   const problems: CellProblem[] = [];
   cells.forEach((cell, place) => {
     const name = names[place] ?? '';
-    const problem = shape.nameless.get(place) ?? (name.toLowerCase() === NO_COLUMN ? undefined : cell.problem);
+    const problem = shape.unnamed.get(place) ?? (name.toLowerCase() === alterationType ? undefined : cell.problem);
     if (problem !== undefined) {
       problems.push({ code: problem.code, message: `attribute ${shown(name)}: ${problem.message}` });
     }
@@ -292,9 +296,9 @@ function problemsOf(names: readonly string[], cells: readonly Cell[], shape: Sha
 }
 
 /**
- * Whether a name is one that JavaScript puts before all other members of an object, in ascending order, wherever it stood in
- * the JSON text: `0`, `7`, `123`. SPEC 3 asks for the entity's own order, which is lost for these; Kafnus 1.5 writes them
- * before the base columns as well, and so do we.
+ * Whether a name is an array index (`0`, `7`, `123`). JavaScript moves such members before all
+ * others of an object, in ascending order, so the entity's own order, which SPEC 3 asks for, is
+ * lost. As in Kafnus 1.5, their columns come before the base columns.
  */
 function isArrayIndex(name: string): boolean {
   const first = name.charCodeAt(0);

@@ -1,69 +1,71 @@
 /**
- * Reading entities without parsing JSON. The entities of a type come with the same attributes again and again, and only values
- * differ: so what was parsed once becomes a regular expression, in which every value is open and all else is literal.
+ * Reads entities without parsing JSON. The entities of a type usually have the same attributes and
+ * differ only in values. So an entity that was parsed becomes a template: a regular expression in
+ * which each value is a group and everything else is literal.
  *
- *     {"id":"urn:r:1","type":"Room","temperature":{"type":"Number","value":21.5,"metadata":{}}}
+ *     {"id":"urn:r:1","type":"Room","heat":{"type":"Number","value":21.5,"metadata":{}}}
  *
- *     {"id":(text),"type":"Room","temperature":\{"type":"Number","value":(number),"metadata":\{\}\}\}
+ *     {"id":(text),"type":"Room","heat":\{"type":"Number","value":(number),"metadata":\{\}\}\}
  *
- * Both readings see the same entity. What matches is JSON, for the literals are, and the groups take JSON values only; it has
- * the members of the entity that was parsed, in the same order and none twice; and texts that match hold no escapes, so they
- * mean what they show. What does not match (another attribute, an escape, a blank) is parsed, and may become a template.
+ * A match gives the same entity as parsing does. The text that matches is JSON, because the
+ * literals are JSON and the groups accept only JSON values. It has the members of the parsed
+ * entity, in the same order and none twice. It has no escapes. An entity that does not match
+ * (another attribute, an escape, a blank) is parsed, and may become a template.
  */
 import { jsonText, type TextConverter } from './attribute.js';
 import { isObject, type Entity, type JsonObject, type TimeInstant } from './notification.js';
 import { keyProblem } from './storable.js';
 
-/** A JSON string without escapes; what JSON forbids in strings ends it. */
-const TEXT = String.raw`"[^"\\\x00-\x1f]*"`;
-const NUMBER = String.raw`-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?`;
+/** A JSON string without escapes and control characters. */
+const textPattern = String.raw`"[^"\\\x00-\x1f]*"`;
+const numberPattern = String.raw`-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?`;
 
-/** All before the first entity. What else is in a message does not matter once the record has headers. */
-const HEAD = new RegExp(String.raw`\{(?:${TEXT}:${TEXT},)*"data":\[`, 'y');
-const ID_AND_TYPE = new RegExp(String.raw`\{"id":("[^"\\\x00-\x1f]+"),"type":"([^"\\\x00-\x1f]*)"`, 'y');
-const END = ']}';
-const COMMA = 0x2c;
+/** The text before the first entity: the other members of a message do not matter here. */
+const headPattern = new RegExp(String.raw`\{(?:${textPattern}:${textPattern},)*"data":\[`, 'y');
+const idAndType = new RegExp(String.raw`\{"id":("[^"\\\x00-\x1f]+"),"type":"([^"\\\x00-\x1f]*)"`, 'y');
+const closing = ']}';
+const comma = 0x2c;
 
-/** What is open in compact JSON: texts that are no names, numbers, booleans. A name is taken with its colon. */
-const TOKEN = /"(?:[^"\\]|\\.)*":?|-?\d[\d.eE+-]*|true|false|[^"]/g;
-const SPECIAL = /[\\^$.*+?()[\]{}|/]/g;
+/** A token of compact JSON; the name of a member includes its colon. */
+const jsonToken = /"(?:[^"\\]|\\.)*":?|-?\d[\d.eE+-]*|true|false|[^"]/g;
+const specialCharacter = /[\\^$.*+?()[\]{}|/]/g;
 
-/** V8 does not optimise longer ones. */
-const LONGEST_SOURCE = 20_000;
-/** Of a type that has templates; it is kept in each of them. */
-const LONGEST_TYPE = 500;
+/** V8 does not optimise longer regular expressions. */
+const maxSourceLength = 20_000;
+/** The longest entity type that gets templates: each template contains it. */
+const maxTypeLength = 500;
 /**
- * What all templates may weigh: see {@link weightOf}. A unit stands for some 10 bytes, most of them in what V8 compiles, so this is
- * about 10 MB.
+ * The largest total of {@link weightOf}. A unit is about 10 bytes, mostly compiled code of V8: so
+ * all templates take about 10 MB.
  */
-const LARGEST_WEIGHT = 1_000_000;
-/** Of a template beside its texts. */
-const OWN_WEIGHT = 4_000;
-const TEMPLATES_OF_A_TYPE = 8;
-/** What a regular expression can go back to takes memory, too. */
-const LONGEST_TEXT = 1 << 20;
+const maxWeight = 1_000_000;
+/** The weight of a template without its texts. */
+const ownWeight = 4_000;
+const maxTemplatesPerType = 8;
+/** The longest message that is matched: backtracking needs memory by its length. */
+const maxTextLength = 1 << 20;
 /**
- * How many entities no template reads between one that is made a template and the next. To compile a template takes as long as to
- * parse a hundred entities like it; so where no two are alike, a fifth of the time is spent in vain, and no more. A prime: of
- * entities that come in turn, it is not always the same one's.
+ * How many unmatched entities pass until one becomes a template. Compiling a template takes as long
+ * as parsing a hundred such entities. So if no two entities are alike, at most a fifth of the time
+ * is wasted. The number is prime: if several kinds of entities alternate, each gets its turn.
  */
-const TRY_EVERY = 31;
-const REST_AFTER_MAKING = 200;
-const REST_BY_SOURCE = 0.5;
+const tryEvery = 31;
+const pauseAfterTemplate = 200;
+const pausePerCharacter = 0.5;
 
 /** A column whose value comes from the text of the entity. */
 export interface TemplateColumn {
-  /** What goes before its value. */
+  /** The text before the value. */
   readonly before: string;
-  /** The number of the group that its value is in. */
+  /** The number of the group that holds the value. */
   readonly group: number;
-  /** undefined for the TimeInstant, which is written as the sink wants it. */
+  /** undefined for the TimeInstant, whose text depends on the sink. */
   readonly convert: TextConverter | undefined;
 }
 
-/** The row of an entity, as far as all that match a template have the same. */
+/** The parts of a row that are the same for all entities that match a template. */
 export interface RowTemplate {
-  /** Up to the entity id, from there to the service path, then the columns, and what is left before recvtime. */
+  /** Up to the entity id; `afterId` reaches to the service path, `tail` to recvtime. */
   readonly head: string;
   readonly afterId: string;
   readonly columns: readonly TemplateColumn[];
@@ -71,7 +73,7 @@ export interface RowTemplate {
 }
 
 interface Template {
-  /** What follows id and type. */
+  /** Matches the text after id and type. */
   readonly pattern: RegExp;
   readonly type: string;
   readonly timeInstantName: string | undefined;
@@ -80,9 +82,9 @@ interface Template {
   readonly row: RowTemplate;
 }
 
-const MISSING: TimeInstant = { kind: 'missing' };
+const noTimeInstant: TimeInstant = { kind: 'missing' };
 
-/** An entity that a template has read. */
+/** An entity that matched a template. */
 export class MatchedEntity implements Entity {
   readonly kind = 'entity';
   readonly id: string;
@@ -91,7 +93,9 @@ export class MatchedEntity implements Entity {
   readonly timeInstant: TimeInstant;
   readonly alteration: Entity['alteration'];
   readonly row: RowTemplate;
-  private parsed: JsonObject | undefined;
+  readonly #text: string;
+  readonly #start: number;
+  #parsed: JsonObject | undefined;
 
   constructor(
     template: Template,
@@ -99,75 +103,88 @@ export class MatchedEntity implements Entity {
     readonly idJson: string,
     /** The JSON text of values, by their groups: see {@link TemplateColumn}. */
     readonly groups: readonly (string | undefined)[],
-    private readonly text: string,
-    private readonly start: number,
+    text: string,
+    start: number,
     readonly end: number,
   ) {
+    this.#text = text;
+    this.#start = start;
     const { type, timeInstantName, timeInstantGroup, alteration, row } = template;
     this.id = idJson.slice(1, -1);
     this.type = type;
     this.timeInstantName = timeInstantName;
     this.timeInstant =
-      timeInstantGroup === undefined ? MISSING : { kind: 'text', text: groups[timeInstantGroup]?.slice(1, -1) ?? '' };
+      timeInstantGroup === undefined
+        ? noTimeInstant
+        : { kind: 'text', text: groups[timeInstantGroup]?.slice(1, -1) ?? '' };
     this.alteration = alteration;
     this.row = row;
   }
 
-  /** For what a template cannot say: why a value is refused, and the row without it. */
+  /** Parsed only when needed: for an entity with a value that is refused. */
   get members(): JsonObject {
-    this.parsed ??= JSON.parse(this.text.slice(this.start, this.end)) as JsonObject;
-    return this.parsed;
+    this.#parsed ??= JSON.parse(this.#text.slice(this.#start, this.end)) as JsonObject;
+    return this.#parsed;
   }
 }
 
-/** Makes the row of a template; undefined when there is more to a row like this one than its values. */
+/** Makes the row of a template; undefined when rows of such entities differ in more than values. */
 export type RowMaker = (entity: Entity, groups: ReadonlyMap<string, number>) => RowTemplate | undefined;
 
-/** What templates read of a notification. */
+/** The entities of a notification that matched templates. */
 export interface Reading {
-  /** All entities, or those before the first one that no template takes. */
+  /** All entities, or those before the first one that matches no template. */
   readonly entities: readonly Entity[];
   readonly complete: boolean;
 }
 
 /** The templates of one agent. */
 export class EntityTemplates {
-  private readonly byType = new Map<string, Template[]>();
-  private weight = 0;
-  /** Entities that no template took since the last try to make one, and how many it takes for the next. */
-  private unread = 0;
-  private wait = TRY_EVERY;
+  readonly #byType = new Map<string, Template[]>();
+  #weight = 0;
+  /** Unmatched entities since the last attempt to make a template, and the number for the next. */
+  #unmatched = 0;
+  #nextAttempt = tryEvery;
 
-  constructor(private readonly rowOf: RowMaker) {}
+  readonly #rowOf: RowMaker;
 
-  /** Reads a notification; undefined for a text that templates are not made for. @param text the whole message */
+  constructor(rowOf: RowMaker) {
+    this.#rowOf = rowOf;
+  }
+
+  /**
+   * Reads a notification.
+   * @param text the whole message
+   * @returns undefined when the message is not of the form that templates expect
+   */
   read(text: string): Reading | undefined {
-    // A replacement character may stand for bytes that are no UTF-8.
-    if (text.length > LONGEST_TEXT || text.includes('\ufffd')) return undefined;
-    HEAD.lastIndex = 0;
-    if (!HEAD.test(text)) return undefined;
+    // A replacement character may stand for bytes that are not UTF-8.
+    if (text.length > maxTextLength || text.includes('\ufffd')) return undefined;
+    headPattern.lastIndex = 0;
+    if (!headPattern.test(text)) return undefined;
     const entities: Entity[] = [];
-    let at = HEAD.lastIndex;
+    let at = headPattern.lastIndex;
     for (;;) {
-      const entity = this.match(text, at);
+      const entity = this.#match(text, at);
       if (entity === undefined) return { entities, complete: false };
       entities.push(entity);
       at = entity.end;
-      if (text.charCodeAt(at) !== COMMA) break;
+      if (text.charCodeAt(at) !== comma) break;
       at += 1;
     }
-    return at + END.length === text.length && text.endsWith(END) ? { entities, complete: true } : undefined;
+    return at + closing.length === text.length && text.endsWith(closing) ? { entities, complete: true } : undefined;
   }
 
-  private match(text: string, start: number): MatchedEntity | undefined {
-    ID_AND_TYPE.lastIndex = start;
-    const found = ID_AND_TYPE.exec(text);
+  #match(text: string, start: number): MatchedEntity | undefined {
+    idAndType.lastIndex = start;
+    const found = idAndType.exec(text);
     if (found === null) return undefined;
-    const templates = this.byType.get(found[2] ?? '');
+    const templates = this.#byType.get(found[2] ?? '');
     if (templates === undefined) return undefined;
-    // Parsed, it is refused. Longer types have no templates, nor have too many attributes.
+    // An id that is too long is refused by the parsing code. Templates are never made for types
+    // that are too long, or for too many attributes.
     if (keyProblem(found[1] ?? '') !== undefined) return undefined;
-    const at = ID_AND_TYPE.lastIndex;
+    const at = idAndType.lastIndex;
     for (let place = 0; place < templates.length; place++) {
       const template = templates[place];
       if (template === undefined) break;
@@ -175,7 +192,7 @@ export class EntityTemplates {
       pattern.lastIndex = at;
       const groups = pattern.exec(text);
       if (groups === null) continue;
-      // Those that match move to the front, one place at a time: the last one is the one to do without.
+      // A template that matches moves one place forward, so the last one is the least used.
       const before = templates[place - 1];
       if (before !== undefined) {
         templates[place - 1] = template;
@@ -186,46 +203,47 @@ export class EntityTemplates {
     return undefined;
   }
 
-  /** Tells of an entity that no template took, and that was parsed therefore: now and then it becomes a template. */
+  /** Takes an entity that matched no template and was parsed: sometimes it becomes a template. */
   learn(entity: Entity): void {
-    this.unread += 1;
-    if (this.unread < this.wait) return;
-    this.unread = 0;
-    this.wait = TRY_EVERY;
-    const template = this.templateOf(entity);
-    if (template === undefined || !this.add(template)) return;
-    this.wait = REST_AFTER_MAKING + Math.round(template.pattern.source.length * REST_BY_SOURCE);
+    this.#unmatched += 1;
+    if (this.#unmatched < this.#nextAttempt) return;
+    this.#unmatched = 0;
+    this.#nextAttempt = tryEvery;
+    const template = this.#templateOf(entity);
+    if (template === undefined || !this.#add(template)) return;
+    this.#nextAttempt = pauseAfterTemplate + Math.round(template.pattern.source.length * pausePerCharacter);
   }
 
-  /** @returns false when there is one like it: it does not take what differs in more than values, such as blanks and escapes */
-  private add(template: Template): boolean {
+  /** @returns false when the template exists: the entity differs in blanks or escapes only */
+  #add(template: Template): boolean {
     const { type } = template;
     const weight = weightOf(template);
-    if (this.byType.get(type)?.some(({ pattern }) => pattern.source === template.pattern.source)) return false;
-    if (this.weight + weight > LARGEST_WEIGHT) {
-      this.byType.clear();
-      this.weight = 0;
+    if (this.#byType.get(type)?.some(({ pattern }) => pattern.source === template.pattern.source)) return false;
+    if (this.#weight + weight > maxWeight) {
+      this.#byType.clear();
+      this.#weight = 0;
     }
-    const templates = this.byType.get(type) ?? [];
-    this.byType.set(type, templates);
-    const last = templates.length === TEMPLATES_OF_A_TYPE ? templates.pop() : undefined;
+    const templates = this.#byType.get(type) ?? [];
+    this.#byType.set(type, templates);
+    const last = templates.length === maxTemplatesPerType ? templates.pop() : undefined;
     templates.push(template);
-    this.weight += weight - (last === undefined ? 0 : weightOf(last));
+    this.#weight += weight - (last === undefined ? 0 : weightOf(last));
     return true;
   }
 
-  private templateOf(entity: Entity): Template | undefined {
+  #templateOf(entity: Entity): Template | undefined {
     const [first, second, ...names] = Object.keys(entity.members);
-    // Orion begins with them. Names that are array indices come before all others, wherever they stood in the text.
-    if (first !== 'id' || second !== 'type' || entity.type.length > LONGEST_TYPE) return undefined;
+    // Orion writes id and type first. Names that are array indices would come before them here,
+    // whatever their place in the text.
+    if (first !== 'id' || second !== 'type' || entity.type.length > maxTypeLength) return undefined;
     const groups = new Map<string, number>();
     let source = '';
     for (const name of names) {
       const attribute = patternOf(name, entity.members[name], () => groups.set(name, groups.size + 1));
-      if (attribute === undefined || source.length + attribute.length > LONGEST_SOURCE) return undefined;
+      if (attribute === undefined || source.length + attribute.length > maxSourceLength) return undefined;
       source += attribute;
     }
-    const row = this.rowOf(entity, groups);
+    const row = this.#rowOf(entity, groups);
     if (row === undefined) return undefined;
     const { type, timeInstantName, alteration } = entity;
     const timeInstantGroup = timeInstantName === undefined ? undefined : groups.get(timeInstantName);
@@ -240,13 +258,13 @@ export class EntityTemplates {
   }
 }
 
-/** Characters that are kept, most of them in the pattern, and what comes with each template. */
+/** The characters that a template holds, most of them in the pattern, and a fixed part. */
 function weightOf({ type, pattern, row }: Template): number {
   const columns = row.columns.reduce((sum, { before }) => sum + before.length, 0);
-  return OWN_WEIGHT + pattern.source.length + 2 * type.length + row.head.length + columns + row.tail.length;
+  return ownWeight + pattern.source.length + 2 * type.length + row.head.length + columns + row.tail.length;
 }
 
-/** @param group gives the value a group of its own */
+/** @param group is called when the value gets a group of its own */
 function patternOf(name: string, attribute: unknown, group: () => void): string | undefined {
   const label = `,${literal(JSON.stringify(name))}:`;
   if (!isObject(attribute)) return attribute === null ? `${label}null` : undefined;
@@ -254,8 +272,9 @@ function patternOf(name: string, attribute: unknown, group: () => void): string 
   let length = 0;
   for (const member in attribute) {
     const json = jsonText(attribute[member]);
-    if (json === undefined || json.length > LONGEST_SOURCE) return undefined;
-    // The type decides what becomes of the value, and a note of Orion what becomes of the entity.
+    if (json === undefined || json.length > maxSourceLength) return undefined;
+    // The type decides how the value is converted; alterationType decides whether the entity is
+    // deleted. Both are therefore literal.
     const fixed = member === 'type' || name.toLowerCase() === 'alterationtype';
     let pattern = fixed ? literal(json) : patternOfValues(json);
     if (!fixed && member === 'value' && json !== 'null') {
@@ -264,20 +283,20 @@ function patternOf(name: string, attribute: unknown, group: () => void): string 
     }
     members.push(`${literal(JSON.stringify(member))}:${pattern}`);
     length += pattern.length;
-    if (length > LONGEST_SOURCE) return undefined;
+    if (length > maxSourceLength) return undefined;
   }
   return `${label}\\{${members.join(',')}\\}`;
 }
 
-/** Matches all JSON texts that differ from this one in their values, and not in their names or nulls. */
+/** The pattern of all JSON texts that differ from this one only in values other than null. */
 function patternOfValues(json: string): string {
-  return json.replace(TOKEN, (token) => {
-    if (token.startsWith('"')) return token.endsWith(':') ? literal(token) : TEXT;
+  return json.replace(jsonToken, (token) => {
+    if (token.startsWith('"')) return token.endsWith(':') ? literal(token) : textPattern;
     if (token === 'true' || token === 'false') return '(?:true|false)';
-    return token.length > 1 || (token >= '0' && token <= '9') ? NUMBER : literal(token);
+    return token.length > 1 || (token >= '0' && token <= '9') ? numberPattern : literal(token);
   });
 }
 
 function literal(text: string): string {
-  return text.replace(SPECIAL, '\\$&');
+  return text.replace(specialCharacter, '\\$&');
 }

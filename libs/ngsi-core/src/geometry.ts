@@ -1,23 +1,27 @@
 /**
- * NGSIv2 `geo:*` values and GeoJSON (RFC 7946) to WKB in EPSG:4326, x = longitude, y = latitude. What is written is
- * sound: finite numbers in range, closed rings, enough points, one dimension throughout.
+ * Converts NGSIv2 `geo:*` values and GeoJSON (RFC 7946) to WKB in EPSG:4326, x = longitude, y =
+ * latitude. The result is valid: finite numbers in range, closed rings, enough points, and the same
+ * number of dimensions in all positions.
  */
 
-/** The NGSIv2 attribute types that have a geometry, as they are written: they are case-sensitive, as Orion's are. */
+/** The NGSIv2 attribute types that have a geometry; they are case-sensitive, as in Orion. */
 export type GeoType = 'geo:point' | 'geo:line' | 'geo:box' | 'geo:polygon' | 'geo:json';
 
 /** A geometry, or why there is none. */
 export type GeometryResult =
   { readonly kind: 'geometry'; readonly wkb: string } | { readonly kind: 'unsound'; readonly problem: string };
 
-/** Deeper collections than this are refused: PostGIS has a limit, too, and the stack is finite. */
-const DEEPEST_COLLECTION = 16;
+/** Deeper collections are refused: PostGIS has a limit as well, and the stack is finite. */
+const maxCollectionDepth = 16;
 
-/** How the bytes say that positions have an altitude: by a type that is 1000 more (ISO 13249-3), or by the flag of PostGIS's EWKB. */
+/**
+ * How the type of a geometry marks an altitude: 1000 is added (ISO 13249-3), or the flag of
+ * PostGIS's EWKB is set.
+ */
 export type WkbDialect = 'iso' | 'ewkb';
 
 /** WKB geometry types, without Z. */
-const WKB_TYPE = {
+const wkbType = {
   Point: 1,
   LineString: 2,
   Polygon: 3,
@@ -30,10 +34,11 @@ const WKB_TYPE = {
 /**
  * The WKB of an attribute's value, in base64.
  *
- * SPEC 3 is silent on these: an empty Polygon, Multi* or GeometryCollection is the empty geometry of its kind, while a Point
- * or LineString has a least number of positions (RFC 7946 3.1). A geo:box is a polygon, counter-clockwise. A Feature, and a
- * FeatureCollection of exactly one, stands for its geometry, as in Orion; a GeometryCollection inside one does not, as in
- * Kafnus. Other members (`crs`, `bbox`) are ignored, as RFC 7946 says.
+ * SPEC 3 does not cover these cases. An empty Polygon, Multi* or GeometryCollection becomes the
+ * empty geometry of its kind; an empty Point or LineString is refused (RFC 7946 3.1). A geo:box
+ * becomes a counter-clockwise polygon. A Feature, or a FeatureCollection with exactly one, becomes
+ * its geometry, as in Orion; it is refused when that is a GeometryCollection, as in Kafnus. Other
+ * members (`crs`, `bbox`) are ignored (RFC 7946).
  */
 export function toWkb(type: GeoType, value: unknown, dialect: WkbDialect = 'iso'): GeometryResult {
   const writer = new WkbWriter(dialect);
@@ -41,7 +46,7 @@ export function toWkb(type: GeoType, value: unknown, dialect: WkbDialect = 'iso'
   return problem === undefined ? { kind: 'geometry', wkb: writer.base64() } : { kind: 'unsound', problem };
 }
 
-/** Writes, and returns what is wrong, if anything. */
+/** What is wrong with a geometry; undefined when it was written. */
 type Problem = string | undefined;
 
 type Json = Readonly<Record<string, unknown>>;
@@ -50,14 +55,14 @@ function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-// ---- geo:point, geo:line, geo:box, geo:polygon: "latitude, longitude" (NGSIv2, "Geospatial properties of entities")
+// ---- geo:point, geo:line, geo:box, geo:polygon (NGSIv2, "Geospatial properties of entities")
 
-const NUMBER = String.raw`([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)`;
-const LAT_LON = new RegExp(String.raw`^\s*${NUMBER}\s*,\s*${NUMBER}\s*$`);
+const numberSource = String.raw`([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)`;
+const latLon = new RegExp(String.raw`^\s*${numberSource}\s*,\s*${numberSource}\s*$`);
 
 function writeSimple(writer: WkbWriter, type: Exclude<GeoType, 'geo:json'>, value: unknown): Problem {
   if (type === 'geo:point') {
-    writer.header(WKB_TYPE.Point, false);
+    writer.header(wkbType.Point, false);
     return writeLatLon(writer, value);
   }
   if (!Array.isArray(value)) return `${type} must be an array of "latitude, longitude"`;
@@ -65,11 +70,11 @@ function writeSimple(writer: WkbWriter, type: Exclude<GeoType, 'geo:json'>, valu
   switch (type) {
     case 'geo:line':
       if (corners.length < 2) return `a line needs 2 points, not ${corners.length}`;
-      writer.header(WKB_TYPE.LineString, false);
+      writer.header(wkbType.LineString, false);
       break;
     case 'geo:polygon':
       if (corners.length < 4) return `a polygon needs 4 points, the last equal to the first, not ${corners.length}`;
-      writer.header(WKB_TYPE.Polygon, false);
+      writer.header(wkbType.Polygon, false);
       writer.count(1);
       break;
     case 'geo:box':
@@ -86,21 +91,21 @@ function writeSimple(writer: WkbWriter, type: Exclude<GeoType, 'geo:json'>, valu
 }
 
 function writeLatLon(writer: WkbWriter, value: unknown): Problem {
-  const match = typeof value === 'string' ? LAT_LON.exec(value) : null;
+  const match = typeof value === 'string' ? latLon.exec(value) : null;
   if (!match) return 'a point must be the text "latitude, longitude"';
   return writer.position(Number(match[2]), Number(match[1]));
 }
 
 function writeBox(writer: WkbWriter, corners: readonly unknown[]): Problem {
   if (corners.length !== 2) return `a box has 2 corners, not ${corners.length}`;
-  const [first, second] = corners.map((corner) => (typeof corner === 'string' ? LAT_LON.exec(corner) : null));
+  const [first, second] = corners.map((corner) => (typeof corner === 'string' ? latLon.exec(corner) : null));
   if (!first || !second) return 'a corner must be the text "latitude, longitude"';
   const south = Math.min(Number(first[1]), Number(second[1]));
   const north = Math.max(Number(first[1]), Number(second[1]));
   const west = Math.min(Number(first[2]), Number(second[2]));
   const east = Math.max(Number(first[2]), Number(second[2]));
   if (south === north || west === east) return 'the corners of a box must differ in latitude and longitude';
-  writer.header(WKB_TYPE.Polygon, false);
+  writer.header(wkbType.Polygon, false);
   writer.count(1);
   writer.count(5);
   return (
@@ -130,12 +135,12 @@ function writeGeoJson(writer: WkbWriter, value: unknown): Problem {
   return writeGeometry(writer, geometry, hasZ(geometry, 0), 0);
 }
 
-/** Whether the first position has an altitude: all others must do as it does, PostGIS does not mix dimensions. */
+/** Whether the first position has an altitude. PostGIS requires the same of all positions. */
 function hasZ(geometry: unknown, depth: number): boolean {
-  if (!isObject(geometry) || depth > DEEPEST_COLLECTION) return false;
+  if (!isObject(geometry) || depth > maxCollectionDepth) return false;
   let inner: unknown = geometry['coordinates'];
   if (geometry['type'] === 'GeometryCollection' && Array.isArray(geometry['geometries'])) {
-    // The first member that has a position at all.
+    // The first member that has a position decides.
     for (const member of geometry['geometries'] as readonly unknown[]) {
       if (isObject(member) && !isEmpty(member)) return hasZ(member, depth + 1);
     }
@@ -158,10 +163,10 @@ function writeGeometry(writer: WkbWriter, geometry: unknown, z: boolean, depth: 
   if (!isObject(geometry)) return 'not a GeoJSON object';
   const type = geometry['type'];
   if (type === 'GeometryCollection') {
-    if (depth >= DEEPEST_COLLECTION) return `GeometryCollections are nested more than ${DEEPEST_COLLECTION} deep`;
+    if (depth >= maxCollectionDepth) return `GeometryCollections are nested more than ${maxCollectionDepth} deep`;
     const members = geometry['geometries'];
     if (!Array.isArray(members)) return 'a GeometryCollection needs an array "geometries"';
-    writer.header(WKB_TYPE.GeometryCollection, z);
+    writer.header(wkbType.GeometryCollection, z);
     return writeEach(writer, members, (member) => writeGeometry(writer, member, z, depth + 1));
   }
   const coordinates = geometry['coordinates'];
@@ -174,13 +179,13 @@ function writeGeometry(writer: WkbWriter, geometry: unknown, z: boolean, depth: 
     case 'Polygon':
       return writePolygon(writer, coordinates, z);
     case 'MultiPoint':
-      writer.header(WKB_TYPE.MultiPoint, z);
+      writer.header(wkbType.MultiPoint, z);
       return writeEach(writer, coordinates, (member) => writePoint(writer, member, z));
     case 'MultiLineString':
-      writer.header(WKB_TYPE.MultiLineString, z);
+      writer.header(wkbType.MultiLineString, z);
       return writeEach(writer, coordinates, (member) => writeLine(writer, member, z));
     case 'MultiPolygon':
-      writer.header(WKB_TYPE.MultiPolygon, z);
+      writer.header(wkbType.MultiPolygon, z);
       return writeEach(writer, coordinates, (member) => writePolygon(writer, member, z));
     default:
       return 'not one of the geometry types of GeoJSON (Point, LineString, Polygon, Multi..., GeometryCollection)';
@@ -197,20 +202,20 @@ function writeEach(writer: WkbWriter, members: readonly unknown[], write: (membe
 }
 
 function writePoint(writer: WkbWriter, position: unknown, z: boolean): Problem {
-  writer.header(WKB_TYPE.Point, z);
+  writer.header(wkbType.Point, z);
   return writePosition(writer, position, z);
 }
 
 function writeLine(writer: WkbWriter, positions: unknown, z: boolean): Problem {
   if (!Array.isArray(positions)) return 'a line must be an array of positions';
   if (positions.length < 2) return `a line needs 2 positions, not ${positions.length}`;
-  writer.header(WKB_TYPE.LineString, z);
+  writer.header(wkbType.LineString, z);
   return writeEach(writer, positions, (position) => writePosition(writer, position, z));
 }
 
 function writePolygon(writer: WkbWriter, rings: unknown, z: boolean): Problem {
   if (!Array.isArray(rings)) return 'a polygon must be an array of rings';
-  writer.header(WKB_TYPE.Polygon, z);
+  writer.header(wkbType.Polygon, z);
   return writeEach(writer, rings, (ring) => {
     if (!Array.isArray(ring)) return 'a ring must be an array of positions';
     if (ring.length < 4) return `a ring needs 4 positions, the last equal to the first, not ${ring.length}`;
@@ -236,52 +241,52 @@ function writePosition(writer: WkbWriter, position: unknown, z: boolean): Proble
   return typeof altitude === 'number' ? writer.position(x, y, altitude) : 'a position must be an array of numbers';
 }
 
-/** Where geometries are written: one buffer for all, since decisions are made one at a time. */
+/** The buffer for all geometries: decisions are made one at a time. */
 let scratch = Buffer.alloc(1024);
-/** A buffer that one big geometry made bigger is not kept. */
-const LARGEST_KEPT = 256 * 1024;
+/** A larger buffer is released after use. */
+const maxKeptBytes = 256 * 1024;
 
 class WkbWriter {
-  private length = 0;
-  private readonly dialect: WkbDialect;
+  #length = 0;
+  readonly #dialect: WkbDialect;
 
   constructor(dialect: WkbDialect) {
-    this.dialect = dialect;
-    if (scratch.length > LARGEST_KEPT) scratch = Buffer.alloc(1024);
+    this.#dialect = dialect;
+    if (scratch.length > maxKeptBytes) scratch = Buffer.alloc(1024);
   }
 
   /** Byte order and type of a geometry. */
   header(type: number, z: boolean): void {
-    this.reserve(5);
-    scratch[this.length] = 1;
-    const altitude = this.dialect === 'iso' ? 1000 : 0x8000_0000;
-    scratch.writeUInt32LE(z ? type + altitude : type, this.length + 1);
-    this.length += 5;
+    this.#reserve(5);
+    scratch[this.#length] = 1;
+    const altitude = this.#dialect === 'iso' ? 1000 : 0x8000_0000;
+    scratch.writeUInt32LE(z ? type + altitude : type, this.#length + 1);
+    this.#length += 5;
   }
 
-  /** The number of members that follow. @returns where they start */
+  /** Writes the number of members that follow. @returns where they start */
   count(members: number): number {
-    this.reserve(4);
-    this.length = scratch.writeUInt32LE(members, this.length);
-    return this.length;
+    this.#reserve(4);
+    this.#length = scratch.writeUInt32LE(members, this.#length);
+    return this.#length;
   }
 
   position(x: number, y: number, altitude?: number): Problem {
     if (!(x >= -180 && x <= 180)) return `longitude ${x} is not within -180 and 180`;
     if (!(y >= -90 && y <= 90)) return `latitude ${y} is not within -90 and 90`;
-    this.reserve(24);
-    this.length = scratch.writeDoubleLE(x, this.length);
-    this.length = scratch.writeDoubleLE(y, this.length);
+    this.#reserve(24);
+    this.#length = scratch.writeDoubleLE(x, this.#length);
+    this.#length = scratch.writeDoubleLE(y, this.#length);
     if (altitude !== undefined) {
       if (!Number.isFinite(altitude)) return `altitude ${altitude} is no number`;
-      this.length = scratch.writeDoubleLE(altitude, this.length);
+      this.#length = scratch.writeDoubleLE(altitude, this.#length);
     }
     return undefined;
   }
 
-  /** Whether the position just written has the bytes of the one at `start`. (0 and -0 count as equal.) */
+  /** Whether the last position written equals the one at `start`; 0 and -0 are equal. */
   isClosed(start: number, size: number): boolean {
-    const end = this.length - size;
+    const end = this.#length - size;
     for (let at = 0; at < size; at += 8) {
       if (scratch.readDoubleLE(start + at) !== scratch.readDoubleLE(end + at)) return false;
     }
@@ -289,13 +294,13 @@ class WkbWriter {
   }
 
   base64(): string {
-    return scratch.toString('base64', 0, this.length);
+    return scratch.toString('base64', 0, this.#length);
   }
 
-  private reserve(bytes: number): void {
-    if (this.length + bytes <= scratch.length) return;
+  #reserve(bytes: number): void {
+    if (this.#length + bytes <= scratch.length) return;
     const larger = Buffer.alloc(scratch.length * 2);
-    scratch.copy(larger, 0, 0, this.length);
+    scratch.copy(larger, 0, 0, this.#length);
     scratch = larger;
   }
 }

@@ -1,80 +1,79 @@
 /**
- * Dates as NGSIv2 writes them: ISO 8601, strictly. `Date.parse` would not do: it guesses, takes local time and drops
- * what is finer than a millisecond.
+ * Parses dates as NGSIv2 writes them: strict ISO 8601. `Date.parse` is not used: it accepts other
+ * formats, assumes local time, and drops digits after the milliseconds.
  */
 
-/** A moment. The two parts are exact where one number of microseconds would not be (after the year 2255). */
+/** A point in time. One number of microseconds would not be exact after the year 2255. */
 export interface Instant {
   /** Milliseconds since the epoch, rounded down. */
   readonly millis: number;
-  /** What is left, in microseconds: 0 to 999. Anything finer is dropped. */
+  /** The remaining microseconds: 0 to 999. Further digits are dropped. */
   readonly micros: number;
 }
 
-const DAY = 86_400_000;
-const HOUR = 3_600_000;
-const MINUTE = 60_000;
-/** The widest range a JavaScript date can tell: 100,000,000 days around 1970. */
-const LAST_MILLIS = 8.64e15;
+const dayMs = 86_400_000;
+const hourMs = 3_600_000;
+const minuteMs = 60_000;
+/** The range of a JavaScript date: 100,000,000 days before and after 1970. */
+const maxDateMs = 8.64e15;
 
-const DATE =
+const datePattern =
   /(?<year>[+-]\d{6}|\d{4})(?:-?W(?<week>\d\d)(?:-?(?<weekday>\d))?|-?(?<ordinal>\d{3})|-(?<month>\d\d)(?:-(?<day>\d\d))?|(?<month2>\d\d)(?<day2>\d\d)?)?/;
-const TIME =
+const timePattern =
   /(?<hour>\d\d)(?::(?<minute>\d\d)(?::(?<second>\d\d)(?:[.,](?<fraction>\d+))?)?|(?<minute2>\d\d)(?:(?<second2>\d\d)(?:[.,](?<fraction2>\d+))?)?)?/;
-const ZONE = /(?:(?:[Zz]|(?<sign>[+-])(?<hours>\d\d)(?::?(?<minutes>\d\d))?)(?:\[[\w/+-]+\])?)?/;
-const ISO_8601 = new RegExp(`^${DATE.source}(?:[Tt]${TIME.source}${ZONE.source})?$`);
+const zonePattern = /(?:(?:[Zz]|(?<sign>[+-])(?<hours>\d\d)(?::?(?<minutes>\d\d))?)(?:\[[\w/+-]+\])?)?/;
+const iso8601 = new RegExp(`^${datePattern.source}(?:[Tt]${timePattern.source}${zonePattern.source})?$`);
 
 /**
- * Reads a date: `2025-01-02T03:04:05.678Z` and its kin.
+ * Reads a date such as `2025-01-02T03:04:05.678Z`.
  *
- * Taken: calendar (`2025-01-02`, `20250102`), week (`2025-W10-2`) and ordinal (`2025-100`) dates; a year or a month
- * alone (its first day); years of six digits with a sign; a time down to the hour, the minute, the second or a fraction of
- * it after a point or comma; `24:00` as the end of a day; `Z`, `+02:00`, `+0200`, `+02` or nothing, which means UTC; the name of
- * the time zone in brackets after the offset (RFC 9557; the offset decides). `t` and `z` may be lower-case.
- * Not taken: dates that do not exist, leap seconds, a blank instead of `T`, a number of seconds since the epoch.
- * @returns undefined when the text is no such date
+ * Accepted are calendar (`2025-01-02`, `20250102`), week (`2025-W10-2`) and ordinal (`2025-100`)
+ * dates; a year or a month alone (its first day); years of six digits with a sign; a time to the
+ * hour, the minute, the second or a fraction of it after a point or comma; `24:00` as the end of a
+ * day; `Z`, `+02:00`, `+0200`, `+02` or nothing, which means UTC; the name of the time zone in
+ * brackets after the offset (RFC 9557; the offset decides); `t` and `z` in lower case. Refused are
+ * dates that do not exist, leap seconds, a blank instead of `T`, and seconds since the epoch.
+ * @returns undefined when the text is not such a date
  */
 export function parseInstant(text: string): Instant | undefined {
   const millis = orionMillis(text);
   if (millis !== undefined) return { millis, micros: 0 };
 
-  const parts = ISO_8601.exec(text)?.groups;
+  const parts = iso8601.exec(text)?.groups;
   if (!parts) return undefined;
   const days = daysOf(parts);
   const time = timeOf(parts);
   const offset = offsetOf(parts);
   if (days === undefined || time === undefined || offset === undefined) return undefined;
-  const total = days * DAY + time - offset;
-  if (Math.abs(total) > LAST_MILLIS) return undefined;
+  const total = days * dayMs + time - offset;
+  if (Math.abs(total) > maxDateMs) return undefined;
   const fraction = parts['fraction'] ?? parts['fraction2'] ?? '';
   return { millis: total, micros: Number(fraction.slice(3, 6).padEnd(3, '0')) };
 }
 
-/**
- * Microseconds since the epoch: one number to compare and to store. Exact until the year 2255, in order ever after.
- */
+/** Microseconds since the epoch, to compare and to store: exact until 2255, ordered after it. */
 export function epochMicros(instant: Instant): number {
   return instant.millis * 1000 + instant.micros;
 }
 
-/** What `java.time`'s ISO_OFFSET_DATE_TIME, and so Debezium's ZonedTimestamp, takes once it has a zone. */
-const JAVA_DATE_TIME =
+/** Dates that `java.time`'s ISO_OFFSET_DATE_TIME, and so Debezium's ZonedTimestamp, accepts. */
+const javaDateTime =
   /^\d{4}-\d\d-\d\dT(?!24)\d\d:\d\d:\d\d(?:\.\d{1,9})?(?<zone>Z|[+-](?:(?:0\d|1[0-7]):\d\d|18:00))?$/;
 
 /**
- * The text of a date with a zone, for Debezium's ZonedTimestamp: as received where that is possible, with `Z` where it has
- * no zone, else written anew in UTC.
+ * The text of a date with a zone, for Debezium's ZonedTimestamp: as received if Java accepts it,
+ * with `Z` added if only the zone is missing, else formatted in UTC.
  */
 export function zonedText(text: string, instant: Instant): string {
-  const match = JAVA_DATE_TIME.exec(text);
+  const match = javaDateTime.exec(text);
   if (match) return match.groups?.['zone'] === undefined ? `${text}Z` : text;
   const iso = new Date(instant.millis).toISOString();
   return instant.micros === 0 ? iso : `${iso.slice(0, -1)}${String(instant.micros).padStart(3, '0')}Z`;
 }
 
 /**
- * The milliseconds of `yyyy-mm-ddThh:mm:ss.sssZ`, which is how Orion always writes dates: without a regular expression,
- * since there is one of these in every entity.
+ * The milliseconds of `yyyy-mm-ddThh:mm:ss.sssZ`, the format in which Orion always writes dates.
+ * Every entity has one, so this is done without a regular expression.
  */
 function orionMillis(text: string): number | undefined {
   if (text.length !== 24 || text.charCodeAt(23) !== 0x5a || text.charCodeAt(10) !== 0x54) return undefined;
@@ -94,10 +93,10 @@ function orionMillis(text: string): number | undefined {
   if (!(month >= 1 && month <= 12 && day >= 1 && day <= daysIn(month, year))) return undefined;
   if (!(hour >= 0 && hour <= 23 && minute >= 0 && minute <= 59 && second >= 0 && second <= 59)) return undefined;
   const days = daysBefore(year) + daysBeforeMonth(month, year) + day - 1;
-  return days * DAY + hour * HOUR + minute * MINUTE + second * 1000 + tenths * 10 + last;
+  return days * dayMs + hour * hourMs + minute * minuteMs + second * 1000 + tenths * 10 + last;
 }
 
-/** The number of two digits at a place; negative when they are not. */
+/** The number that two digits at a place form; negative when they are not digits. */
 function pair(text: string, at: number): number {
   const tens = text.charCodeAt(at) - 0x30;
   const ones = text.charCodeAt(at + 1) - 0x30;
@@ -136,7 +135,7 @@ function timeOf(parts: Parts): number | undefined {
   const fraction = parts['fraction'] ?? parts['fraction2'] ?? '';
   if (hour > 24 || minute > 59 || second > 59) return undefined;
   if (hour === 24 && (minute > 0 || second > 0 || Number(fraction) > 0)) return undefined;
-  return hour * HOUR + minute * MINUTE + second * 1000 + Number(fraction.slice(0, 3).padEnd(3, '0'));
+  return hour * hourMs + minute * minuteMs + second * 1000 + Number(fraction.slice(0, 3).padEnd(3, '0'));
 }
 
 /** Milliseconds east of UTC; undefined for an offset that does not exist. */
@@ -144,7 +143,7 @@ function offsetOf(parts: Parts): number | undefined {
   const hours = Number(parts['hours'] ?? 0);
   const minutes = Number(parts['minutes'] ?? 0);
   if (hours > 23 || minutes > 59) return undefined;
-  return (parts['sign'] === '-' ? -1 : 1) * (hours * HOUR + minutes * MINUTE);
+  return (parts['sign'] === '-' ? -1 : 1) * (hours * hourMs + minutes * minuteMs);
 }
 
 function isLeap(year: number): boolean {
@@ -157,10 +156,10 @@ function daysBefore(year: number): number {
   return past * 365 + Math.floor(past / 4) - Math.floor(past / 100) + Math.floor(past / 400) - 719_162;
 }
 
-const DAYS_BEFORE_MONTH = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
+const daysBeforeMonths = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
 
 function daysBeforeMonth(month: number, year: number): number {
-  return (DAYS_BEFORE_MONTH[month - 1] ?? 0) + (month > 2 && isLeap(year) ? 1 : 0);
+  return (daysBeforeMonths[month - 1] ?? 0) + (month > 2 && isLeap(year) ? 1 : 0);
 }
 
 function daysIn(month: number, year: number): number {
@@ -168,7 +167,7 @@ function daysIn(month: number, year: number): number {
   return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
 }
 
-/** The Monday, in days since the epoch, of the week that has the fourth of January: week 1 of ISO 8601. */
+/** The Monday of week 1 of ISO 8601, which has the fourth of January, in days since the epoch. */
 function firstMonday(year: number): number {
   const fourth = daysBefore(year) + 3;
   // The epoch was a Thursday: day 0 is 3 days after a Monday.

@@ -1,13 +1,13 @@
 /**
- * From a raw record to the decisions about its entities, and back to one decision: all that historic, lastdata and mutable
- * have in common. What they differ in is an {@link EntityRule}.
+ * The common part of historic, lastdata and mutable: splits a raw record into entities, and joins
+ * the decisions about them into one. The agents differ in their {@link EntityRule}.
  */
 import type { RejectCode, SkipReason } from './codes.js';
 import { recordWriter, type RecordWriter } from './connect-record.js';
 import { EntityTemplates, MatchedEntity } from './entity-template.js';
 import { serviceProblem, topicNames, type AgentName } from './naming.js';
 import { parseNotification, parseText, readEntity, readText, type Entity, type Refused } from './notification.js';
-import { INVALID_TENANT, router, type Route, type Router, type Scope } from './route.js';
+import { invalidTenant, router, type Route, type Router, type Scope } from './route.js';
 import { allowedTenants, namingOptions, type NgsiConfig } from './settings.js';
 import type { OutputRecord, Rejection, StatePut, StateReader, Step } from '@kafnus/agent-contract';
 import { rejection, type RawRecord } from './rejection.js';
@@ -15,21 +15,21 @@ import { fiwareHeaders, headerProblem } from './tenant.js';
 import { quoted, shown } from './text.js';
 import { outputSize } from './output-size.js';
 
-/** What is fixed for an agent. */
+/** The constants of an agent. */
 export interface AgentProfile {
   readonly name: AgentName;
-  /** Ends its table names, and is the header `suffix`. */
+  /** The end of its table names, and the value of the header `suffix`. */
   readonly suffix: string;
   /** Whether the key is the entity id and the TimeInstant, or the entity id alone. */
   readonly keyedByTimeInstant: boolean;
 }
 
-/** What an agent decides about one entity. */
+/** The decision of an agent about one entity. */
 export type EntityOutcome =
   | {
       readonly kind: 'emit';
       readonly output: OutputRecord;
-      /** What of the entity is not in the output. */
+      /** The attributes that are missing from the output or null. */
       readonly reports: readonly Rejection[];
       readonly put?: StatePut;
     }
@@ -47,9 +47,9 @@ export function refuse(code: RejectCode, message: string): EntityOutcome {
   return { kind: 'refuse', refusals: [rejection(code, message)] };
 }
 
-const NO_REPORTS: readonly Rejection[] = [];
+const noReports: readonly Rejection[] = [];
 
-/** Settings that are read once. */
+/** The settings of an agent, prepared once. */
 interface Context {
   readonly profile: AgentProfile;
   readonly writer: RecordWriter;
@@ -57,21 +57,31 @@ interface Context {
   readonly refuseFlawed: boolean;
 }
 
-/** One entity in the record that brought it: what a rule decides about, and what it can make of it. */
+/** One entity and its record: what a rule decides about, and the outcomes it can choose. */
 class Subject {
+  readonly #context: Context;
+  readonly #scope: Scope;
+  readonly #correlator: string | undefined;
+  readonly #timestamp: number;
+
   constructor(
-    private readonly context: Context,
-    private readonly scope: Scope,
-    private readonly correlator: string | undefined,
-    private readonly timestamp: number,
+    context: Context,
+    scope: Scope,
+    correlator: string | undefined,
+    timestamp: number,
     /** The raw record's timestamp in ISO 8601. */
     readonly recvtime: string,
     readonly entity: Entity,
-  ) {}
+  ) {
+    this.#context = context;
+    this.#scope = scope;
+    this.#correlator = correlator;
+    this.#timestamp = timestamp;
+  }
 
-  /** As Orion tells entities apart: service, service path, type and id, as a JSON array. */
+  /** Orion's identity of an entity: service, service path, type and id, as a JSON array. */
   identity(): string {
-    return `${this.scope.identityHead}${quoted(this.entity.type)},${quoted(this.entity.id)}]`;
+    return `${this.#scope.identityHead}${quoted(this.entity.type)},${quoted(this.entity.id)}]`;
   }
 
   /**
@@ -79,58 +89,58 @@ class Subject {
    * @param timeInstant as received; undefined when there is none
    */
   row(timeInstant: string | undefined): EntityOutcome {
-    const { profile, writer, refuseFlawed } = this.context;
+    const { profile, writer, refuseFlawed } = this.#context;
     const instant = timeInstant === undefined ? undefined : writer.instantText(timeInstant);
     if (timeInstant !== undefined && instant === undefined) return this.noDate(timeInstant);
-    const route = this.route();
+    const route = this.#route();
     if (route.kind === 'refused') return { kind: 'refuse', refusals: [route.refusal] };
-    const row = writer.row(this.entity, instant, this.scope.servicepath, this.recvtime);
+    const row = writer.row(this.entity, instant, this.#scope.servicepath, this.recvtime);
     const reports =
       row.problems.length === 0
-        ? NO_REPORTS
+        ? noReports
         : row.problems.map(({ code, message }) => rejection(code, `Entity ${shown(this.entity.id)}, ${message}`));
     if (refuseFlawed && reports.length > 0) return { kind: 'refuse', refusals: reports };
     const key = writer.key(this.entity, profile.keyedByTimeInstant ? instant : undefined);
-    return { kind: 'emit', output: this.output(route, key, row.value), reports };
+    return { kind: 'emit', output: this.#output(route, key, row.value), reports };
   }
 
   /** Emits a tombstone: the key and headers of the row, without a value. */
   tombstone(): EntityOutcome {
-    const route = this.route();
+    const route = this.#route();
     if (route.kind === 'refused') return { kind: 'refuse', refusals: [route.refusal] };
     return {
       kind: 'emit',
-      output: this.output(route, this.context.writer.key(this.entity, undefined), null),
+      output: this.#output(route, this.#context.writer.key(this.entity, undefined), null),
       reports: [],
     };
   }
 
   /**
-   * Refuses a TimeInstant that is no date, or not even text.
-   * @param timeInstant the value, or the attribute where that is not an object
+   * Refuses a TimeInstant that is not a date or not text.
+   * @param timeInstant the value; the attribute itself when that is not an object
    */
   noDate(timeInstant: unknown): EntityOutcome {
     return refuse(
       'timeinstant-invalid',
-      `The TimeInstant of entity ${shown(this.entity.id)} must be {"type": "DateTime", "value": "<ISO 8601 date>"}, but what it has is ${shown(timeInstant)}`,
+      `The TimeInstant of entity ${shown(this.entity.id)} must be {"type": "DateTime", "value": "<ISO 8601 date>"}, not ${shown(timeInstant)}`,
     );
   }
 
-  private route(): ReturnType<Router['route']> {
-    const problem = this.context.writer.identityProblem(this.entity, this.scope.servicepath);
+  #route(): ReturnType<Router['route']> {
+    const problem = this.#context.writer.identityProblem(this.entity, this.#scope.servicepath);
     if (problem !== undefined) {
       return { kind: 'refused', refusal: rejection('text-unstorable', `Entity ${shown(this.entity.id)}: ${problem}`) };
     }
-    return this.context.router.route(this.scope, this.entity, this.correlator);
+    return this.#context.router.route(this.#scope, this.entity, this.#correlator);
   }
 
-  private output(route: Route, key: string, value: string | null): OutputRecord {
+  #output(route: Route, key: string, value: string | null): OutputRecord {
     const { topic, headers, partitionHash } = route;
-    return { topic, partitionHash, key, value, headers, timestamp: this.timestamp };
+    return { topic, partitionHash, key, value, headers, timestamp: this.#timestamp };
   }
 }
 
-/** An agent with its settings applied, in the shape of the runtime's ConfiguredAgent. */
+/** An agent with its settings applied: a ConfiguredAgent of the runtime. */
 export interface NgsiAgent {
   readonly inputTopic: string;
   readonly deadLetterTopic: string;
@@ -163,7 +173,7 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
   };
 
   const templates = new EntityTemplates(context.writer.rowTemplate);
-  // Elements of the notification, or the entities that templates have made of all of them.
+  // The elements of the notification, or entities when all of them match templates.
   const elementsOf = (value: Buffer | null): readonly unknown[] | Refused => {
     const text = readText(value);
     if (typeof text !== 'string') return text;
@@ -180,18 +190,19 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
   };
 
   const decide = (record: RawRecord, memory: StateReader): Step => {
-    // Headers first: the tenant names the outcome, even of what is no notification. Without any, the message is asked.
+    // The headers come first: an outcome has a tenant even if the value is not a notification.
+    // Without headers, the message names the tenant.
     const notification = record.headers.length === 0 ? parseNotification(record.value) : undefined;
     if (notification?.kind === 'refused') return reject(defaultService, [notification.refusal]);
     const headers = fiwareHeaders(record.headers, notification?.message);
-    // Whose the record is comes before what is wrong with it: of other tenants nothing is
-    // dead-lettered. Lengths come before the scope, which sanitises and remembers the headers.
+    // The tenant is checked before the content: nothing of other tenants is dead-lettered. The
+    // lengths are checked before the scope, which sanitises and caches the headers.
     const service = context.router.service(headers);
     if (allowed !== undefined && service !== undefined && !allowed.has(service)) {
       return { kind: 'skip', tenant: service, reason: 'tenant-not-allowed' };
     }
     const tooLong = headerProblem(headers);
-    if (tooLong !== undefined) return reject(service ?? INVALID_TENANT, [rejection('header-too-long', tooLong)]);
+    if (tooLong !== undefined) return reject(service ?? invalidTenant, [rejection('header-too-long', tooLong)]);
     const scope = context.router.scope(headers);
     if (scope.kind === 'refused') return reject(scope.tenant, [scope.refusal]);
     const tenant = scope.service;
@@ -199,12 +210,12 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
     if ('kind' in elements) return reject(tenant, [elements.refusal]);
     const recvtime = isoTime(record.timestamp);
     if (recvtime === undefined) {
-      const message = `The timestamp of the record is ${record.timestamp}, which is no time since 1970 in milliseconds`;
+      const message = `The timestamp of the record is ${record.timestamp}, which is not a number of milliseconds since 1970`;
       return reject(tenant, [rejection('timestamp-invalid', message)]);
     }
     const step = new StepBuilder(tenant, memory, elements.length > 1 ? config.maxOutputBytes : undefined);
     for (const element of elements) {
-      // One at a time: of millions of elements most are never read, because the limit ends the loop.
+      // The limit ends the loop, so most of millions of elements are never read.
       const entity = element instanceof MatchedEntity ? element : readEntity(element);
       step.add(
         entity.kind === 'refused'
@@ -219,71 +230,80 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
   return { inputTopic: names.input, deadLetterTopic: names.deadLetter, decide };
 }
 
-/** What a refusal takes in memory beside its message: millions of short ones must not fit. */
-const REFUSAL_OVERHEAD = 200;
+/** The memory of a refusal beside its message, so that the limit covers millions of short ones. */
+const refusalOverhead = 200;
 
 /**
- * Makes one decision of those about the entities: what is sound is emitted, what is refused is reported with it. It is also
- * the memory that the rule sees: an entity that comes twice in one notification meets its own first version.
+ * Joins the decisions about entities into one: the outputs, with reports of the refused entities.
+ * It is also the state that the rule reads: if an entity occurs twice in a notification, the
+ * second decision sees the version of the first.
  */
 class StepBuilder implements StateReader {
-  private readonly outputs: OutputRecord[] = [];
-  private readonly puts: StatePut[] = [];
-  private readonly refusals: Rejection[] = [];
-  private readonly skipped: SkipReason[] = [];
-  private recent: Map<string, number> | undefined;
-  private size = 0;
+  readonly #outputs: OutputRecord[] = [];
+  readonly #puts: StatePut[] = [];
+  readonly #refusals: Rejection[] = [];
+  readonly #skipped: SkipReason[] = [];
+  #recent: Map<string, number> | undefined;
+  #size = 0;
+  readonly #tenant: string;
+  readonly #memory: StateReader;
+  readonly #limit: number | undefined;
 
-  constructor(
-    private readonly tenant: string,
-    private readonly memory: StateReader,
-    /**
-     * What the outputs of several entities may have together; undefined for a single entity. What becomes of one is a small
-     * multiple of what it was, and is refused where it is larger than a record may be.
-     */
-    private readonly limit: number | undefined,
-  ) {}
+  /**
+   * @param limit the largest size of the outputs of several entities together; undefined for a
+   *   single entity, whose output is a small multiple of its input, and whose size the runtime
+   *   checks against the largest record that the broker takes
+   */
+  constructor(tenant: string, memory: StateReader, limit: number | undefined) {
+    this.#tenant = tenant;
+    this.#memory = memory;
+    this.#limit = limit;
+  }
 
-  /** Known as soon as it is so: the outputs that would come next are never made. */
+  /** Whether the outputs so far exceed the limit. */
   get isTooLarge(): boolean {
-    return this.limit !== undefined && this.size > this.limit;
+    return this.#limit !== undefined && this.#size > this.#limit;
   }
 
   get(key: string): number | undefined {
-    return this.recent?.get(key) ?? this.memory.get(key);
+    return this.#recent?.get(key) ?? this.#memory.get(key);
   }
 
   add(outcome: EntityOutcome): void {
     switch (outcome.kind) {
       case 'emit':
-        this.outputs.push(outcome.output);
-        if (this.limit !== undefined) this.size += outputSize(outcome.output);
-        for (const report of outcome.reports) this.refuse(report);
+        this.#outputs.push(outcome.output);
+        if (this.#limit !== undefined) this.#size += outputSize(outcome.output);
+        for (const report of outcome.reports) this.#refuse(report);
         if (outcome.put !== undefined) {
-          this.puts.push(outcome.put);
-          // One entity alone meets no version of its own.
-          if (this.limit !== undefined) {
-            this.recent ??= new Map<string, number>();
-            this.recent.set(outcome.put.key, outcome.put.value);
+          this.#puts.push(outcome.put);
+          // A single entity is not decided twice.
+          if (this.#limit !== undefined) {
+            this.#recent ??= new Map<string, number>();
+            this.#recent.set(outcome.put.key, outcome.put.value);
           }
         }
         break;
       case 'skip':
-        this.skipped.push(outcome.reason);
+        this.#skipped.push(outcome.reason);
         break;
       case 'refuse':
-        for (const refused of outcome.refusals) this.refuse(refused);
+        for (const refused of outcome.refusals) this.#refuse(refused);
         break;
     }
   }
 
-  private refuse(refused: Rejection): void {
-    this.refusals.push(refused);
-    this.size += REFUSAL_OVERHEAD + refused.message.length;
+  #refuse(refused: Rejection): void {
+    this.#refusals.push(refused);
+    this.#size += refusalOverhead + refused.message.length;
   }
 
   build(): Step {
-    const { tenant, outputs, puts, refusals, skipped } = this;
+    const tenant = this.#tenant;
+    const outputs = this.#outputs;
+    const puts = this.#puts;
+    const refusals = this.#refusals;
+    const skipped = this.#skipped;
     if (outputs.length === 0) {
       return refusals.length > 0 ? reject(tenant, refusals) : { kind: 'skip', tenant, reason: skipped[0] ?? 'empty' };
     }
@@ -309,11 +329,11 @@ function reject(tenant: string, refusals: readonly Rejection[]): Step {
   return { kind: 'reject', tenant, rejections: [first, ...rest] };
 }
 
-/** The text of the second that was asked for last, up to its point: the records of a batch are mostly of the same one. */
+/** The last second formatted, up to its point: most records of a batch have the same second. */
 let lastSecond = 0;
 let lastSecondText = '1970-01-01T00:00:00.';
 
-/** ISO 8601 with milliseconds and Z; undefined for what is no time (-1 is Kafka's "no timestamp"). */
+/** ISO 8601 with milliseconds and Z; undefined for -1, Kafka's "no timestamp", and the like. */
 function isoTime(timestamp: number): string | undefined {
   if (!(timestamp >= 0 && timestamp <= 8.64e15)) return undefined;
   const whole = Math.floor(timestamp);

@@ -1,21 +1,21 @@
 /**
- * Bytes to an NGSIv2 notification, and its elements to entities. Anything may be in a raw topic: whatever is not what
- * SPEC 2 says ends as a named refusal.
+ * Parses the value of a raw record to an NGSIv2 notification, and its elements to entities. What
+ * SPEC 2 does not allow becomes a refusal with a code.
  */
 import type { RejectCode } from './codes.js';
 import type { Rejection } from '@kafnus/agent-contract';
 import { rejection } from './rejection.js';
-import { keyProblem, MOST_ATTRIBUTES } from './storable.js';
+import { keyProblem, maxAttributes } from './storable.js';
 import { shown } from './text.js';
 
-/** A JSON object, as JSON.parse makes them: `__proto__` and `constructor` are ordinary members. */
+/** An object from JSON.parse: `__proto__` and `constructor` are ordinary members. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 export interface Notification {
   readonly kind: 'notification';
   /** The whole message. */
   readonly message: JsonObject;
-  /** Its `data`: what is in it is still to be checked. */
+  /** Its `data`; the elements are not checked yet. */
   readonly data: readonly unknown[];
 }
 
@@ -28,23 +28,23 @@ export interface Refused {
 export interface Entity {
   readonly kind: 'entity';
   readonly id: string;
-  /** `Thing` when the notification has none, as NGSIv2 says. */
+  /** `Thing` when the notification has none (NGSIv2). */
   readonly type: string;
-  /** All members of the entity, `id` and `type` included; of one that a template has read they are parsed when asked for. */
+  /** All members of the entity, including `id` and `type`. */
   readonly members: JsonObject;
-  /** The name of the member that is the TimeInstant: the first one whose lower-cased name is `timeinstant`. */
+  /** The name of the TimeInstant: the first member whose lower-cased name is `timeinstant`. */
   readonly timeInstantName: string | undefined;
   readonly timeInstant: TimeInstant;
   readonly alteration: Alteration | undefined;
 }
 
 /**
- * What the member `alterationType`, spelled exactly so, says of the entity: `create` for entityCreate, `delete` for
- * entityDelete. `delete-in-other-case`: the name of the member is spelled in another case.
+ * The value of a member with the exact name `alterationType`: `create` for entityCreate, `delete`
+ * for entityDelete. `delete-in-other-case` if the name of the member has another case.
  */
 type Alteration = 'create' | 'delete' | 'delete-in-other-case';
 
-/** The TimeInstant, as received: no agent takes one that is not text, not every agent needs one that is a date. */
+/** The TimeInstant as received. Agents refuse one that is not text; some require a date. */
 export type TimeInstant =
   | { readonly kind: 'missing' }
   | { readonly kind: 'text'; readonly text: string }
@@ -62,7 +62,7 @@ export function readText(value: Buffer | null): string | Refused {
     return unreadable('value-missing', 'The record has no value. A raw topic carries notifications, not tombstones.');
   }
   const text = value.toString();
-  // Only text with a replacement character can have been other than UTF-8, so only that needs the slow check.
+  // Decoding replaces invalid bytes by a replacement character: only such text needs the check.
   if (text.includes('\ufffd') && !isUtf8(value)) {
     return unreadable('not-utf8', `The value is not UTF-8: ${shown(text)}`);
   }
@@ -90,7 +90,7 @@ export function parseText(text: string): Notification | Refused {
   );
 }
 
-const MISSING: TimeInstant = { kind: 'missing' };
+const noTimeInstant: TimeInstant = { kind: 'missing' };
 
 /** Reads one element of `data`. */
 export function readEntity(element: unknown): Entity | Refused {
@@ -99,7 +99,7 @@ export function readEntity(element: unknown): Entity | Refused {
   if (typeof id !== 'string' || id === '') {
     return refused('entity-id-invalid', `The "id" of an entity must be text that is not empty, not ${shown(id)}`);
   }
-  // The id is the primary key, and both are in each record's headers: longer ones no table takes.
+  // No index of PostgreSQL takes a longer key, and each record has both in its headers.
   const longId = keyProblem(id);
   if (longId !== undefined) return refused('entity-id-invalid', `The "id" ${shown(id)} ${longId}`);
   if (typeof type !== 'string' && type !== undefined && type !== null) {
@@ -124,8 +124,8 @@ export function readEntity(element: unknown): Entity | Refused {
     }
   }
   const attributes = names - (type === undefined ? 1 : 2) - (timeInstantName === undefined ? 0 : 1);
-  if (attributes > MOST_ATTRIBUTES) {
-    const message = `Entity ${shown(id)} has ${attributes} attributes beside TimeInstant, and a table of PostgreSQL has columns for ${MOST_ATTRIBUTES}`;
+  if (attributes > maxAttributes) {
+    const message = `Entity ${shown(id)} has ${attributes} attributes beside TimeInstant, and a table of PostgreSQL has columns for ${maxAttributes}`;
     return refused('attributes-too-many', message);
   }
   return {
@@ -134,16 +134,16 @@ export function readEntity(element: unknown): Entity | Refused {
     type: type ?? 'Thing',
     members: element,
     timeInstantName,
-    timeInstant: timeInstantName === undefined ? MISSING : readTimeInstant(element[timeInstantName]),
+    timeInstant: timeInstantName === undefined ? noTimeInstant : readTimeInstant(element[timeInstantName]),
     alteration,
   };
 }
 
 function readTimeInstant(attribute: unknown): TimeInstant {
-  if (attribute === null) return MISSING;
+  if (attribute === null) return noTimeInstant;
   if (!isObject(attribute)) return { kind: 'not-text', value: attribute };
   const value = attribute['value'];
-  if (value === undefined || value === null) return MISSING;
+  if (value === undefined || value === null) return noTimeInstant;
   return typeof value === 'string' ? { kind: 'text', text: value } : { kind: 'not-text', value };
 }
 
@@ -174,7 +174,7 @@ function refused(code: RejectCode, message: string): Refused {
   return { kind: 'refused', refusal: rejection(code, message) };
 }
 
-/** A refusal of what Kafka Connect would call the value converter. */
+/** A refusal in the stage that Kafka Connect calls the value converter. */
 function unreadable(code: RejectCode, message: string): Refused {
   return { kind: 'refused', refusal: { code, message, stage: 'VALUE_CONVERTER' } };
 }

@@ -1,15 +1,15 @@
 /**
- * How large an output is, for the bound on what one record may become: see the setting maxOutputBytes. What is counted is
- * characters, which are bytes in nearly all texts; to encode each text for its bytes would cost more than the bound is worth.
+ * The size of an output, for the setting maxOutputBytes. It counts characters, which are bytes in
+ * nearly all texts: encoding each text would cost more time than the exact number is worth.
  */
 import type { OutputRecord } from '@kafnus/agent-contract';
 
-/** Offsets, lengths and the objects of a record in memory; so that tombstones and tiny rows count as well. */
-const OVERHEAD = 200;
+/** The offsets, lengths and objects of a record in memory, so that tombstones count as well. */
+const recordOverhead = 200;
 
-/** @returns characters of key, value and headers, names included */
+/** @returns the characters of key, value and headers, including the names of headers */
 export function outputSize({ key, value, headers }: OutputRecord): number {
-  let size = OVERHEAD + (key?.length ?? 0) + (value?.length ?? 0);
+  let size = recordOverhead + (key?.length ?? 0) + (value?.length ?? 0);
   for (const header of headers) {
     for (const name in header) size += name.length + (header[name]?.length ?? 0);
   }

@@ -1,6 +1,4 @@
-/**
- * Where a row goes: topic, routing headers, target table and partition (SPEC 3).
- */
+/** The destination of a row: topic, routing headers, target table and partition (SPEC 3). */
 import { outputTopic, serviceProblem, type AgentName, type TopicNames } from './naming.js';
 import type { Entity } from './notification.js';
 import type { RecordHeader, Rejection } from '@kafnus/agent-contract';
@@ -18,36 +16,36 @@ export const dataModels = [
 ] as const;
 export type DataModel = (typeof dataModels)[number];
 
-/** The `tenant` of records that name no legal service: one label for all of them, since labels are kept for ever. */
-export const INVALID_TENANT = '_invalid';
+/** The label `tenant` of all records whose service is not legal: labels are never removed. */
+export const invalidTenant = '_invalid';
 
 export interface RouteOptions {
   readonly names: TopicNames;
   readonly agent: AgentName;
-  /** Ends the table names and is the header `suffix`: empty, `_lastdata` or `_mutable`. */
+  /** The end of table names and the header `suffix`: empty, `_lastdata` or `_mutable`. */
   readonly suffix: string;
-  /** For records that name no data model, or one that is not known. */
+  /** For records without a data model, or with an unknown one. */
   readonly dataModel: DataModel;
-  /** Whether names of tables must be such as PostgreSQL keeps whole: see storable.ts. */
+  /** Whether table names that PostgreSQL would cut are refused: see storable.ts. */
   readonly storableNames?: boolean;
   /** For records that name no service or service path. */
   readonly defaults: Tenant;
 }
 
-/** All that the records of one service, service path and data model have in common. */
+/** The common parts of all records with the same service, service path and data model. */
 export interface Scope extends Tenant {
   readonly kind: 'scope';
   readonly topic: string;
   readonly headers: readonly [RecordHeader, RecordHeader, RecordHeader];
   readonly table: TableNaming;
-  /** How the identities of its entities begin: see Subject.identity. */
+  /** The start of the identities of its entities: see Subject.identity. */
   readonly identityHead: string;
 }
 
-/** No record may go where these headers point. */
+/** The headers give no legal destination. */
 interface RefusedScope {
   readonly kind: 'refused';
-  /** For the metrics: the service, or {@link INVALID_TENANT}. */
+  /** For the metrics: the service, or {@link invalidTenant}. */
   readonly tenant: string;
   readonly refusal: Rejection;
 }
@@ -56,9 +54,9 @@ interface RefusedScope {
 interface TableNaming {
   readonly head: string;
   readonly tail: string;
-  /** Whether the entity type is all of the table's name. */
+  /** Whether the table's name is the entity type alone. */
   readonly typeOnly: boolean;
-  /** Whether the entity type is in the name at all. */
+  /** Whether the name contains the entity type. */
   readonly typed: boolean;
 }
 
@@ -77,8 +75,8 @@ interface RefusedRoute {
 
 export interface Router {
   /**
-   * The service of a record, lower-cased; undefined when it is no legal one. Unlike {@link scope}
-   * it reads nothing else of the headers, which may be of any length.
+   * The lower-cased service of a record; undefined when it is not legal. Unlike {@link scope} it
+   * does not read the other headers, which may have any length.
    */
   service(headers: FiwareHeaders): string | undefined;
   scope(headers: FiwareHeaders): Scope | RefusedScope;
@@ -99,7 +97,7 @@ export function router(options: RouteOptions): Router {
     const { service, servicepath } = tenantOf(received, options.defaults);
     const { problem } = problemOf(service);
     if (problem !== undefined) {
-      return { kind: 'refused', tenant: INVALID_TENANT, refusal: rejection('service-invalid', problem) };
+      return { kind: 'refused', tenant: invalidTenant, refusal: rejection('service-invalid', problem) };
     }
     const schemaPath = sanitise(servicepath);
     const model = knownModel(received.datamodel) ?? options.dataModel;
@@ -142,7 +140,7 @@ export function router(options: RouteOptions): Router {
       const type = typeHeader(entity.type);
       const { head, tail, typed, typeOnly } = scope.table;
       if (typeOnly && type.entityType === '') {
-        const message = `The table is named for the entity type alone, and type ${shown(entity.type)} leaves nothing of it`;
+        const message = `The table is named for the entity type alone, and no character of type ${shown(entity.type)} is allowed in a name`;
         return { kind: 'refused', refusal: rejection('table-missing', message) };
       }
       const table = typed ? head + type.entityType + tail : head;
@@ -165,7 +163,7 @@ export function router(options: RouteOptions): Router {
   };
 }
 
-/** A data model as a person may have written it in a header; unknown ones are not ours to refuse (SPEC 3). */
+/** The data model of a header, in any case; undefined for an unknown one (SPEC 3). */
 function knownModel(received: string | undefined): DataModel | undefined {
   if (!received) return undefined;
   const wanted = received.trim().toLowerCase();
@@ -186,12 +184,12 @@ function tableNaming(model: DataModel, service: string, path: string, suffix: st
   }
 }
 
-/** The table of a schema that tells what was refused: the model dm-postgis-errors (SPEC 3 and 7). */
+/** The error log table of a schema: the model dm-postgis-errors (SPEC 3 and 7). */
 export function errorLogTable(schema: string): string {
   return `${schema}_error_log`;
 }
 
-/** What a Java producer with this text as its key takes modulo the partitions: `toPositive(murmur2(utf8))`. */
+/** The hash whose remainder is a Java producer's partition: `toPositive(murmur2(utf8))`. */
 export function partitionHash(text: string): number {
   return murmur2(text) & 0x7fffffff;
 }
@@ -199,9 +197,9 @@ export function partitionHash(text: string): number {
 const encoder = new TextEncoder();
 const scratch = new Uint8Array(1024);
 
-/** Kafka's `org.apache.kafka.common.utils.Utils.murmur2` of the text's UTF-8 bytes: a signed 32-bit number. */
+/** `murmur2` of Kafka's `Utils` over the text's UTF-8 bytes: a signed 32-bit number. */
 export function murmur2(text: string): number {
-  // A UTF-16 unit takes three bytes at most.
+  // A UTF-16 unit takes at most three bytes.
   if (text.length * 3 <= scratch.length) return murmur2Bytes(scratch, encoder.encodeInto(text, scratch).written);
   const bytes = encoder.encode(text);
   return murmur2Bytes(bytes, bytes.length);

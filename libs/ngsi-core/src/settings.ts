@@ -1,7 +1,4 @@
-/**
- * The settings that the agents share: plain data in convict's terms, so that this library depends on nothing, and what the
- * values look like once they are read.
- */
+/** The settings that the agents share, as plain data for convict, and the types of their values. */
 import type { Sink } from './attribute.js';
 import type { AgentName, NamingOptions } from './naming.js';
 import { dataModels, type DataModel } from './route.js';
@@ -147,7 +144,7 @@ export const versionSettings = {
   },
 } as const;
 
-/** The naming options that an agent's settings mean. */
+/** The naming options of an agent's settings. */
 export function namingOptions(agent: AgentName, config: NamingConfig): NamingOptions {
   return {
     naming: config.naming,
@@ -163,7 +160,7 @@ export function namingOptions(agent: AgentName, config: NamingConfig): NamingOpt
 /**
  * The allow list of services, or undefined when all are allowed.
  * @param problemOf why a service name may not be used
- * @throws Error naming the setting when it holds what can be no service
+ * @throws Error naming the setting when it contains an illegal service
  */
 export function allowedTenants(
   tenants: string,

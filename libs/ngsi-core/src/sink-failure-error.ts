@@ -1,21 +1,21 @@
-/** The `error` of a log record: what went wrong, in the words of whoever knows best (SPEC 7). */
+/** Finds the `error` of a log record: the error of the database, or the exception (SPEC 7). */
 import type { FailureHeaders } from './sink-failure-headers.js';
 import type { InsertStatement } from './sink-failure-sql.js';
 
-/** How much of message and cause is compared to see whether the cause adds anything. */
-const COMPARED = 2_000;
+/** How many characters are compared to find out whether the message contains the cause. */
+const comparedLength = 2_000;
 
-/** The exception's message, and its cause's where that adds something; never empty. */
+/** The exception's message, and that of its cause if it is not a part of it; never empty. */
 export function exceptionText(headers: FailureHeaders): string {
   const message = headers.exceptionMessage ?? 'Unknown error';
   const cause = headers.causeMessage ?? rootCause(headers.stacktrace);
-  if (!cause || message.slice(0, 2 * COMPARED).includes(cause.slice(0, COMPARED).trim())) return message;
+  if (!cause || message.slice(0, 2 * comparedLength).includes(cause.slice(0, comparedLength).trim())) return message;
   return `${message}\nCaused by: ${cause}`;
 }
 
 /**
- * Kafka Connect itself sends no header for the cause: it stands in the stack trace. The last `Caused by:` is the root, where
- * the database or the parser speaks for itself.
+ * Kafka Connect has no header for the cause, but the stack trace contains it. The last `Caused by:`
+ * is the root: the error of the database or the parser.
  */
 function rootCause(stacktrace: string | undefined): string | undefined {
   if (stacktrace === undefined) return undefined;
@@ -28,13 +28,14 @@ function rootCause(stacktrace: string | undefined): string | undefined {
 }
 
 /**
- * The PostgreSQL error in a text: `ERROR: ...` and its ` - Detail: ...`, without what the layers above made of it.
- * @param insert the statement within the text: what its values say is not an error
+ * The PostgreSQL error in a text, `ERROR: ...` and its ` - Detail: ...`, without the texts of the
+ * layers above.
+ * @param insert the statement within the text: its values are not searched
  */
 export function postgresError(text: string, insert: InsertStatement | undefined): string | undefined {
   const start = nextError(text, 0, insert);
   if (start < 0) return undefined;
-  const afterLabel = start + LABEL.length;
+  const afterLabel = start + errorLabel.length;
   // The text may begin on the next line: RAISE EXCEPTION with a line break.
   const textStart = skipBlank(text, afterLabel);
   if (textStart >= text.length) return undefined;
@@ -43,19 +44,19 @@ export function postgresError(text: string, insert: InsertStatement | undefined)
 
   const next = nextError(text, end, insert);
   const detail = detailBetween(text, end, next < 0 ? text.length : next);
-  const message = `${LABEL} ${withoutNested(error)}`;
+  const message = `${errorLabel} ${withoutNested(error)}`;
   return detail === undefined ? message : `${message} - ${withoutNested(detail)}`;
 }
 
-const LABEL = 'ERROR:';
-const DETAIL = 'Detail: ';
+const errorLabel = 'ERROR:';
+const detailLabel = 'Detail: ';
 
-/** The next `ERROR:` that is a word of its own and outside the statement. */
+/** The next `ERROR:` that is a whole word and outside the statement. */
 function nextError(text: string, from: number, insert: InsertStatement | undefined): number {
-  let at = text.indexOf(LABEL, from);
+  let at = text.indexOf(errorLabel, from);
   while (at >= 0) {
-    if (insert && at >= insert.start && at < insert.end) at = text.indexOf(LABEL, insert.end);
-    else if (at > 0 && /\w/.test(text.charAt(at - 1))) at = text.indexOf(LABEL, at + LABEL.length);
+    if (insert && at >= insert.start && at < insert.end) at = text.indexOf(errorLabel, insert.end);
+    else if (at > 0 && /\w/.test(text.charAt(at - 1))) at = text.indexOf(errorLabel, at + errorLabel.length);
     else return at;
   }
   return -1;
@@ -63,7 +64,11 @@ function nextError(text: string, from: number, insert: InsertStatement | undefin
 
 /** A line that begins with `Detail: ` (after blanks). */
 function detailBetween(text: string, from: number, to: number): string | undefined {
-  for (let at = text.indexOf(DETAIL, from); at >= 0 && at < to; at = text.indexOf(DETAIL, at + DETAIL.length)) {
+  for (
+    let at = text.indexOf(detailLabel, from);
+    at >= 0 && at < to;
+    at = text.indexOf(detailLabel, at + detailLabel.length)
+  ) {
     let before = at - 1;
     while (before >= from && (text[before] === ' ' || text[before] === '\t')) before -= 1;
     if (text[before] === '\n') return lineAt(text, at);
@@ -71,7 +76,7 @@ function detailBetween(text: string, from: number, to: number): string | undefin
   return undefined;
 }
 
-/** Spring repeats the whole exception behind this. */
+/** Spring repeats the whole exception after this text. */
 function withoutNested(line: string): string {
   const at = line.indexOf('; nested exception is ');
   return (at < 0 ? line : line.slice(0, at)).trimEnd();

@@ -1,4 +1,4 @@
-/** The headers of a dead letter, by meaning: Kafka Connect's own (KIP-298), and those of the record that failed. */
+/** Reads the headers of a dead letter: Kafka Connect's (KIP-298) and those of the failed record. */
 import type { RecordHeader } from '@kafnus/agent-contract';
 
 export interface FailureHeaders {
@@ -6,7 +6,7 @@ export interface FailureHeaders {
   readonly topic: string | undefined;
   readonly exceptionClass: string | undefined;
   readonly exceptionMessage: string | undefined;
-  /** Sent by Kafnus Connect's sinks; Kafka Connect's context ends with the stack trace. */
+  /** Sent by Kafnus Connect's sinks only: Kafka Connect has just the stack trace. */
   readonly causeMessage: string | undefined;
   readonly stacktrace: string | undefined;
   readonly service: string | undefined;
@@ -17,7 +17,7 @@ export interface FailureHeaders {
   readonly targetTable: string | undefined;
 }
 
-const FIELDS: Readonly<Record<string, keyof FailureHeaders>> = {
+const fieldNames: Readonly<Record<string, keyof FailureHeaders>> = {
   '__connect.errors.topic': 'topic',
   '__connect.errors.exception.class.name': 'exceptionClass',
   '__connect.errors.exception.message': 'exceptionMessage',
@@ -30,13 +30,14 @@ const FIELDS: Readonly<Record<string, keyof FailureHeaders>> = {
   suffix: 'suffix',
   target_table: 'targetTable',
 };
-/** What Kafka Connect, and the agents, put in front of the names of their own headers. */
-export const CONTEXT_PREFIX = '__connect.errors.';
-const LONGEST_NAME = 64;
+/** The prefix of the headers that Kafka Connect and the agents add. */
+export const contextPrefix = '__connect.errors.';
+const maxNameLength = 64;
 
 /**
- * Reads what is there: a header may be missing, empty, null, repeated or no UTF-8 (which is replaced). Of a repeated one
- * the last counts: a record that was replayed and failed again has its newest context at the end.
+ * Reads the headers: each may be missing, empty, null, repeated, or not UTF-8 (invalid bytes are
+ * replaced). Of a repeated header the last one counts: when a record is replayed and fails again,
+ * the newest context is at the end.
  */
 export function failureHeaders(headers: readonly RecordHeader[]): FailureHeaders {
   const found: { -readonly [K in keyof FailureHeaders]: string | undefined } = {
@@ -63,14 +64,14 @@ export function failureHeaders(headers: readonly RecordHeader[]): FailureHeaders
 }
 
 function fieldOf(name: string): keyof FailureHeaders | undefined {
-  if (name.length > LONGEST_NAME) return undefined;
+  if (name.length > maxNameLength) return undefined;
   const known = name.toLowerCase();
-  return Object.hasOwn(FIELDS, known) ? FIELDS[known] : undefined;
+  return Object.hasOwn(fieldNames, known) ? fieldNames[known] : undefined;
 }
 
 /**
- * Without NUL, which no table can hold: what consists of nothing else is empty.
- * @param value what the client delivers; null, though the contract does not know it
+ * The text of a header without NUL, which no table can hold.
+ * @param value may be null, although the type of the client does not say so
  */
 function textOf(value: unknown): string | undefined {
   const text = Buffer.isBuffer(value) ? value.toString('utf8') : value;

@@ -1,15 +1,16 @@
-/** The `query` of a log record: the statement that failed, or one that says the same (SPEC 7). */
+/** Makes the `query` of a log record: the failed statement, or an equivalent one (SPEC 7). */
+import { jsonText } from './attribute.js';
 import { isObject, type JsonObject } from './notification.js';
-import { LONGEST_TEXT, maskCredentials } from './sink-failure-mask.js';
+import { maxMaskedLength, maskCredentials } from './sink-failure-mask.js';
 import { type InsertStatement, mapLiterals, sqlIdentifier, sqlString } from './sink-failure-sql.js';
 import type { TableName } from './sink-failure-table.js';
 
 /**
- * The statement with its credentials masked; or the value itself when it is no Connect record of a known table; undefined
- * for a record without a value.
- * @param message the text in which the statement was found
+ * The statement with masked credentials, or the value itself when it is not a Connect record of a
+ * known table; undefined for a record without a value.
+ * @param message the text that contains the statement
  * @param value the record that the sink could not write
- * @param tableOf the table of a row, where it is known
+ * @param tableOf the table of a row, if it is known
  */
 export function failedQuery(
   message: string,
@@ -26,7 +27,7 @@ export function failedQuery(
   return rebuiltInsert(json.value, tableOf) ?? quoted ?? maskCredentials(onOneLine(text));
 }
 
-/** An INSERT of the payload of a Connect record; undefined when the value is none. */
+/** An INSERT of the payload of a Connect record; undefined for any other value. */
 function rebuiltInsert(value: unknown, tableOf: (payload: JsonObject) => TableName | undefined): string | undefined {
   const payload = member(value, 'payload');
   if (!isObject(payload)) return undefined;
@@ -40,7 +41,7 @@ function rebuiltInsert(value: unknown, tableOf: (payload: JsonObject) => TableNa
   for (const [name] of entries) {
     sql += separator + sqlIdentifier(name);
     separator = ',';
-    if (sql.length > LONGEST_TEXT) return sql;
+    if (sql.length > maxMaskedLength) return sql;
   }
   sql += ') VALUES (';
   separator = '';
@@ -49,8 +50,8 @@ function rebuiltInsert(value: unknown, tableOf: (payload: JsonObject) => TableNa
     if (literal === undefined) return undefined;
     sql += separator + literal;
     separator = ',';
-    // What comes after it is not kept.
-    if (sql.length > LONGEST_TEXT) return sql;
+    // The rest would not be stored.
+    if (sql.length > maxMaskedLength) return sql;
   }
   return `${sql})`;
 }
@@ -60,8 +61,8 @@ function sqlLiteral(value: unknown, isTimestamp: boolean): string | undefined {
   if (value === null || value === undefined) return 'NULL';
   if (typeof value === 'boolean') return String(value);
   if (typeof value === 'number') {
-    if (isTimestamp && Math.abs(value) <= MAX_DATE) return sqlString(new Date(value).toISOString());
-    // JSON allows 1e999; SQL has infinity as text only.
+    if (isTimestamp && Math.abs(value) <= maxDateMs) return sqlString(new Date(value).toISOString());
+    // JSON allows 1e999; SQL has infinity only as text.
     return Number.isFinite(value) ? String(value) : sqlString(String(value));
   }
   if (typeof value === 'string') return sqlString(maskCredentials(value));
@@ -71,7 +72,7 @@ function sqlLiteral(value: unknown, isTimestamp: boolean): string | undefined {
   return text === undefined ? undefined : sqlString(maskCredentials(text));
 }
 
-const MAX_DATE = 8.64e15;
+const maxDateMs = 8.64e15;
 
 /** The struct Geometry of SPEC 3, as PostGIS reads it. */
 function geometryLiteral(value: unknown): string | undefined {
@@ -81,7 +82,7 @@ function geometryLiteral(value: unknown): string | undefined {
   return `ST_GeomFromWKB(decode('${wkb}','base64'),${String(srid)})`;
 }
 
-/** The fields which hold milliseconds since the epoch where the table has a timestamp. */
+/** The fields in milliseconds whose columns are timestamps. */
 function timestampFields(schema: unknown): ReadonlySet<string> {
   const names = new Set<string>();
   const fields = member(schema, 'fields');
@@ -106,16 +107,7 @@ function parseJson(text: string): { value: unknown } | undefined {
   }
 }
 
-/** undefined when the value is nested deeper than the stack: JSON.parse has no such limit, JSON.stringify does. */
-function jsonText(value: unknown): string | undefined {
-  try {
-    return JSON.stringify(value);
-  } catch {
-    return undefined;
-  }
-}
-
-/** JSON as received, on one line: outside of its strings line breaks mean nothing, inside there are none. */
+/** JSON as received, on one line: its strings contain no line breaks. */
 function onOneLine(json: string): string {
   return json.trim().replace(/[\t\r\n]+/g, ' ');
 }

@@ -1,9 +1,7 @@
 /**
- * Reading the SQL that a sink puts into its error messages (SPEC 7): just enough of PostgreSQL's lexical rules to know
- * where an INSERT ends, whatever its values hold, and to reach into its literals.
- *
- * Messages are written by drivers and hold what devices sent, so nothing here may be slow or throw on any text: every
- * function is one pass.
+ * Reads the SQL in the error messages of sinks (SPEC 7). It knows as much of PostgreSQL's lexical
+ * rules as needed to find the end of an INSERT, whatever its values contain, and to rewrite its
+ * literals. Messages contain what devices sent: no function throws, and each takes linear time.
  */
 
 /** An INSERT with VALUES found in a message: the text from `start` to `end`. */
@@ -12,17 +10,17 @@ export interface InsertStatement {
   readonly end: number;
   /** The schema of the table, unquoted, when the statement names one. */
   readonly schema: string | undefined;
-  /** Whether values are placeholders (`?`, `$1`): then the statement does not tell what failed. */
+  /** Whether values are placeholders (`?`, `$1`): then the statement does not have the values. */
   readonly parameterised: boolean;
 }
 
-/** A message repeats its statement at most a few times; text that pretends more must not cost more. */
-const MAX_ATTEMPTS = 4;
+/** A message repeats its statement at most a few times: other texts must not take more time. */
+const maxAttempts = 4;
 
-/** The first complete `INSERT INTO ... VALUES ...` of a text, with its `ON CONFLICT` and `RETURNING`. */
+/** The first complete INSERT with VALUES of a text, including `ON CONFLICT` and `RETURNING`. */
 export function findInsert(text: string): InsertStatement | undefined {
   const keyword = /\binsert\s{1,20}into\b/gi;
-  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+  for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
     const found = keyword.exec(text);
     if (!found) return undefined;
     const statement = parseInsert(text, found.index, keyword.lastIndex);
@@ -31,7 +29,7 @@ export function findInsert(text: string): InsertStatement | undefined {
   return undefined;
 }
 
-/** Rewrites what the literals and quoted names of a statement hold, and keeps them literals and names. */
+/** Rewrites the contents of the literals and quoted names of a statement. */
 export function mapLiterals(sql: string, rewrite: (content: string) => string): string {
   const lexer = new Lexer(sql, 0);
   let out = '';
@@ -59,12 +57,12 @@ function rewriteLiteral(token: string, rewrite: (content: string) => string): st
   const content = token.slice(open, -1).replaceAll(quote + quote, quote);
   const rewritten = rewrite(content);
   if (rewritten === content) return token;
-  // Behind a backslash a quote does not end an E'' literal: there is no telling what the rewritten text would be.
+  // In an E'' literal a backslash escapes a quote, so the rewritten text could end the literal.
   const escaped = /^[eE]/.test(token) ? '***' : rewritten.replaceAll(quote, quote + quote);
   return token.slice(0, open) + escaped + quote;
 }
 
-/** A string as an SQL literal (standard_conforming_strings: a backslash is just that). PostgreSQL text cannot hold NUL. */
+/** A string as an SQL literal without NUL (standard_conforming_strings: a backslash is literal). */
 export function sqlString(text: string): string {
   return `'${text.replaceAll('\0', '').replaceAll("'", "''")}'`;
 }
@@ -74,7 +72,10 @@ export function sqlIdentifier(name: string): string {
   return `"${name.replaceAll('\0', '').replaceAll('"', '""')}"`;
 }
 
-/** `INSERT INTO [[catalog.]schema.]table [(columns)] VALUES (...)[, (...)] [ON CONFLICT ...] [RETURNING ...]` */
+/**
+ * `INSERT INTO [[catalog.]schema.]table [(columns)] VALUES (...)[, (...)] [ON CONFLICT ...]
+ * [RETURNING ...]`
+ */
 function parseInsert(text: string, start: number, afterInto: number): InsertStatement | undefined {
   const lexer = new Lexer(text, afterInto);
   const names: string[] = [];
@@ -98,22 +99,22 @@ function parseInsert(text: string, start: number, afterInto: number): InsertStat
   return { start, end, schema: names.at(-2), parameterised: lexer.placeholders > 0 };
 }
 
-/** Words that may follow a complete expression within a statement; any other is prose after it (`was aborted`). */
-const TAIL_WORDS = new Set(
+/** Words that may follow a complete expression; any other follows the statement (`was aborted`). */
+const tailWords = new Set(
   'and as between case coalesce collate conflict constraint default distinct do double else end escape excluded false from ilike in is isnull like not nothing notnull null on or precision returning set similar then time timestamp to true update using varying when where with without zone'.split(
     ' ',
   ),
 );
 
-/** Words behind which something must follow. */
-const EXPECTS_OPERAND = new Set(
+/** Words after which an operand must follow. */
+const expectsOperand = new Set(
   'and as between by conflict constraint do else from in like ilike not on or returning set then to update using when where'.split(
     ' ',
   ),
 );
-const OPERATORS = new Set(',=+-*/%<>|&!~^'.split(''));
+const operators = new Set(',=+-*/%<>|&!~^'.split(''));
 
-/** Where the clauses after VALUES end: behind the last complete expression. The lexer stands on their first word. */
+/** The end of the clauses after VALUES: that of the last complete expression. */
 function endOfTail(lexer: Lexer, endOfValues: number): number {
   let end = endOfValues;
   let complete = false;
@@ -121,16 +122,16 @@ function endOfTail(lexer: Lexer, endOfValues: number): number {
   do {
     if (lexer.kind === 'word') {
       const word = lexer.text().toLowerCase();
-      if (nothing ? word !== 'returning' : complete && !TAIL_WORDS.has(word)) break;
+      if (nothing ? word !== 'returning' : complete && !tailWords.has(word)) break;
       nothing = word === 'nothing';
-      complete = !EXPECTS_OPERAND.has(word);
+      complete = !expectsOperand.has(word);
     } else if (nothing) {
       break;
     } else if (lexer.is('(')) {
       if (!lexer.skipGroup()) break;
       complete = true;
     } else if (lexer.kind === 'symbol') {
-      if (!OPERATORS.has(lexer.text()) && !lexer.isJoint()) break;
+      if (!operators.has(lexer.text()) && !lexer.isJoint()) break;
       complete = false;
     } else {
       if (complete) break;
@@ -148,35 +149,35 @@ function unquoteIdentifier(token: string): string {
 type TokenKind = 'none' | 'word' | 'identifier' | 'string' | 'number' | 'symbol';
 
 /**
- * A cursor over the tokens of SQL text. It ends at the end of the text, at a literal that is never closed and at a comment:
- * no driver writes one, and behind one nothing could be trusted.
+ * A cursor over the tokens of SQL text. It ends at the end of the text, at a literal that is not
+ * closed, and at a comment: no driver writes one, and text after it could be misread.
  */
 class Lexer {
   kind: TokenKind = 'none';
   start = 0;
   end: number;
-  /** How many `?` and `$1` were seen. */
+  /** The number of `?` and `$1` so far. */
   placeholders = 0;
 
-  constructor(
-    private readonly sql: string,
-    from: number,
-  ) {
+  readonly #sql: string;
+
+  constructor(sql: string, from: number) {
+    this.#sql = sql;
     this.end = from;
   }
 
   text(): string {
-    return this.sql.slice(this.start, this.end);
+    return this.#sql.slice(this.start, this.end);
   }
 
   is(symbol: string): boolean {
-    return this.kind === 'symbol' && this.sql.charCodeAt(this.start) === symbol.charCodeAt(0);
+    return this.kind === 'symbol' && this.#sql.charCodeAt(this.start) === symbol.charCodeAt(0);
   }
 
   /** A `.` between names or a `::`: not the punctuation of a sentence. */
   isJoint(): boolean {
-    const before = this.sql[this.start - 1];
-    const after = this.sql[this.end] ?? ' ';
+    const before = this.#sql[this.start - 1];
+    const after = this.#sql[this.end] ?? ' ';
     return this.is('.') ? !/\s/.test(after) : this.is(':') && (before === ':' || after === ':');
   }
 
@@ -185,7 +186,7 @@ class Lexer {
     return this.kind === 'word' && this.end - this.start === word.length && this.text().toLowerCase() === word;
   }
 
-  /** From an opening parenthesis to the one that closes it; false when there is none, or a `;` before it. */
+  /** Moves from a `(` to the `)` that closes it; false when there is none, or a `;` before it. */
   skipGroup(): boolean {
     const start = this.start;
     let depth = 1;
@@ -200,101 +201,101 @@ class Lexer {
 
   /** Moves to the next token; false at the end. */
   next(): boolean {
-    const { sql } = this;
+    const sql = this.#sql;
     let at = this.end;
     while (at < sql.length && isSpace(sql.charCodeAt(at))) at += 1;
     this.start = at;
-    if (at >= sql.length) return this.take('none', at);
+    if (at >= sql.length) return this.#take('none', at);
 
     const code = sql.charCodeAt(at);
-    if (code === QUOTE) return this.takeQuoted('string', at, QUOTE, false);
-    if (code === DOUBLE_QUOTE) return this.takeQuoted('identifier', at, DOUBLE_QUOTE, false);
-    if (isDigit(code)) return this.takeNumber(at);
-    if (isWordStart(code)) return this.takeWord(at);
-    if (code === DOLLAR) return this.takeDollar(at);
+    if (code === singleQuote) return this.#takeQuoted('string', at, singleQuote, false);
+    if (code === doubleQuote) return this.#takeQuoted('identifier', at, doubleQuote, false);
+    if (isDigit(code)) return this.#takeNumber(at);
+    if (isWordStart(code)) return this.#takeWord(at);
+    if (code === dollar) return this.#takeDollar(at);
     const following = sql.charCodeAt(at + 1);
-    if ((code === MINUS && following === MINUS) || (code === SLASH && following === STAR)) {
-      return this.take('none', sql.length);
+    if ((code === minus && following === minus) || (code === slash && following === star)) {
+      return this.#take('none', sql.length);
     }
-    if (code === QUESTION_MARK) this.placeholders += 1;
-    return this.take('symbol', at + 1);
+    if (code === questionMark) this.placeholders += 1;
+    return this.#take('symbol', at + 1);
   }
 
-  private take(kind: TokenKind, end: number): boolean {
+  #take(kind: TokenKind, end: number): boolean {
     this.kind = kind;
     this.end = end;
     return kind !== 'none';
   }
 
-  private takeQuoted(kind: TokenKind, open: number, quote: number, backslashes: boolean): boolean {
-    const { sql } = this;
+  #takeQuoted(kind: TokenKind, open: number, quote: number, backslashes: boolean): boolean {
+    const sql = this.#sql;
     for (let at = open + 1; at < sql.length; at += 1) {
       const code = sql.charCodeAt(at);
-      if (backslashes && code === BACKSLASH) at += 1;
+      if (backslashes && code === backslash) at += 1;
       else if (code === quote) {
-        if (sql.charCodeAt(at + 1) !== quote) return this.take(kind, at + 1);
+        if (sql.charCodeAt(at + 1) !== quote) return this.#take(kind, at + 1);
         at += 1;
       }
     }
-    return this.take('none', sql.length);
+    return this.#take('none', sql.length);
   }
 
-  private takeWord(from: number): boolean {
-    const { sql } = this;
+  #takeWord(from: number): boolean {
+    const sql = this.#sql;
     let at = from + 1;
     while (at < sql.length && (isWordStart(sql.charCodeAt(at)) || isDigit(sql.charCodeAt(at)))) at += 1;
     // E'...', B'...', X'...', N'...' and U&'...' are literals.
     const prefix = at - from === 1 ? sql.charAt(from).toLowerCase() : '';
-    if (prefix !== '' && 'ebxn'.includes(prefix) && sql.charCodeAt(at) === QUOTE) {
-      return this.takeQuoted('string', at, QUOTE, prefix === 'e');
+    if (prefix !== '' && 'ebxn'.includes(prefix) && sql.charCodeAt(at) === singleQuote) {
+      return this.#takeQuoted('string', at, singleQuote, prefix === 'e');
     }
-    if (prefix === 'u' && sql[at] === '&' && sql.charCodeAt(at + 1) === QUOTE) {
-      return this.takeQuoted('string', at + 1, QUOTE, false);
+    if (prefix === 'u' && sql[at] === '&' && sql.charCodeAt(at + 1) === singleQuote) {
+      return this.#takeQuoted('string', at + 1, singleQuote, false);
     }
-    return this.take('word', at);
+    return this.#take('word', at);
   }
 
-  private takeNumber(from: number): boolean {
-    const { sql } = this;
+  #takeNumber(from: number): boolean {
+    const sql = this.#sql;
     let at = from + 1;
     for (; at < sql.length; at += 1) {
       const code = sql.charCodeAt(at);
-      const sign = (code === PLUS || code === MINUS) && /[eE]/.test(sql.charAt(at - 1));
-      if (!isDigit(code) && code !== DOT && code !== UPPER_E && code !== LOWER_E && !sign) break;
+      const sign = (code === plus || code === minus) && /[eE]/.test(sql.charAt(at - 1));
+      if (!isDigit(code) && code !== dot && code !== upperE && code !== lowerE && !sign) break;
     }
-    return this.take('number', at);
+    return this.#take('number', at);
   }
 
   /** `$1` or `$tag$...$tag$`. */
-  private takeDollar(from: number): boolean {
-    const { sql } = this;
+  #takeDollar(from: number): boolean {
+    const sql = this.#sql;
     let at = from + 1;
     if (isDigit(sql.charCodeAt(at))) {
       while (isDigit(sql.charCodeAt(at))) at += 1;
       this.placeholders += 1;
-      return this.take('number', at);
+      return this.#take('number', at);
     }
     while (at < sql.length && (isWordStart(sql.charCodeAt(at)) || isDigit(sql.charCodeAt(at)))) at += 1;
-    if (sql.charCodeAt(at) !== DOLLAR) return this.take('symbol', from + 1);
+    if (sql.charCodeAt(at) !== dollar) return this.#take('symbol', from + 1);
     const tag = sql.slice(from, at + 1);
-    // A tag longer than an identifier can be is none; a short one keeps the search below cheap.
+    // No tag is longer than an identifier, and the search for a short one is cheap.
     const close = tag.length <= 65 ? sql.indexOf(tag, at + 1) : -1;
-    return close < 0 ? this.take('none', sql.length) : this.take('string', close + tag.length);
+    return close < 0 ? this.#take('none', sql.length) : this.#take('string', close + tag.length);
   }
 }
 
-const QUOTE = 0x27;
-const DOUBLE_QUOTE = 0x22;
-const DOLLAR = 0x24;
-const QUESTION_MARK = 0x3f;
-const BACKSLASH = 0x5c;
-const PLUS = 0x2b;
-const STAR = 0x2a;
-const MINUS = 0x2d;
-const SLASH = 0x2f;
-const DOT = 0x2e;
-const UPPER_E = 0x45;
-const LOWER_E = 0x65;
+const singleQuote = 0x27;
+const doubleQuote = 0x22;
+const dollar = 0x24;
+const questionMark = 0x3f;
+const backslash = 0x5c;
+const plus = 0x2b;
+const star = 0x2a;
+const minus = 0x2d;
+const slash = 0x2f;
+const dot = 0x2e;
+const upperE = 0x45;
+const lowerE = 0x65;
 
 function isSpace(code: number): boolean {
   return code === 0x20 || (code >= 0x09 && code <= 0x0d);
@@ -304,7 +305,7 @@ function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39;
 }
 
-/** PostgreSQL: a letter, an underscore, or anything beyond ASCII. */
+/** PostgreSQL starts words with a-z, A-Z, an underscore, or any character beyond ASCII. */
 function isWordStart(code: number): boolean {
   return (code >= 0x61 && code <= 0x7a) || (code >= 0x41 && code <= 0x5a) || code === 0x5f || code >= 0x80;
 }

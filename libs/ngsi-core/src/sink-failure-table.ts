@@ -1,4 +1,4 @@
-/** The table that a failed record was for. */
+/** Finds the table of a failed record. */
 import type { FailureHeaders } from './sink-failure-headers.js';
 import type { JsonObject } from './notification.js';
 import { sanitise } from './tenant.js';
@@ -10,10 +10,11 @@ export interface TableName {
 }
 
 /**
- * The header target_table; else what the data model makes of the other headers (SPEC 3), as Kafnus 1.5 sends no such header.
- * undefined when they do not say: a statement with a guessed table would mislead.
- * @param db the schema where the header names a table only
- * @param payload the row: it holds the service path, too
+ * The header target_table; without it, the table of the data model and the other headers (SPEC 3),
+ * since Kafnus 1.5 sends no such header; undefined when these are incomplete: a guessed table would
+ * mislead.
+ * @param db the schema when the header names only a table
+ * @param payload the row, which contains the service path as well
  */
 export function targetTable(headers: FailureHeaders, db: string, payload: JsonObject): TableName | undefined {
   const { targetTable: header } = headers;

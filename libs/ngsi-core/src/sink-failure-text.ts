@@ -1,8 +1,8 @@
-/** Text as it may stand in a log table. */
+/** Cuts text for a log table. */
 
 /**
- * At most `limit` UTF-16 units of a text and, when it is longer, a mark that says how much is missing. PostgreSQL's text
- * holds neither NUL (dropped) nor half a surrogate pair (replaced; the cut makes none).
+ * At most `limit` UTF-16 units of a text, followed by a note of what is missing. NUL is removed and
+ * half surrogate pairs are replaced, since PostgreSQL's text cannot hold them; the cut makes none.
  */
 export function clip(text: string, limit: number): string {
   const clean = text.includes('\0') ? text.replaceAll('\0', '') : text;

@@ -1,15 +1,15 @@
 /**
- * A sink failure (a dead letter of Kafka Connect, or of the agents themselves) to one structured log record for the tenant
- * it concerns: SPEC 7 as a pure function. Whatever a dead letter holds, it is logged; it is refused only when the tenant's
- * name could be no service.
+ * Turns a dead letter of Kafka Connect or of an agent into one structured log record for its
+ * tenant (SPEC 7). A dead letter with any content is logged; it is refused only when the tenant's
+ * name is not a legal service name.
  */
 import type { Sink } from './attribute.js';
 import { outputTopic, serviceProblem, type TopicNames } from './naming.js';
 import { parseNotification } from './notification.js';
-import { errorLogTable, INVALID_TENANT, partitionHash } from './route.js';
-import { databaseOf, DEFAULT_SERVICE } from './sink-failure-database.js';
+import { errorLogTable, invalidTenant, partitionHash } from './route.js';
+import { databaseOf, defaultService } from './sink-failure-database.js';
 import { exceptionText, postgresError } from './sink-failure-error.js';
-import { CONTEXT_PREFIX, failureHeaders, type FailureHeaders } from './sink-failure-headers.js';
+import { contextPrefix, failureHeaders, type FailureHeaders } from './sink-failure-headers.js';
 import { maskCredentials } from './sink-failure-mask.js';
 import { failedQuery } from './sink-failure-query.js';
 import { findInsert } from './sink-failure-sql.js';
@@ -21,10 +21,10 @@ import { tableNameProblem } from './storable.js';
 import { fiwareHeaders } from './tenant.js';
 import { memo } from './text.js';
 
-/** SPEC 7: what is kept of a text; the mark of a cut comes on top. */
-const ERROR_LIMIT = 4_000;
-const QUERY_LIMIT = 8_000;
-const REMEMBERED_SERVICES = 10_000;
+/** SPEC 7: the longest texts, without the note of a cut. */
+const maxErrorLength = 4_000;
+const maxQueryLength = 8_000;
+const maxRememberedServices = 10_000;
 
 /** Why the errors agent refuses a dead letter. */
 export const errorsRejectCodes = {
@@ -42,11 +42,11 @@ export interface FailureLogOptions {
   readonly tenants: ReadonlySet<string> | undefined;
 }
 
-/** Makes the decision of the errors agent for its settings. */
+/** Makes the decision function of the errors agent. */
 export function failureLogger(options: FailureLogOptions): (record: RawRecord) => Step {
   const { names, tenants } = options;
   const writeRecord = logRecordWriter(options);
-  const problemOf = memo(REMEMBERED_SERVICES, (service) => ({
+  const problemOf = memo(maxRememberedServices, (service) => ({
     text: serviceProblem(names, service) ?? (options.sink === 'debezium' ? noTable(service) : undefined),
   }));
 
@@ -57,16 +57,16 @@ export function failureLogger(options: FailureLogOptions): (record: RawRecord) =
     if (problem !== undefined) {
       const message = `Cannot log a sink failure: ${problem}`;
       const code: ErrorsRejectCode = 'service-invalid';
-      return { kind: 'reject', tenant: INVALID_TENANT, rejections: [{ code, message, stage: 'TRANSFORMATION' }] };
+      return { kind: 'reject', tenant: invalidTenant, rejections: [{ code, message, stage: 'TRANSFORMATION' }] };
     }
     if (tenants && !tenants.has(db)) return { kind: 'skip', tenant: db, reason: 'tenant-not-allowed' };
     return { kind: 'emit', tenant: db, outputs: [writeRecord(failure, record.timestamp)] };
   };
 }
 
-/** What is logged of a failure: masked, not yet cut. */
+/** The content of a log record: masked, not cut. */
 export interface Failure {
-  /** Whose failure it is, not yet checked like a service name. */
+  /** The tenant, not checked like a service name. */
   readonly db: string;
   readonly error: string;
   readonly query: string | undefined;
@@ -87,35 +87,38 @@ export function readFailure(names: TopicNames, record: RawRecord): Failure {
   };
 }
 
-/** What the agents put where Kafka Connect puts a Java class: the dead letters of an input topic of any name are known by it. */
-const OWN_EXCEPTION = 'kafnus.rejected.';
+/** The agents put this where Kafka Connect puts a Java class: it identifies their dead letters. */
+const ownExceptionPrefix = 'kafnus.rejected.';
 
 function isOwnFailure(names: TopicNames, { topic, exceptionClass }: FailureHeaders): boolean {
-  return exceptionClass?.startsWith(OWN_EXCEPTION) === true || (topic !== undefined && names.inputs.has(topic));
+  return exceptionClass?.startsWith(ownExceptionPrefix) === true || (topic !== undefined && names.inputs.has(topic));
 }
 
 /**
- * A reject or report of an agent (SPEC 6). Its message quotes what the tenant sent, so nothing in it is taken for SQL or for
- * an error of PostgreSQL; and a notification that became no record has no query.
+ * A reject or report of an agent (SPEC 6). Its message quotes what the tenant sent, so it is not
+ * searched for SQL or errors of PostgreSQL. A notification that became no record has no query.
  */
 function ownFailure(headers: FailureHeaders, record: RawRecord): Failure {
   const service = headers.service ?? serviceInMessage(record);
   return {
-    db: service?.toLowerCase() ?? DEFAULT_SERVICE,
+    db: service?.toLowerCase() ?? defaultService,
     error: maskCredentials(exceptionText(headers)),
     query: undefined,
   };
 }
 
-/** A notification that came without headers names its service itself (SPEC 2); its dead letter has Connect's headers only. */
+/**
+ * The service in the message of a notification without headers (SPEC 2): its dead letter has only
+ * Connect's headers.
+ */
 function serviceInMessage(record: RawRecord): string | undefined {
-  const bare = record.headers.every((header) => Object.keys(header).every((name) => name.startsWith(CONTEXT_PREFIX)));
+  const bare = record.headers.every((header) => Object.keys(header).every((name) => name.startsWith(contextPrefix)));
   if (!bare) return undefined;
   const notification = parseNotification(record.value);
   return notification.kind === 'notification' ? fiwareHeaders([], notification.message).service : undefined;
 }
 
-/** Writes what was read as a Connect record. */
+/** Writes a failure as a Connect record. */
 function logRecordWriter({ names, sink }: FailureLogOptions): (failure: Failure, timestamp: number) => OutputRecord {
   const schema = JSON.stringify({
     type: 'struct',
@@ -134,8 +137,8 @@ function logRecordWriter({ names, sink }: FailureLogOptions): (failure: Failure,
   return ({ db, error, query }, timestamp) => {
     const payload = {
       timestamp: isoTimestamp(timestamp),
-      error: clip(error, ERROR_LIMIT),
-      query: query === undefined ? null : clip(query, QUERY_LIMIT),
+      error: clip(error, maxErrorLength),
+      query: query === undefined ? null : clip(query, maxQueryLength),
     };
     return {
       topic: outputTopic(names, 'errors', db),
@@ -163,13 +166,13 @@ function tableOf(db: string): string {
   return `${db}.${errorLogTable(db)}`;
 }
 
-/** Why the stock sink could never write the log of this service, and would stop for all others. */
+/** Why the stock sink could not write this service's log, and would stop for all services. */
 function noTable(db: string): string | undefined {
   const problem = tableNameProblem(tableOf(db));
   return problem && `the table ${tableOf(db)} ${problem}`;
 }
 
-/** The beginning of time for a record without a (possible) timestamp: a failure is worth logging all the same. */
+/** The time in ISO 8601; 1970 for a record without a valid timestamp, which is logged as well. */
 function isoTimestamp(timestamp: number): string {
   const possible = timestamp >= 0 && timestamp <= 8.64e15;
   return new Date(possible ? timestamp : 0).toISOString();

@@ -1,6 +1,4 @@
-/**
- * Whose data a record is: the FIWARE headers, from the record or from the message, and how they are normalised (SPEC 2).
- */
+/** The tenant of a record: the FIWARE headers of the record or the message, normalised (SPEC 2). */
 import type { RecordHeader } from '@kafnus/agent-contract';
 import { isObject, type JsonObject } from './notification.js';
 import { shown } from './text.js';
@@ -14,35 +12,37 @@ export interface FiwareHeaders {
 }
 
 /**
- * The longest headers that are taken, in characters. Each output of a record carries them, and a record may have thousands of
- * outputs: one header of 250 KB would become gigabytes. Orion's service paths have ten levels of fifty characters at most, its
- * correlators are UUIDs with a short note behind them, and the names of data models have 40 characters.
+ * The longest headers that are accepted, in characters. Each output of a record carries them, and
+ * a record may have thousands of outputs: one header of 250 KB would become gigabytes. Orion's
+ * service paths have at most ten levels of fifty characters, its correlators are UUIDs with a short
+ * suffix, and the names of data models have 40 characters.
  */
-const LONGEST_HEADERS = { servicepath: 512, correlator: 512, datamodel: 256 } as const;
-const limited = Object.keys(LONGEST_HEADERS) as readonly (keyof typeof LONGEST_HEADERS)[];
+const maxHeaderLengths = { servicepath: 512, correlator: 512, datamodel: 256 } as const;
+const limited = Object.keys(maxHeaderLengths) as readonly (keyof typeof maxHeaderLengths)[];
 
-/** Which header is longer than any that Orion sends; undefined when none is. The service has a check of its own (SPEC 2). */
+/** Which header is too long; undefined when none is. The service is checked by SPEC 2. */
 export function headerProblem(headers: FiwareHeaders): string | undefined {
   for (const name of limited) {
     const text = headers[name];
-    if (text !== undefined && text.length > LONGEST_HEADERS[name]) {
-      return `The header fiware-${name} is ${shown(text)}, and may have ${LONGEST_HEADERS[name]} characters`;
+    if (text !== undefined && text.length > maxHeaderLengths[name]) {
+      return `The header fiware-${name} is ${shown(text)}, and may have ${maxHeaderLengths[name]} characters`;
     }
   }
   return undefined;
 }
 
-/** A service and a service path as the rest of the code knows them. */
+/** A normalised service and service path. */
 export interface Tenant {
-  /** Lower-cased, not yet checked. */
+  /** Lower-cased, not checked. */
   readonly service: string;
   /** Lower-cased, with a leading slash. */
   readonly servicepath: string;
 }
 
 /**
- * The FIWARE headers of a record, or of the message when the record has no header at all: any header, even an unrelated
- * one, says that the producer sends headers. Of a repeated header the last counts, as for Kafka's `Headers.lastHeader`.
+ * The FIWARE headers of a record, or of the message when the record has no headers: any header,
+ * even an unrelated one, shows that the producer sends headers. Of a repeated header the last one
+ * counts, as in Kafka's `Headers.lastHeader`.
  */
 export function fiwareHeaders(headers: readonly RecordHeader[], message: JsonObject | undefined): FiwareHeaders {
   const found: FiwareHeaders = {
@@ -57,14 +57,14 @@ export function fiwareHeaders(headers: readonly RecordHeader[], message: JsonObj
     }
   } else if (message !== undefined) {
     noteMembers(found, message);
-    // The message's own `headers` have the last word.
+    // The message's own `headers` take precedence.
     const inner = message['headers'];
     if (isObject(inner)) noteMembers(found, inner);
   }
   return found;
 }
 
-/** The lower-cased service and path; empty ones are missing ones. */
+/** The lower-cased service and path; an empty one counts as missing. */
 export function tenantOf(headers: FiwareHeaders, defaults: Tenant): Tenant {
   const service = headers.service ? headers.service.toLowerCase() : defaults.service;
   const path = headers.servicepath ? headers.servicepath.toLowerCase() : defaults.servicepath;
@@ -72,51 +72,51 @@ export function tenantOf(headers: FiwareHeaders, defaults: Tenant): Tenant {
 }
 
 /**
- * Makes a name of anything (SPEC 2): trimmed, without one leading and one trailing slash, lower-cased, every other character
- * than a-z, 0-9 and _ replaced by _.
+ * Makes a name of any text (SPEC 2): trimmed, without one leading and one trailing slash,
+ * lower-cased, and every character except a-z, 0-9 and _ replaced by _.
  */
 export function sanitise(text: string): string {
-  if (CLEAN.test(text)) return text;
+  if (cleanName.test(text)) return text;
   let name = text.trim();
   if (name.startsWith('/')) name = name.slice(1);
   if (name.endsWith('/')) name = name.slice(0, -1);
-  return name.toLowerCase().replace(UNCLEAN, '_');
+  return name.toLowerCase().replace(uncleanCharacters, '_');
 }
 
-const CLEAN = /^[a-z0-9_]*$/;
-const UNCLEAN = /[^a-z0-9_]/g;
+const cleanName = /^[a-z0-9_]*$/;
+const uncleanCharacters = /[^a-z0-9_]/g;
 
-/** The lengths of the names, which are told apart by them: most headers need not be lower-cased to be passed over. */
-const SERVICE = 'fiware-service'.length;
-const SERVICEPATH = 'fiware-servicepath'.length;
-const CORRELATOR = 'fiware-correlator'.length;
-const DATAMODEL = 'fiware-datamodel'.length;
+/** The four names have different lengths, so most other headers need not be lower-cased. */
+const serviceHeader = 'fiware-service'.length;
+const servicepathHeader = 'fiware-servicepath'.length;
+const correlatorHeader = 'fiware-correlator'.length;
+const datamodelHeader = 'fiware-datamodel'.length;
 
 function note(found: FiwareHeaders, name: string, value: unknown): void {
   switch (name.length) {
-    case SERVICE:
+    case serviceHeader:
       if (name.toLowerCase() === 'fiware-service') found.service = headerText(value);
       break;
-    case SERVICEPATH:
+    case servicepathHeader:
       if (name.toLowerCase() === 'fiware-servicepath') found.servicepath = headerText(value);
       break;
-    case CORRELATOR:
+    case correlatorHeader:
       if (name.toLowerCase() === 'fiware-correlator') found.correlator = headerText(value);
       break;
-    case DATAMODEL:
+    case datamodelHeader:
       if (name.toLowerCase() === 'fiware-datamodel') found.datamodel = headerText(value);
       break;
   }
 }
 
-/** Of a message's members only those that say something: a null there leaves what was found elsewhere. */
+/** A null member of a message does not replace a value that was found before. */
 function noteMembers(found: FiwareHeaders, members: JsonObject): void {
   for (const name in members) {
     if (members[name] !== null) note(found, name, members[name]);
   }
 }
 
-/** Text of a header; a number or boolean of a message is what it reads as, anything else no legal name. */
+/** The text of a header; objects of a message become `[object]`, which is not a legal name. */
 function headerText(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   if (Buffer.isBuffer(value)) return value.toString();

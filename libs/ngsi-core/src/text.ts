@@ -1,16 +1,16 @@
-/** Helpers for text that people read and for the small caches of the hot path. */
+/** Helpers for messages, and small caches for the decisions. */
 
-/** How much of an offending value a message shows. */
-const SHOWN = 80;
+/** How many characters of an invalid value a message shows. */
+const maxShown = 80;
 
 /**
- * An offending value as a message shows it: quoted, escaped (a log line must stay one line) and cut.
- * @param value anything that came out of a record
+ * An invalid value as a message shows it: quoted, escaped (a log line stays one line) and cut.
+ * @param value any value from a record
  */
 export function shown(value: unknown): string {
   if (typeof value === 'string') {
-    return value.length > SHOWN
-      ? `${JSON.stringify(value.slice(0, SHOWN))}… (${value.length} characters)`
+    return value.length > maxShown
+      ? `${JSON.stringify(value.slice(0, maxShown))}… (${value.length} characters)`
       : JSON.stringify(value);
   }
   if (Array.isArray(value)) return `an array of ${value.length}`;
@@ -18,41 +18,45 @@ export function shown(value: unknown): string {
   return String(value);
 }
 
-/** What JSON.stringify escapes: quotes, backslashes, controls, and surrogates where they are alone. */
-const ESCAPED = /["\\\u0000-\u001f\ud800-\udfff]/;
+/** What JSON.stringify escapes: quotes, backslashes, control characters, lone surrogates. */
+const escapedCharacter = /["\\\u0000-\u001f\ud800-\udfff]/;
 
-/** The text as a JSON string, as JSON.stringify writes it: at half the cost where nothing is escaped, as in nearly all texts. */
+/** JSON.stringify of a text, in half the time when nothing is escaped, as in nearly all texts. */
 export function quoted(text: string): string {
-  return ESCAPED.test(text) ? JSON.stringify(text) : `"${text}"`;
+  return escapedCharacter.test(text) ? JSON.stringify(text) : `"${text}"`;
 }
 
-/** Longer keys are not remembered: what is bounded in entries must be bounded in bytes, too. */
-const LONGEST_KEY = 512;
+/** Longer keys are not cached: this bounds the bytes of a cache, and not only its entries. */
+const maxKeyLength = 512;
 
 /**
- * A map for the hot path. Tenants choose what is asked for, so it is bounded: when it is full it is emptied and starts
- * again, which costs a hostile stream its speed and nothing else.
+ * A bounded cache: tenants choose its keys. A full cache is emptied, so a hostile stream of keys
+ * costs time, and never memory.
  */
 export class BoundedMap<T> {
-  private readonly entries = new Map<string, T>();
+  readonly #entries = new Map<string, T>();
 
-  /** @param limit how many entries are kept */
-  constructor(private readonly limit: number) {}
+  readonly #limit: number;
+
+  /** @param limit the largest number of entries */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
 
   get(key: string): T | undefined {
-    return this.entries.get(key);
+    return this.#entries.get(key);
   }
 
   set(key: string, value: T): void {
-    if (key.length > LONGEST_KEY) return;
-    if (this.entries.size >= this.limit) this.entries.clear();
-    this.entries.set(key, value);
+    if (key.length > maxKeyLength) return;
+    if (this.#entries.size >= this.#limit) this.#entries.clear();
+    this.#entries.set(key, value);
   }
 }
 
 /**
- * Remembers the results of a pure function in a {@link BoundedMap}.
- * @param limit how many results are kept
+ * Caches the results of a pure function in a {@link BoundedMap}.
+ * @param limit the largest number of results
  */
 export function memo<T>(limit: number, compute: (key: string) => T): (key: string) => T {
   const known = new BoundedMap<T>(limit);

@@ -1,14 +1,12 @@
-/**
- * The rule of historic and mutable: every version of an entity is a row of its own, told apart by its TimeInstant.
- */
+/** The rule of historic and mutable: each version of an entity, by TimeInstant, is a row. */
 import { refuse, skip, type EntityRule } from './ngsi-agent.js';
 import type { VersionConfig } from './settings.js';
 import { shown } from './text.js';
 
 /**
- * SPEC 3 and 5. A deletion is not a version, in whatever case `alterationType` is written: nothing is lost by leaving it
- * out. A TimeInstant is taken as received, as long as it is text: whether it is a date is for the sink (`sink=debezium`
- * needs one) and the database to say. A TimeInstant of null, or without value, is missing.
+ * SPEC 3 and 5. A deletion is not a version and is skipped, whatever the case of
+ * `alterationType`. A TimeInstant that is text is used as received: the sink (`sink=debezium` needs
+ * a date) and the database check it. A TimeInstant of null, or without value, is missing.
  */
 export function versions(config: Pick<VersionConfig, 'missingTimeInstant'>): EntityRule {
   return (subject) => {

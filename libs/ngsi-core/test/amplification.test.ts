@@ -1,4 +1,4 @@
-/** What one record may become is bounded, and it is known before it is made. */
+/** The size of the output of one record is bounded, and checked before the output is made. */
 import { describe, expect, test } from '@jest/globals';
 import v8 from 'node:v8';
 import vm from 'node:vm';
@@ -61,7 +61,7 @@ describe('a header that each output would carry', () => {
   });
 
   test('is measured before it is lower-cased, sanitised or remembered', () => {
-    // The service is illegal as well, which only the scope would tell.
+    // The service is illegal as well, but that is checked later, with the scope.
     const headers = [{ 'fiware-service': 'no-name' }, { 'fiware-servicepath': '-'.repeat(513) }];
     expect(decide(entities(1), headers)).toMatchObject({
       kind: 'reject',
@@ -74,7 +74,7 @@ describe('a header that each output would carry', () => {
     const skipped = { kind: 'skip', tenant: 'city', reason: 'tenant-not-allowed' };
     const headers = [{ 'fiware-service': 'City' }, { 'fiware-servicepath': '-'.repeat(513) }];
     expect(decide(entities(1), headers, { tenants: 'town' })).toEqual(skipped);
-    // The root has no table in this data model, which is no matter of ours either.
+    // This data model has no table for the root, but that is checked later as well.
     const root = [{ 'fiware-service': 'city' }, { 'fiware-datamodel': 'dm-by-entity-type-database-schema' }];
     expect(decide(entities(1), root, { tenants: 'town' })).toEqual(skipped);
     expect(codesOf(decide(entities(1), root, { tenants: 'city' }))).toEqual(['servicepath-missing']);
@@ -127,7 +127,7 @@ describe('the outputs of one record', () => {
     expect(codesOf(decide(broken, city, { maxOutputBytes: 100_000 }))).toEqual(['output-too-large']);
     const refused = Array.from({ length: 2000 }, () => ({ id: 7 }));
     expect(codesOf(decide(refused, city, { maxOutputBytes: 10_000 }))).toEqual(['output-too-large']);
-    // Their messages are much shorter than what they take in memory.
+    // Their messages are much shorter than their size in memory.
     expect(codesOf(decide(refused, city, { maxOutputBytes: 400_000 }))).toEqual(['output-too-large']);
   });
 
@@ -208,7 +208,7 @@ describe('one entity', () => {
       const value = Buffer.from(JSON.stringify({ data: [{ id: 'e', type: 'T', [member]: text, a: { value: 1 } }] }));
       return agent.decide({ timestamp: 0, value, headers: city }, new Map());
     };
-    // The first ones are parsed, the rest is read by a template.
+    // The first ones are parsed; the others match a template.
     for (let time = 0; time < 40; time += 1) {
       expect(reading('é'.repeat(1300)).kind).toBe('emit');
       expect(reading('short').kind).toBe('emit');
@@ -260,7 +260,7 @@ describe('what is nested deeper than the stack', () => {
     const value = Buffer.from(`{"data":[{"id":"e","type":"T","a":${attribute}}]}`);
     for (const sink of ['kafnus', 'debezium'] as const) {
       const agent = ngsiAgent(profile, { ...config, sink }, versions(config));
-      // Again and again: in the end a template is tried.
+      // Often enough that a template is attempted.
       for (let time = 0; time < 40; time += 1) {
         expect(agent.decide({ timestamp: 0, value, headers: city }, new Map()).kind).toBe('emit');
       }

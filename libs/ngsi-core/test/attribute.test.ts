@@ -6,7 +6,7 @@ const convert: Readonly<Record<Sink, (attribute: unknown) => Cell>> = {
   debezium: cellConverter(columnTypes.debezium),
 };
 
-/** A cell as `type json`, and the code of what is wrong with it. */
+/** A cell as `type json`, with the code of its problem. */
 function told(attribute: unknown, sink: Sink = 'kafnus'): string {
   const { type, json, problem } = convert[sink](attribute);
   const name = (Object.keys(columnTypes[sink]) as (keyof (typeof columnTypes)[Sink])[]).find(

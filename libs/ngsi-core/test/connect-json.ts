@@ -1,4 +1,4 @@
-/** What Kafka Connect's JsonConverter asks of a key or value: the payload is as the schema says. */
+/** Checks a key or value as Kafka Connect's JsonConverter does: the payload fits the schema. */
 
 interface Schema {
   readonly type: string;
@@ -7,7 +7,7 @@ interface Schema {
   readonly fields?: readonly Schema[];
 }
 
-/** @returns what is wrong, in words; empty when all is well. @throws SyntaxError when it is no JSON */
+/** @returns the problems; empty when there are none. @throws SyntaxError when it is not JSON */
 export function connectProblems(text: string): readonly string[] {
   const { schema, payload } = JSON.parse(text) as { schema: Schema; payload: unknown };
   const found: string[] = [];

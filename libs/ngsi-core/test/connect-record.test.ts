@@ -16,7 +16,7 @@ interface Written {
   readonly payload: Readonly<Record<string, unknown>>;
 }
 
-/** The row of an entity, and the codes of what is not in it. */
+/** The row of an entity, and the codes of its problems. */
 function row(
   json: string,
   sink: Sink = 'kafnus',

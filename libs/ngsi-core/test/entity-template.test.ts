@@ -1,4 +1,4 @@
-/** What a template reads is what JSON.parse would have read, and what it must not read it does not. */
+/** A template gives the same entity as JSON.parse, or does not match. */
 import { describe, expect, test } from '@jest/globals';
 import type { Sink } from '../src/attribute.js';
 import { recordWriter } from '../src/connect-record.js';
@@ -6,7 +6,7 @@ import { EntityTemplates } from '../src/entity-template.js';
 import { readEntity, type Entity } from '../src/notification.js';
 
 const RECVTIME = '2025-05-06T07:08:09.012Z';
-/** Of so many entities that no template takes, the last becomes one; and so many at most it takes for another. */
+/** The numbers of unmatched entities until the first template, and at most until the next. */
 const first = 31;
 const more = 11_000;
 const writers = { kafnus: recordWriter('kafnus'), debezium: recordWriter('debezium') };
@@ -34,7 +34,7 @@ function reads(templates: EntityTemplates, text: string): boolean {
 
 const message = (...entities: string[]): string => `{"subscriptionId":"5f8a","data":[${entities.join(',')}]}`;
 
-/** All that is known of an entity, and its row as historic writes it. */
+/** All properties of an entity, and its row as historic writes it. */
 function seen(entity: Entity | undefined, sink: Sink): unknown {
   if (entity === undefined) return undefined;
   const { id, type, timeInstantName, timeInstant, alteration, members } = entity;
@@ -164,7 +164,7 @@ describe('a template reads', () => {
     ]);
   });
 
-  // What cannot become a template must not stand where one is made, time after time.
+  // Entities that cannot become templates must not use up every attempt.
   test.each([2, 3, 4, 8])('%i kinds of entities that come in turn, though one of them cannot become one', (count) => {
     const templates = new EntityTemplates(writers.kafnus.rowTemplate);
     const forms = Array.from({ length: count }, (_, kind) =>

@@ -108,12 +108,12 @@ describe('what is finer than a millisecond', () => {
 describe('the text for Debezium', () => {
   const zoned = (text: string): string => zonedText(text, parseInstant(text) ?? { millis: NaN, micros: 0 });
   test.each([
-    // As received where java.time's ISO_OFFSET_DATE_TIME takes it.
+    // Unchanged when java.time's ISO_OFFSET_DATE_TIME accepts it.
     ['2025-01-02T03:04:05Z', '2025-01-02T03:04:05Z'],
     ['2025-01-02T03:04:05.123456789+02:00', '2025-01-02T03:04:05.123456789+02:00'],
-    // No zone is UTC, added.
+    // UTC is added when the zone is missing.
     ['2025-01-02T03:04:05.678', '2025-01-02T03:04:05.678Z'],
-    // Anything else anew.
+    // Anything else is formatted again.
     ['2025-01-02', '2025-01-02T00:00:00.000Z'],
     ['2025-01-02T24:00:00Z', '2025-01-03T00:00:00.000Z'],
     ['2025-01-02T03:04:05,678123Z', '2025-01-02T03:04:05.678123Z'],

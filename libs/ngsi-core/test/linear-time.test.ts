@@ -1,6 +1,6 @@
 /**
- * Whatever a record holds, it is read in a time that grows with its length and no faster: text that was made to slow an
- * expression down stands still an agent, and with it all tenants, for minutes or for ever.
+ * Any record is read in linear time. Otherwise, text that slows a regular expression down would
+ * stop an agent, and with it all tenants, for minutes or for ever.
  */
 import { describe, expect, test } from '@jest/globals';
 import { jsonProblem, columnNameProblem, keyProblem, tableNameProblem, textProblem } from '../src/storable.js';
@@ -46,7 +46,7 @@ function fail(headers: Readonly<Record<string, string>>, value: string | null = 
 
 const message = '__connect.errors.exception.message';
 
-/** All that reads text. */
+/** All functions that read text. */
 const readers: Readonly<Record<string, (text: string) => unknown>> = {
   parseInstant,
   'geo:point': (text) => toWkb('geo:point', text),
@@ -89,7 +89,7 @@ const readers: Readonly<Record<string, (text: string) => unknown>> = {
   },
 };
 
-/** What is repeated, with what stands before and behind it. */
+/** The repeated text, with the texts before and after it. */
 const attacks: readonly (readonly [head: string, piece: string, tail: string])[] = [
   ['', '1', 'x'],
   ['1', '1', ',1x'],
@@ -143,9 +143,9 @@ const attacks: readonly (readonly [head: string, piece: string, tail: string])[]
   ['', '_lastdata', ''],
 ];
 
-/** Of a text of 1 MB, in milliseconds of the processor; measured at some tens. */
+/** Milliseconds of CPU for a text of 1 MB; some tens were measured. */
 const mostMs = 1000;
-/** Each length is an early warning of the next: what is quadratic is noticed before it takes minutes. */
+/** Increasing lengths: a quadratic function fails at one before it takes minutes at the next. */
 const lengths = [1 << 12, 1 << 15, 1 << 20];
 
 function cpuMs(work: () => void): number {
@@ -155,10 +155,10 @@ function cpuMs(work: () => void): number {
   return (user + system) / 1000;
 }
 
-/** What two runs of the same make: a closing quote that is as long as its text. */
+/** Two equal runs: a closing quote that is as long as its text. */
 const twice = (length: number): string => `password=${'\\'.repeat(length / 2)}"${'\\'.repeat(length / 2)}x`;
 
-/** Made once: for each length the name of an attack and its text. */
+/** For each length the name of an attack and its text. */
 const texts = lengths.map((length) => [
   ...attacks.map(([head, piece, tail]): [string, string] => [
     JSON.stringify([head.slice(0, 40), piece, tail.slice(0, 40)]),
@@ -180,7 +180,7 @@ describe('text of a megabyte is read within a second', () => {
 });
 
 describe('templates', () => {
-  /** Sends so many of a kind that a template is made of it. */
+  /** Sends enough entities of a kind to make a template. */
   function learn(attributes: object): void {
     for (let time = 0; time < 300; time += 1) decide([entity(attributes)]);
   }

@@ -23,7 +23,7 @@ const word = fc.constantFrom(
   'http',
   'x',
 );
-/** Services that look like parts of topic names: where mistakes would be. */
+/** Services that look like parts of topic names. */
 const service = fc.oneof(
   fc.array(word, { minLength: 1, maxLength: 5 }).map((words) => words.join('_').slice(0, 50)),
   fc.stringMatching(/^[a-z0-9_]{1,50}$/),

@@ -123,7 +123,7 @@ describe('services that may not be used (SPEC 2)', () => {
     expect(serviceProblem(kafnus, service)).toBeUndefined();
   });
 
-  // `raw`: its lastdata topic would be the one that the lastdata agent reads.
+  // The lastdata topic of `raw` would be the input topic of the lastdata agent.
   test.each([
     'raw',
     'raw_historic',

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { topicNames } from '../src/naming.js';
 import { readEntity, type Entity } from '../src/notification.js';
-import { INVALID_TENANT, murmur2, partitionHash, router, type DataModel, type Router } from '../src/route.js';
+import { invalidTenant, murmur2, partitionHash, router, type DataModel, type Router } from '../src/route.js';
 import type { FiwareHeaders } from '../src/tenant.js';
 
 describe('murmur2', () => {
@@ -20,7 +20,7 @@ describe('murmur2', () => {
 
   test('is over UTF-8 bytes, however many', () => {
     const long = 'ñ'.repeat(5000);
-    // The reference, written over bytes in another way.
+    // An independent implementation over bytes.
     const reference = (bytes: Uint8Array): number => {
       let h = (0x9747b28c ^ bytes.length) | 0;
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -150,7 +150,7 @@ describe('routes', () => {
     'service %j is refused, under one label',
     (service) => {
       const scope = lastdataRouter('dm-by-entity-type-database').scope(headers(service, '/p'));
-      expect(scope).toMatchObject({ kind: 'refused', tenant: INVALID_TENANT, refusal: { code: 'service-invalid' } });
+      expect(scope).toMatchObject({ kind: 'refused', tenant: invalidTenant, refusal: { code: 'service-invalid' } });
     },
   );
 });

@@ -5,7 +5,7 @@ import { namingSettings, ngsiSettings, versionSettings } from '../src/settings.j
 
 describe('settings', () => {
   test.each(Object.entries(versionSettings))('%s: argument and environment are named for it', (key, setting) => {
-    const kebab = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    const kebab = key.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
     expect(setting.arg).toBe(kebab);
     expect(setting.env).toMatch(/^KAFNUS_[A-Z_]+$/);
     expect(setting.doc).toMatch(/\.$/);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { LONGEST_TEXT, maskCredentials } from '../src/sink-failure-mask.js';
+import { maxMaskedLength, maskCredentials } from '../src/sink-failure-mask.js';
 
 describe('credentials in a message are masked (SPEC 7)', () => {
   test.each([
@@ -69,7 +69,7 @@ describe('a text of megabytes', () => {
 
   test('is masked as far as it is read, and the rest is counted', () => {
     const masked = maskCredentials(`password=${'x'.repeat(20_000_000)}`);
-    expect(masked).toBe(`password=***... [truncated ${20_000_009 - LONGEST_TEXT} chars]`);
+    expect(masked).toBe(`password=***... [truncated ${20_000_009 - maxMaskedLength} chars]`);
   });
 
   test.each([
@@ -82,9 +82,9 @@ describe('a text of megabytes', () => {
     `ALTER ROLE x PASSWORD 'S3CR3T'`,
     'token=S3CR3T&secret=S3CR3T',
   ])('is cut so that no part of a secret shows: %s', (secret) => {
-    // What stands before is masked to a few characters, so that the cut would be seen in a log table.
+    // The text before it is masked to a few characters, so a log table would show the cut.
     for (let kept = 0; kept <= secret.length; kept += 1) {
-      const head = `password=${'p'.repeat(LONGEST_TEXT - kept - 'password= '.length)} `;
+      const head = `password=${'p'.repeat(maxMaskedLength - kept - 'password= '.length)} `;
       const masked = maskCredentials(`${head}${secret} ${'rest '.repeat(1000)}`);
       expect(masked).not.toMatch(/S3|CR3T/);
       expect(masked.slice(masked.indexOf('... [truncated'))).toMatch(mark);

@@ -16,7 +16,7 @@ const known = [
   ),
   ...['fiware-service', 'fiware-servicepath', 'fiware-datamodel', 'entityType', 'suffix', 'target_table'],
 ];
-/** Text made of the pieces that mean something to the code, and of anything. */
+/** Text of pieces that the code looks for, and of any others. */
 const piece = fc.oneof(
   fc.constantFrom(
     ...[
@@ -75,9 +75,9 @@ describe('any dead letter', () => {
   test('is logged or refused, the same way each time; the log record is JSON within its limits', () => {
     let logs = 0;
     fc.assert(
-      fc.property(record, (letter) => {
-        const decision = decide(letter);
-        expect(decide(letter)).toEqual(decision);
+      fc.property(record, (deadLetter) => {
+        const decision = decide(deadLetter);
+        expect(decide(deadLetter)).toEqual(decision);
         if (decision.kind !== 'emit') return expect(decision.kind).toBe('reject');
         logs += 1;
         const [output] = decision.outputs;
@@ -112,12 +112,12 @@ describe('a rebuilt statement', () => {
     fc.assert(
       fc.property(fc.dictionary(hostile, hostile, { minKeys: 1, maxKeys: 6 }), hostile, (payload, table) => {
         fc.pre(table !== '');
-        const letter = {
+        const deadLetter = {
           timestamp: 0,
           value: Buffer.from(JSON.stringify({ payload })),
           headers: [{ '__connect.errors.topic': 'town' }, { target_table: `town.${table}` }],
         };
-        const sql = readFailure(names, letter).query ?? '';
+        const sql = readFailure(names, deadLetter).query ?? '';
         const insert = findInsert(sql);
         expect(insert).toMatchObject({ start: 0, end: sql.length, schema: 'town' });
         expect(literalsOf(sql)).toEqual(['town', table, ...Object.keys(payload), ...Object.values(payload)]);
@@ -133,8 +133,8 @@ describe('a rebuilt statement', () => {
         const list = literals.map((literal) => (parenthesised ? `(${literal})` : literal)).join(',');
         const sql = `INSERT INTO "db"."town"."t" ("a") VALUES (${list}) ON CONFLICT ("a") DO UPDATE SET "a"=EXCLUDED."a"`;
         const message = `Exception chain:\nBatch entry 0 ${sql} was aborted: ERROR: boom\n  Detail: d`;
-        const letter = { timestamp: 0, value: null, headers: [{ '__connect.errors.exception.message': message }] };
-        expect(readFailure(names, letter)).toEqual({ db: 'town', error: 'ERROR: boom - Detail: d', query: sql });
+        const deadLetter = { timestamp: 0, value: null, headers: [{ '__connect.errors.exception.message': message }] };
+        expect(readFailure(names, deadLetter)).toEqual({ db: 'town', error: 'ERROR: boom - Detail: d', query: sql });
       }),
       { numRuns: 1_000 },
     );
@@ -142,7 +142,7 @@ describe('a rebuilt statement', () => {
 });
 
 describe('credentials', () => {
-  /** Marked, so that its remains can be told from the text around it. */
+  /** Marked, so that its remains are distinguishable from the text around it. */
   const secret = fc.stringMatching(/^[a-zA-Z0-9!$%()*+.~_-]{0,12}$/).map((rest) => `S3CR3T${rest}S3CR3T`);
   const unescaped = fc.stringMatching(/^[a-z/@:?#&=]{0,8}$/).map((rest) => `S3CR3T${rest}`);
   const around = text
@@ -255,7 +255,7 @@ describe('a megabyte', () => {
     ].map((unit) => [unit]),
   )('of %j takes no longer than its length', (unit) => {
     const message = Buffer.from(fill(unit));
-    const letter: RawRecord = {
+    const deadLetter: RawRecord = {
       timestamp: 0,
       value: message,
       headers: [
@@ -266,8 +266,8 @@ describe('a megabyte', () => {
       ],
     };
     const start = performance.now();
-    expect(decide(letter).kind).toBe('emit');
-    // Linear is tens of milliseconds, on a busy machine more; anything quadratic would be minutes.
+    expect(decide(deadLetter).kind).toBe('emit');
+    // Linear time is tens of milliseconds, and more on a busy machine; quadratic time is minutes.
     expect(performance.now() - start).toBeLessThan(2_000);
   });
 });

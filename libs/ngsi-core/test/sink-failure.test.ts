@@ -12,8 +12,8 @@ const timestamp = Date.parse('2025-05-06T07:08:09.012Z');
 const bytes = (value: unknown) =>
   value === null ? null : Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
 
-/** A dead letter: `topic`, `message`, `cause`, `stacktrace` and `class` stand for Connect's headers. */
-function letter(headers: Record<string, string>, value: unknown = null): RawRecord {
+/** A dead letter; `topic`, `message`, `cause`, `stacktrace` and `class` are Connect's headers. */
+function deadLetter(headers: Record<string, string>, value: unknown = null): RawRecord {
   const context: Record<string, string> = {
     topic: '__connect.errors.topic',
     class: '__connect.errors.exception.class.name',
@@ -28,7 +28,7 @@ function letter(headers: Record<string, string>, value: unknown = null): RawReco
   };
 }
 
-const read = (headers: Record<string, string>, value?: unknown) => readFailure(names, letter(headers, value));
+const read = (headers: Record<string, string>, value?: unknown) => readFailure(names, deadLetter(headers, value));
 
 function logged(record: RawRecord, options: Partial<FailureLogOptions> = {}) {
   const decision = failureLogger({ names, sink: 'kafnus', tenants: undefined, ...options })(record);
@@ -39,7 +39,7 @@ function logged(record: RawRecord, options: Partial<FailureLogOptions> = {}) {
 }
 
 describe('the log record', () => {
-  const record = letter({ topic: 'town_lastdata', message: 'ERROR: boom' });
+  const record = deadLetter({ topic: 'town_lastdata', message: 'ERROR: boom' });
 
   test('is a Connect record for the tenant, keyless, in one partition', () => {
     const text = JSON.stringify({
@@ -97,7 +97,7 @@ describe('the log record', () => {
   test('a tenant that could be no service is refused, with the name and what is allowed', () => {
     const decide = failureLogger({ names, sink: 'kafnus', tenants: undefined });
     for (const service of ['my-svc', 'town_lastdata', 'raw_errors']) {
-      expect(decide(letter({ 'fiware-service': service, message: 'x' }))).toMatchObject({
+      expect(decide(deadLetter({ 'fiware-service': service, message: 'x' }))).toMatchObject({
         kind: 'reject',
         tenant: '_invalid',
         rejections: [{ code: 'service-invalid', message: expect.stringContaining(`"${service}"`) }],
@@ -108,7 +108,11 @@ describe('the log record', () => {
   test('tenants beyond the allow list are skipped', () => {
     const decide = failureLogger({ names, sink: 'kafnus', tenants: new Set(['town']) });
     expect(decide(record).kind).toBe('emit');
-    expect(decide(letter({ topic: 'city' }))).toEqual({ kind: 'skip', tenant: 'city', reason: 'tenant-not-allowed' });
+    expect(decide(deadLetter({ topic: 'city' }))).toEqual({
+      kind: 'skip',
+      tenant: 'city',
+      reason: 'tenant-not-allowed',
+    });
   });
 });
 
@@ -193,7 +197,7 @@ describe('error', () => {
   });
 
   test('4,000 characters are kept, the cut is marked', () => {
-    const errorOf = (message: string): string => logged(letter({ message })).value.payload.error;
+    const errorOf = (message: string): string => logged(deadLetter({ message })).value.payload.error;
     expect(errorOf('x'.repeat(4_000))).toBe('x'.repeat(4_000));
     expect(errorOf('x'.repeat(4_001))).toBe(`${'x'.repeat(4_000)}... [truncated 1 chars]`);
     expect(errorOf(`${'x'.repeat(3_999)}🌍`)).toBe(`${'x'.repeat(3_999)}... [truncated 2 chars]`);
@@ -201,7 +205,8 @@ describe('error', () => {
   });
 
   test('a credential across the cut does not show', () => {
-    const { error } = logged(letter({ message: `${'x'.repeat(3_985)} password=${'s3cret'.repeat(5)}` })).value.payload;
+    const { error } = logged(deadLetter({ message: `${'x'.repeat(3_985)} password=${'s3cret'.repeat(5)}` })).value
+      .payload;
     expect(error).not.toContain('s3');
   });
 
@@ -317,7 +322,7 @@ describe('query', () => {
   });
 
   test('8,000 characters are kept, the cut is marked', () => {
-    const query: string = logged(letter(target, { other: 'o'.repeat(9_000) })).value.payload.query;
+    const query: string = logged(deadLetter(target, { other: 'o'.repeat(9_000) })).value.payload.query;
     expect(query).toBe(`{"other":"${'o'.repeat(7_990)}... [truncated 1012 chars]`);
   });
 
@@ -334,7 +339,7 @@ describe('query', () => {
 
   test('nesting deeper than any stack', () => {
     const deep = `{"payload":{"a":${'['.repeat(200_000)}${']'.repeat(200_000)}}}`;
-    expect(logged(letter(target, deep)).value.payload.query).toMatch(/^\{"payload":\{"a":\[\[\[/);
+    expect(logged(deadLetter(target, deep)).value.payload.query).toMatch(/^\{"payload":\{"a":\[\[\[/);
   });
 });
 

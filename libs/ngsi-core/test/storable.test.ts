@@ -1,4 +1,4 @@
-/** What PostgreSQL cannot store never reaches the sink that would stop for it. */
+/** Values that PostgreSQL cannot store do not reach the sink that they would stop. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { recordWriter } from '../src/connect-record.js';

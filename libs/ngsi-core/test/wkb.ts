@@ -1,4 +1,4 @@
-/** A small reader of ISO WKB, written from the standard and not from the writer it tests. */
+/** A small reader of ISO WKB, written from the standard, independently of the writer. */
 
 /** A GeoJSON geometry. */
 export interface Geometry {

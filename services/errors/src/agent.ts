@@ -4,9 +4,9 @@ import { allowedTenants, failureLogger, namingOptions, serviceProblem, topicName
 import { settings, type Config } from './config.js';
 
 /**
- * The errors agent (SPEC 7): reads the dead letters of Kafka Connect's sinks and of the other agents, and writes one
- * structured log record for the tenant each one concerns. A dead letter whose tenant could be no service is rejected to a
- * dead-letter topic of its own, never to the agent's input.
+ * The errors agent (SPEC 7): reads the dead letters of Kafka Connect's sinks and of the other
+ * agents, and writes a structured log record of each for its tenant. A dead letter whose tenant is
+ * not a legal service is rejected to a separate dead-letter topic, never to the agent's input.
  */
 export const agent: Agent<Config> = {
   name: 'errors',

@@ -12,7 +12,7 @@ import {
 const { decide } = agent.configure(kafnusSettings);
 const noState = { get: () => undefined };
 
-/** Their log records carry the clock, ours the record's timestamp. */
+/** Kafnus's log records have the time of logging, ours the timestamp of the record. */
 const vectors = vectorsOf('errors').map((vector): Vector => ({
   ...vector,
   out: vector.out.map((out) => ({
@@ -23,7 +23,7 @@ const vectors = vectorsOf('errors').map((vector): Vector => ({
 
 function decisionOf(vector: Vector) {
   const decision = decide(recordOf(vector), noState);
-  // The agent's decisions are those of the library, seen through the contract of the runtime.
+  // The agent is called as the runtime calls it.
   return decision;
 }
 
@@ -41,10 +41,10 @@ const inserted = (values: string) =>
   `INSERT INTO "tests"."test"."access_errors" ("entityid","timeinstant","entitytype","fiwareservicepath","averagestay","status","recvtime") VALUES (${values})`;
 const duplicate =
   'ERROR: duplicate key value violates unique constraint "access_errors_pkey" - Detail: Key (timeinstant, entityid)=(2025-05-05 11:35:00+00, NPO-test) already exists.  Call getNextException to see other errors in the batch.';
-/** Kafnus names no table where the message does not: ours follows from the headers (SPEC 7). */
+/** Kafnus takes the table only from the message; ours also from the headers (SPEC 7). */
 const sameError = (vector: Vector): string => JSON.parse(vector.out[0]?.value ?? '').payload.error;
 
-/** Our right end for each vector that shows a fault of Kafnus: the log record, by what is wrong in theirs. */
+/** Our correct log record for each vector that shows a fault of Kafnus, by the kind of fault. */
 const faults: Readonly<Record<string, (vector: Vector) => { db: string; error: string; query: string | null }>> = {
   // The query ends at the first `)`.
   'err/dup-new-driver': () => ({
@@ -96,7 +96,7 @@ const faults: Readonly<Record<string, (vector: Vector) => { db: string; error: s
   'err/headers-none': (vector) => ({ db: 'default', error: 'Unknown error', query: vector.in.value }),
   'err/headers-fiware-only': (vector) => ({ db: 'test', error: 'Unknown error', query: vector.in.value }),
 
-  // Error and detail are of two errors; the text is on the next line; half a character at the cut.
+  // Error and detail of two errors; the text on the next line; half a character at the cut.
   'err/two-errors': () => ({ db: 'test', error: 'ERROR: one', query: statement('test') }),
   'err/error-empty': () => ({ db: 'test', error: 'ERROR: next', query: statement('test') }),
   'err/len-emoji-boundary': () => ({
@@ -130,7 +130,7 @@ const faults: Readonly<Record<string, (vector: Vector) => { db: string; error: s
   'err/value-tombstone': () => ({ db: 'test', error: 'ERROR: relation "t" does not exist', query: null }),
 };
 
-/** Vectors that we end otherwise on purpose (SPEC 9). */
+/** Vectors whose results differ on purpose (SPEC 9). */
 const departures: Readonly<Record<string, { why: string; code: string }>> = {
   'err/topic-dash': { why: 'service names are checked: my-svc is none', code: 'service-invalid' },
 };

@@ -7,7 +7,7 @@ import { settings, type Config } from '../src/config.js';
 const defaults = Object.fromEntries(Object.entries(settings).map(([name, setting]) => [name, setting.default]));
 const { decide } = agent.configure(defaults as unknown as Config);
 
-/** What an agent refused, through the runtime's dead letter and this agent: the log record. */
+/** The log record of a refused record: by the runtime's dead letter and the errors agent. */
 function logOf(refused: Partial<InputRecord>, ...messages: [string, ...string[]]) {
   const record: InputRecord = {
     topic: 'raw_historic',
@@ -25,8 +25,7 @@ function logOf(refused: Partial<InputRecord>, ...messages: [string, ...string[]]
     stage: 'TRANSFORMATION',
   }));
   if (!first) throw new Error('no message');
-  const letter = deadLetter('raw_errors', record, [first, ...more]);
-  const { key, value, headers, timestamp } = letter;
+  const { key, value, headers, timestamp } = deadLetter('raw_errors', record, [first, ...more]);
   const bytes = (text: string | Buffer | null) => (typeof text === 'string' ? Buffer.from(text) : text);
   const input = { topic: 'raw_errors', partition: 0, offset: 0, timestamp: timestamp ?? -1, headers };
   const step = decide({ ...input, key: bytes(key), value: bytes(value) }, { get: () => undefined });

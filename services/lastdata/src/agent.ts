@@ -13,24 +13,25 @@ import { settings, type Config } from './config.js';
 const profile: AgentProfile = { name: 'lastdata', suffix: '_lastdata', keyedByTimeInstant: false };
 
 /**
- * SPEC 4. The state holds, for each entity, the newest TimeInstant seen, in microseconds since the epoch; behind a deletion
- * it is {@link deletionMark} of it.
+ * SPEC 4. The state has for each entity the newest TimeInstant seen, in microseconds since the
+ * epoch; after a deletion it is the {@link deletionMark} of that.
  *
  *     state            an update at t       an entityCreate at t    a deletion at t, or without date
  *     none             row        -> t      row         -> t        tombstone -> mark(t), or none
  *     newest n         t >= n     -> t      t >= n      -> t        tombstone -> mark(max(n, t))
  *     deleted, mark(n) t > n      -> t      t >= n      -> t        tombstone -> mark(max(n, t))
  *
- * All else is stale. Orion sends a deletion with the TimeInstant that the entity had at the time, which is older than the
- * newest one seen when a late measurement has overwritten it; so a deletion always deletes. Its threads may bring the last
- * update after the deletion: at the newest TimeInstant only an announced entityCreate brings the entity back.
+ * Everything else is stale. Orion sends a deletion with the TimeInstant that the entity had at the
+ * time. That is older than the newest one seen if a late measurement has overwritten it, so a
+ * deletion always deletes. Orion's threads may send the last update after the deletion: so at the
+ * newest TimeInstant only an announced entityCreate creates the entity again.
  */
 const newestOnly: EntityRule = (subject, newest) => {
   const { entity } = subject;
-  // Only Orion's own spelling deletes: what removes data must be certain.
+  // Only Orion's exact spelling deletes, because a deletion removes data.
   if (entity.alteration === 'delete') return deletion(subject, newest);
 
-  // Static models have no TimeInstant: emitted in arrival order, and the state does not change.
+  // Entities of static models have no TimeInstant: they are emitted without a change of the state.
   const { timeInstant } = entity;
   if (timeInstant.kind === 'missing') return subject.row(undefined);
   if (timeInstant.kind === 'not-text') return subject.noDate(timeInstant.value);
@@ -47,7 +48,7 @@ const newestOnly: EntityRule = (subject, newest) => {
 
   const outcome = subject.row(timeInstant.text);
   if (outcome.kind !== 'emit') return outcome;
-  // Not spread: that would take a tenth of the whole decision.
+  // Spreading `outcome` would take a tenth of the time of the decision.
   const { output, reports } = outcome;
   return { kind: 'emit', output, reports, put: { key, value: version } };
 };
@@ -69,8 +70,9 @@ function deletion(subject: Parameters<EntityRule>[0], newest: StateReader): Enti
 }
 
 /**
- * Half a microsecond behind the newest TimeInstant: everything up to it is older, everything beyond it is newer. Doubles hold
- * the half until the year 2112; from then on it is the next number that they hold.
+ * Half a microsecond after the newest TimeInstant: every TimeInstant up to it is older, every one
+ * after it is newer. Until the year 2112 a double can hold the half; from then on the mark is the
+ * next number that it can hold.
  */
 function deletionMark(micros: number): number {
   const later = micros + 0.5;
@@ -78,8 +80,8 @@ function deletionMark(micros: number): number {
 }
 
 /**
- * lastdata keeps only the latest version of each entity, by TimeInstant: a version older than the newest one is skipped, a
- * deletion is always a tombstone (SPEC 1, 3 and 4).
+ * lastdata keeps only the latest version of each entity, by TimeInstant: a version older than the
+ * newest one is skipped, a deletion is always a tombstone (SPEC 1, 3 and 4).
  */
 export const agent: Agent<Config> = {
   name: 'lastdata',

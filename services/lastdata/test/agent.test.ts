@@ -19,7 +19,7 @@ function version(timeInstant: unknown, more: object = {}): object {
   return { id: 'E1', type: 'T', TimeInstant: { type: 'DateTime', value: timeInstant }, ...more };
 }
 
-/** Decides, and keeps what is to be kept, as the runtime does. */
+/** Decides, and stores the new state, as the runtime does. */
 function arrive(data: readonly unknown[], servicepath = '/p', service = 'town'): Step {
   const record: InputRecord = {
     topic: 'raw_lastdata',
@@ -35,7 +35,7 @@ function arrive(data: readonly unknown[], servicepath = '/p', service = 'town'):
   return step;
 }
 
-/** What becomes of one entity: `row`, `tombstone`, or the reason. */
+/** The outcome of one entity: `row`, `tombstone`, or the reason. */
 function arrives(entity: object, servicepath?: string, service?: string): string {
   const step = arrive([entity], servicepath, service);
   if (step.kind === 'emit') return step.outputs.map(({ value }) => (value === null ? 'tombstone' : 'row')).join();
@@ -78,7 +78,7 @@ describe('only the latest version', () => {
     expect(arrives({ ...old, type: 'U' })).toBe('row');
     expect(arrives(old, '/q')).toBe('row');
     expect(arrives(old, '/p', 'city')).toBe('row');
-    // As the headers are normalised, so are the entities told apart.
+    // Headers are normalised before entities are compared.
     expect(arrives(old, 'P', 'TOWN')).toBe('stale');
   });
 

@@ -1,6 +1,6 @@
 /**
- * lastdata against a fold that is written without any of its code: whatever arrives in whatever order, and wherever the process
- * that keeps the state dies or gives up a transaction.
+ * Compares lastdata with a fold that shares no code with it, for any input in any order, and with
+ * crashes and aborted transactions at any place.
  */
 import { expect, test } from '@jest/globals';
 import { parseChangelogValue, PartitionStore, type InputRecord, type Step } from '@kafnus/agent-runtime';
@@ -13,13 +13,13 @@ const defaults = Object.fromEntries(
 ) as unknown as Config;
 const { decide } = agent.configure(defaults);
 
-/** One entity of a notification, as the source means it. */
+/** One entity of a notification. */
 interface Version {
   readonly entity: string;
   readonly type: string;
   /** Microseconds since the epoch; null without TimeInstant. */
   readonly instant: number | null;
-  /** How the instant is spelled: minutes east of Greenwich, and the text for it. */
+  /** How the instant is written: minutes east of Greenwich, and their text. */
   readonly zone: readonly [number, string];
   /** What Orion announces. */
   readonly alteration: 'entityCreate' | 'entityUpdate' | 'entityDelete' | null;
@@ -38,7 +38,7 @@ const second = 1_000_000;
 const version = fc.record<Version>({
   entity: fc.constantFrom('a', 'b', 'a,b', '"'),
   type: fc.constantFrom('T', 'U'),
-  // Few instants, so that equal ones are common; some a microsecond apart, some on the other side of midnight.
+  // Few instants, so that equal ones are common; some differ by a microsecond, some by a day.
   instant: fc.option(
     fc
       .tuple(fc.integer({ min: -3, max: 3 }), fc.constantFrom(0, 1, 999, 1000))
@@ -78,14 +78,14 @@ function nameOf({ type, entity }: Pick<Version, 'type' | 'entity'>): string {
   return `${type}/${entity}`;
 }
 
-/** What an output says, once it is committed. */
+/** A committed output. */
 interface Seen {
   readonly name: string;
-  /** Which version it is: the place of its notification, and in it. null for a tombstone. */
+  /** The version: the place of its notification, and its place in it; null for a tombstone. */
   readonly sequence: string | null;
 }
 
-/** A partition with all that is committed of it, and one process after another that works on it. */
+/** A partition with its committed data, and the processes that work on it one after another. */
 class Partition {
   readonly input: (readonly Version[])[] = [];
   readonly outputs: Seen[] = [];
@@ -93,11 +93,11 @@ class Partition {
   store = new PartitionStore();
   #committed = 0;
   #next = 0;
-  /** What was decided since the last commit, and how much of it the commit in flight covers. */
+  /** The decisions since the last commit, and how many of them the current commit includes. */
   #steps: Step[] = [];
   #committing: { readonly steps: number; readonly mark: number } | undefined;
 
-  /** Decides all records that are there, as the loop does. */
+  /** Decides all available records, as the loop does. */
   run(): void {
     for (; this.#next < this.input.length; this.#next += 1) {
       const step = decide(record(this.input[this.#next] ?? [], this.#next), this.store);
@@ -128,7 +128,7 @@ class Partition {
     this.#rewind();
   }
 
-  /** Another process takes over, with what the changelog holds. */
+  /** Another process takes over, with the state from the changelog. */
   kill(): void {
     this.store = this.restored();
     this.#rewind();
@@ -173,7 +173,7 @@ function entry({ key, value }: { readonly key: string; readonly value: number })
   return [Buffer.from(key), Buffer.from(String(value))];
 }
 
-/** SPEC 4, in as many lines as it has: what is emitted, and the newest instants, with whether the entity is deleted. */
+/** The fold of SPEC 4: the emitted outputs, and for each entity the newest instant and deletion. */
 function fold(input: readonly (readonly Version[])[]): { emitted: Seen[]; newest: Map<string, Newest> } {
   const emitted: Seen[] = [];
   const newest = new Map<string, Newest>();
@@ -213,7 +213,7 @@ interface Newest {
   readonly deleted: boolean;
 }
 
-/** By entity, as the fold names them. */
+/** By entity, with the names of the fold. */
 function newestIn(store: PartitionStore): Map<string, Newest> {
   return new Map(
     [...store.entries()].map(([key, value]) => {
@@ -223,7 +223,7 @@ function newestIn(store: PartitionStore): Map<string, Newest> {
   );
 }
 
-/** Without the fold: no row is older than a row of the same entity before it. */
+/** Checked without the fold: no row is older than an earlier row of the same entity. */
 function expectInOrder({ input, outputs }: Partition): void {
   const last = new Map<string, number>();
   for (const { name, sequence } of outputs) {

@@ -1,20 +1,20 @@
 /**
- * Where ours ends otherwise than Kafnus 1.5 did, vector by vector: why, and how it ends instead. A vector that is not named
- * here must come out the same.
+ * The vectors whose results differ from those of Kafnus 1.5: why, and what the result is instead.
+ * All other vectors must give the same results.
  */
 import type { AttributeCode, RejectCode, SkipReason } from '@kafnus/ngsi-core';
 
-/** How ours ends. */
+/** The result of our agents. */
 export type Ending =
   | {
       readonly kind: 'emit';
-      /** Columns of the first row, as `type=value`; a `?` says optional, undefined that there is no such column. */
+      /** Columns of the first row, as `type=value`: `?` is optional, undefined is no column. */
       readonly columns?: Readonly<Record<string, string | undefined>>;
-      /** How many records there are; 1 unless told otherwise. */
+      /** The number of records; 1 by default. */
       readonly outputs?: number;
       readonly reports?: readonly (RejectCode | AttributeCode)[];
       readonly skipped?: readonly SkipReason[];
-      /** How many of the records are tombstones. */
+      /** The number of tombstones. */
       readonly tombstones?: number;
     }
   | { readonly kind: 'reject'; readonly code: RejectCode }
@@ -32,7 +32,7 @@ const rejected = (why: string, code: RejectCode, ...ids: string[]): Departure =>
   ends: { kind: 'reject', code },
 });
 
-/** Rows with a single attribute `attr`, which ends as `column`. */
+/** Rows with a single attribute `attr`, which becomes `column`. */
 const attribute = (why: string, column: string, reports: readonly AttributeCode[], ...names: string[]): Departure => ({
   why,
   ids: names.map((name) => `attr/${name}`),

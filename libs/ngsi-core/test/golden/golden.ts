@@ -1,4 +1,7 @@
-/** The golden tests of an agent: every vector comes out as Kafnus 1.5 sent it, or as the departure says that names it. */
+/**
+ * The golden tests of an agent: each vector gives the result of Kafnus 1.5, or that of its
+ * departure.
+ */
 import { describe, expect, test } from '@jest/globals';
 import type { StateReader, Step } from '@kafnus/agent-contract';
 import type { RawRecord } from '@kafnus/ngsi-core';
@@ -17,7 +20,7 @@ export function goldenTests(
   const decided = (id: string): { decision: Step; different: readonly string[] } => {
     const vector = vectors.find((candidate) => candidate.id === id);
     if (vector === undefined) throw new Error(`no vector ${id}`);
-    // Each vector stands alone: there is no state between them.
+    // Each vector is independent: no state is kept between them.
     const decision = decide(recordOf(vector), new Map()) as Step;
     return { decision, different: differences(vector, decision) };
   };
@@ -39,8 +42,8 @@ export function goldenTests(
     test.each(named.map(([id, { why, ends }]) => ({ id, why, ends })))('$id ($why)', ({ id, ends }) => {
       const { decision, different } = decided(id);
       expectEnding(decision, ends);
-      // A departure that does not depart has no place in the list. Where Kafnus sent nothing, a reject departs, and so does
-      // a report of what it left out in silence.
+      // Each departure in the list must differ from Kafnus. Where Kafnus sent nothing, a reject
+      // differs, and so does a report of an omitted attribute.
       if (ends.kind === 'emit' && (ends.reports ?? []).length === 0) expect(different).not.toEqual([]);
     });
   });
@@ -67,7 +70,7 @@ function expectEnding(decision: Step, ends: Ending): void {
   }
 }
 
-/** A column of a row as `type=value`: the last part of a schema name stands for the type, `?` for optional. */
+/** A column of a row as `type=value`: the last part of a schema name, and `?` for optional. */
 function columnOf(row: string, column: string): string | undefined {
   const { schema, payload } = JSON.parse(row) as {
     schema: { fields: { field: string; type: string; name?: string; optional: boolean }[] };

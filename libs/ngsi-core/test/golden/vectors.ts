@@ -1,6 +1,7 @@
 /**
- * What Kafnus NGSI 1.5 was observed to send for a given record (kafnus-1.5.jsonl), and how ours is compared with it: key and
- * value as JSON with member order, headers by name, where null and empty are equal and more of ours are fine.
+ * The records that Kafnus NGSI 1.5 sent for given inputs (kafnus-1.5.jsonl), and the comparison
+ * with ours: key and value as JSON with member order, headers by name. Null and empty headers are
+ * equal, and additional headers are allowed.
  */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -60,7 +61,7 @@ export function vectorsOf(agent: Vector['agent']): readonly Vector[] {
     .map((vector) => ({ ...vector, id: vector.id.replace(/^edge\//, '').replace(new RegExp(`/${agent}$`), '') }));
 }
 
-/** The raw record of a vector. The client has no null headers: they are absent. */
+/** The raw record of a vector, without its null headers, which the client does not have. */
 export function recordOf(vector: Vector): RawRecord & {
   readonly topic: string;
   readonly partition: number;
@@ -85,7 +86,7 @@ export function recordOf(vector: Vector): RawRecord & {
   };
 }
 
-/** Every difference between what Kafnus sent and what we decide, in words; empty when they are the same. */
+/** All differences between the records of Kafnus and ours; empty when they are the same. */
 export function differences(vector: Vector, decision: Step): readonly string[] {
   const outputs: readonly OutputRecord[] = decision.kind === 'emit' ? decision.outputs : [];
   const found: string[] = [];

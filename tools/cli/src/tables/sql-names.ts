@@ -1,5 +1,5 @@
 /** Names in PostgreSQL: quoting, length, and names that are not allowed. */
-import { LONGEST_NAME, SYSTEM_COLUMNS } from '@kafnus/ngsi-core';
+import { maxNameBytes, systemColumns } from '@kafnus/ngsi-core';
 import { printable, quoted } from '../terminal/text.js';
 import type { FindingCode } from './table-finding.js';
 
@@ -62,7 +62,7 @@ export function truncated(name: string): string {
   let result = '';
   for (const character of name) {
     bytes += byteLength(character);
-    if (bytes > LONGEST_NAME) break;
+    if (bytes > maxNameBytes) break;
     result += character;
   }
   return result;
@@ -92,7 +92,7 @@ export function nameProblem(what: 'schema' | 'table' | 'column', name: string): 
       message: `${quoted(name)} has a NUL or half a surrogate pair, which no name can have`,
     };
   }
-  if (byteLength(name) > LONGEST_NAME) {
+  if (byteLength(name) > maxNameBytes) {
     const message = `${quoted(name)} has ${byteLength(name)} bytes, and PostgreSQL would truncate it to ${printable(truncated(name))}`;
     return { code: 'name-too-long', message };
   }
@@ -102,7 +102,7 @@ export function nameProblem(what: 'schema' | 'table' | 'column', name: string): 
       message: `${quoted(name)} begins with pg_, which PostgreSQL reserves for system schemas`,
     };
   }
-  if (what === 'column' && SYSTEM_COLUMNS.has(name)) {
+  if (what === 'column' && systemColumns.has(name)) {
     return { code: 'name-reserved', message: `${quoted(name)} is a system column of every table` };
   }
   return undefined;
