@@ -1,4 +1,4 @@
-/** Whatever arrives, there is a decision, and what goes out is sound. */
+/** Any input gives a decision, and the outputs are valid. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { attributeCodes, rejectCodes, skipReasons } from '../../src/codes.js';
@@ -30,7 +30,7 @@ const agents = sinks.map(agentFor);
 const memory: StateReader = new Map<string, number>();
 const codes = new Set([...Object.keys(rejectCodes), ...Object.keys(attributeCodes)]);
 
-/** Decides twice, and holds the decision against all that must be true of any. */
+/** Decides twice, and checks what must be true of any decision. */
 function expectSound(record: RawRecord): void {
   for (const { decide } of agents) {
     const decision = decide(record, memory);
@@ -136,7 +136,7 @@ const entity = fc
   )
   .map(([id, type, attributes]) => {
     const members: Record<string, unknown> = { id, type };
-    // As JSON.parse does it: __proto__ is an ordinary member.
+    // As in JSON.parse, __proto__ is an ordinary member.
     for (const [name, member] of attributes) {
       Object.defineProperty(members, name, { value: member, enumerable: true, configurable: true, writable: true });
     }
@@ -179,7 +179,7 @@ describe('a sound decision', () => {
   });
 });
 
-/** JSON text in place of a value: of the same kind or another, well-formed or not. */
+/** JSON text that replaces a value: of the same kind or another, well-formed or not. */
 const otherValue = fc.oneof(
   fc.constantFrom(
     '0',
@@ -202,7 +202,7 @@ const otherValue = fc.oneof(
   fc.string({ unit: 'binary' }).map((text) => JSON.stringify(text)),
   dateText.map((text) => JSON.stringify(text)),
 );
-/** Which of the values, counted from the first, and what stands in its place. */
+/** The number of a value, counted from the first, and the text that replaces it. */
 const changes = fc.array(fc.tuple(fc.nat({ max: 12 }), otherValue), { maxLength: 3 });
 
 function changed(json: string, others: readonly (readonly [number, string])[]): string {

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { toWkb } from '../../src/geometry.js';
 import { readWkb } from '../wkb.js';
 
-/** -0 and 0 are one coordinate, but toEqual tells them apart. */
+/** -0 and 0 are the same coordinate, but toEqual distinguishes them. */
 const degrees = (limit: number): fc.Arbitrary<number> =>
   fc.double({ min: -limit, max: limit, noNaN: true }).map((number) => number + 0);
 

@@ -44,7 +44,7 @@ test('the order of instants is the order of their numbers', () => {
       const a = parseInstant(one.toISOString().replace('Z', `${String(micros).padStart(3, '0')}Z`));
       const b = parseInstant(other.toISOString().replace('Z', `${String(others).padStart(3, '0')}Z`));
       if (a === undefined || b === undefined) throw new Error('no date');
-      // Beyond the year 2255 two may share a number, but never change places.
+      // After the year 2255 two instants may have the same number, but never the wrong order.
       if (a.millis < b.millis || (a.millis === b.millis && a.micros <= b.micros))
         expect(epochMicros(a)).toBeLessThanOrEqual(epochMicros(b));
     }),
