@@ -16,10 +16,10 @@ const profile: AgentProfile = { name: 'lastdata', suffix: '_lastdata', keyedByTi
  * SPEC 4. The state has for each entity the newest TimeInstant seen, in microseconds since the
  * epoch; after a deletion it is the {@link deletionMark} of that.
  *
- *     state            an update at t       an entityCreate at t    a deletion at t, or without date
- *     none             row        -> t      row         -> t        tombstone -> mark(t), or none
- *     newest n         t >= n     -> t      t >= n      -> t        tombstone -> mark(max(n, t))
- *     deleted, mark(n) t > n      -> t      t >= n      -> t        tombstone -> mark(max(n, t))
+ *     state            an update at t       an entityCreate at t   a deletion at t, or without date
+ *     none             row        -> t      row         -> t       tombstone -> mark(t), or none
+ *     newest n         t >= n     -> t      t >= n      -> t       tombstone -> mark(max(n, t))
+ *     deleted, mark(n) t > n      -> t      t >= n      -> t       tombstone -> mark(max(n, t))
  *
  * Everything else is stale. Orion sends a deletion with the TimeInstant that the entity had at the
  * time. That is older than the newest one seen if a late measurement has overwritten it, so a
