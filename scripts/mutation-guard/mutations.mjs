@@ -133,7 +133,7 @@ export const mutations = [
   {
     name: 'out-of-range-is-read',
     breaks: 'records of a log that nobody has decided about are handed out, and those before the old position dropped',
-    file: source('kafka/kafka-session.ts'),
+    file: source('kafka/fetched-records.ts'),
     edits: [{ find: ' && !positions.isOutOfRange(name)', replace: '' }],
     tests: [
       session(
@@ -181,8 +181,8 @@ export const mutations = [
   {
     name: 'purges-ignored',
     breaks: 'at-least-once: offsets are committed of records that a fatal error purged from the queue of the producer',
-    file: source('kafka/kafka-session.ts'),
-    edits: [{ find: 'if (this.#exactlyOnce && isPurge(error)) return;', replace: 'if (isPurge(error)) return;' }],
+    file: source('kafka/record-producer.ts'),
+    edits: [{ find: 'if (isPurge(error)) this.#onLoss(report.topic, error);', replace: 'if (isPurge(error)) return;' }],
     tests: [
       atLeastOnce(
         'records sent of which one was queued when a fatal error ended the producer fail every commit until reset(), and then they are sent again',
@@ -192,8 +192,8 @@ export const mutations = [
   {
     name: 'fatal-producer-ignored',
     breaks: 'at-least-once: offsets are committed of records that a producer with a fatal error has not taken',
-    file: source('kafka/kafka-session.ts'),
-    edits: [{ find: 'else if (!this.#exactlyOnce) this.#failures.failed(topic, error);', replace: '' }],
+    file: source('kafka/record-producer.ts'),
+    edits: [{ find: 'this.#onLoss(topic, error);', replace: "return 'queued';" }],
     tests: [
       atLeastOnce(
         'records sent of which one is sent after a fatal error has ended the producer fail every commit until reset(), and then they are sent again',
@@ -405,7 +405,7 @@ export const mutations = [
   {
     name: 'reports-of-the-last-transaction',
     breaks: 'a good record is dead-lettered because of a report that belongs to the transaction before',
-    file: source('kafka/kafka-session.ts'),
+    file: source('kafka/record-producer.ts'),
     edits: [
       {
         find: 'if (this.#reports !== before) quiet = -1;',
@@ -431,21 +431,21 @@ export const mutations = [
   {
     name: 'no-seek',
     breaks: "the session's rewind does not move the consumer",
-    file: source('kafka/kafka-session.ts'),
-    edits: [{ find: 'await call((done) => this.#consumer.seek(position, requestTimeoutMs, done));', replace: '' }],
+    file: source('kafka/group-consumer.ts'),
+    edits: [{ find: 'await call((done) => this.#client.seek(position, seekTimeoutMs, done));', replace: '' }],
     tests: [late('records that were fetched before a rewind are dropped, and come again in their order')],
   },
   {
     name: 'no-drop-of-fetched',
     breaks: 'what was fetched before a rewind is delivered after it: a jump that looks like a gap',
-    file: source('kafka/kafka-session.ts'),
+    file: source('kafka/group-consumer.ts'),
     edits: [
       {
-        find: `this.#dropFetched(positions);
-    this.#dropJumps(positions);
+        find: `this.#fetched.drop(positions);
+    this.#events.dropJumps(positions);
     for (const position of positions) {
       // Without a start`,
-        replace: `this.#dropJumps(positions);
+        replace: `this.#events.dropJumps(positions);
     for (const position of positions) {
       // Without a start`,
       },
@@ -455,16 +455,16 @@ export const mutations = [
   {
     name: 'no-quiesce-before-rewind',
     breaks: 'a consume call in flight brings records from before a rewind',
-    file: source('kafka/kafka-session.ts'),
+    file: source('kafka/group-consumer.ts'),
     edits: [
       {
         find: `await this.#quiesce();
-    this.#dropFetched(positions);
-    this.#dropJumps(positions);
+    this.#fetched.drop(positions);
+    this.#events.dropJumps(positions);
     for (const position of positions) {
       // Without a start`,
-        replace: `this.#dropFetched(positions);
-    this.#dropJumps(positions);
+        replace: `this.#fetched.drop(positions);
+    this.#events.dropJumps(positions);
     for (const position of positions) {
       // Without a start`,
       },
@@ -631,7 +631,7 @@ export const mutations = [
   {
     name: 'unknown-taken-for-aborted',
     breaks: 'a producer that was fenced goes on with the transaction of its successor',
-    file: source('kafka/kafka-session.ts'),
+    file: source('kafka/transactional-writer.ts'),
     edits: [
       {
         find: 'return error.isTxnRequiresAbort ? this.#abortBecause(error) : this.#unknown(error);',
@@ -666,14 +666,14 @@ export const mutations = [
   {
     name: 'no-ownership-filter',
     breaks: 'the session delivers records of a partition that was given away',
-    file: source('kafka/kafka-session.ts'),
+    file: source('kafka/fetched-records.ts'),
     edits: [{ find: 'return start !== undefined;', replace: 'return true;' }],
     tests: [late('records that arrive after the release of their partition are dropped')],
   },
   {
     name: 'no-quiesce-before-accept',
     breaks: 'a consume call in flight brings records from before a partition was given away and came back',
-    file: source('kafka/kafka-session.ts'),
+    file: source('kafka/group-consumer.ts'),
     edits: [
       {
         find: `async accept(positions: readonly PartitionOffset[]): Promise<void> {
@@ -810,11 +810,11 @@ export const mutations = [
     name: 'flush-outlasts-the-stop',
     breaks:
       'at-least-once: an agent that is told to stop while brokers are away is killed, and does not leave its group',
-    file: source('kafka/kafka-session.ts'),
+    file: source('kafka/idempotent-writer.ts'),
     edits: [
       {
-        find: 'if (this.#closing || performance.now() >= this.#flushUntil) throw error;',
-        replace: 'if (this.#closing) throw error;',
+        find: 'if (this.#context.cancelled.aborted || performance.now() >= producer.flushUntil) throw error;',
+        replace: 'if (this.#context.cancelled.aborted) throw error;',
       },
     ],
     tests: [
@@ -865,7 +865,7 @@ export const mutations = [
   {
     name: 'offsets-outside-the-transaction',
     breaks: 'outputs are committed without the offsets of what they were made from',
-    file: source('kafka/kafka-session.ts'),
+    file: source('kafka/transactional-writer.ts'),
     edits: [
       { find: 'sendOffsetsToTransaction(positions,', replace: 'sendOffsetsToTransaction(positions.slice(0, 0),' },
     ],
@@ -911,7 +911,7 @@ export const mutations = [
   {
     name: 'refused-time-is-written',
     breaks: 'a record whose time brokers refuse is read again for ever: its dead letter is refused as well',
-    file: source('kafka/kafka-session.ts'),
+    file: source('kafka/record-producer.ts'),
     edits: [{ find: 'const time = writableTime(timestamp);', replace: 'const time = timestamp || writableTime(1);' }],
     tests: [session('a transaction keeps key, value, headers and timestamp of what is sent')],
   },

@@ -7,14 +7,14 @@
  *     TopicAdmin         lookup and creation of topics
  *     ChangelogReader    the state that a partition had
  *
- * A writer stores the offsets, so it also answers which ones are committed: a writer into a database
- * keeps them in the transaction of its rows, and the group of Kafka knows nothing of them.
+ * A writer stores the offsets, so it also answers which ones are committed: a writer into a
+ * database keeps them in the transaction of its rows, and the group of Kafka knows nothing of them.
  *
  * One conformance suite holds every {@link Session} to the same behavior: that on Kafka for each
  * delivery, and the one in memory of the testkit.
  *
- * Everything that happens reaches the loop as an event of {@link GroupConsumer.next}, one at a time:
- * records, assignments and revocations never run into each other, and no lock is needed.
+ * Everything that happens reaches the loop as an event of {@link GroupConsumer.next}, one at a
+ * time: records, assignments and revocations never run into each other, and no lock is needed.
  */
 import type { InputRecord, RecordHeader } from '@kafnus/agent-contract';
 
@@ -183,7 +183,9 @@ export interface Writer<Output> {
 export type TopicState =
   /** `inSync`: the least replicas in sync of a partition, where the cluster says so. */
   | { readonly kind: 'writable'; readonly partitions: number; readonly inSync?: number }
-  /** The cluster says no (not authorised, invalid name, against its policy): waiting does not help. */
+  /**
+   * The cluster says no (not authorised, invalid name, against its policy): waiting does not help.
+   */
   | { readonly kind: 'unwritable'; readonly error: Error }
   /** The cluster says that there is no such topic, and nobody here creates it. */
   | { readonly kind: 'missing'; readonly error: Error }

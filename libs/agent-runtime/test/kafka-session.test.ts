@@ -24,7 +24,7 @@ let session: KafkaSession;
 let inHand: (() => void)[] = [];
 
 beforeAll(async () => {
-  broker = await startEmbeddedBroker({ topics: [topic] });
+  broker = await startEmbeddedBroker({ topics: [topic, 'many-a', 'many-b'] });
   session = open();
   await session.start();
   let assigned: readonly TopicPartition[] = [];
@@ -115,6 +115,27 @@ describe('records', () => {
   });
 });
 
+test('a session reads all topics whose names match a pattern', async () => {
+  const many = open(broker.bootstrapServers, () => undefined, { topics: ['^many-'], group: 'many' });
+  const written = ['many-a', 'many-b'].map((name) => ({ topic: name, partition: 1, key: 'k', value: name }));
+  await produceAll(broker.bootstrapServers, written);
+  await many.start();
+  try {
+    const seen: string[] = [];
+    while (seen.length < 2) {
+      const event = await many.next(5000, true);
+      expect(event.kind).not.toBe('idle');
+      if (event.kind === 'assigned') await many.accept(event.partitions.map((each) => ({ ...each, offset: null })));
+      if (event.kind === 'revoked') many.release(event.partitions);
+      if (event.kind === 'records')
+        seen.push(...event.records.map((record) => `${record.topic} ${String(record.value)}`));
+    }
+    expect(seen.toSorted()).toEqual(['many-a many-a', 'many-b many-b']);
+  } finally {
+    await many.close();
+  }
+});
+
 describe('a rebalance', () => {
   test('that comes while another one is being answered has an answer of its own: also from close()', async () => {
     const { session: lonely, rebalance, deliverNothing, answers } = withoutClient();
@@ -175,9 +196,14 @@ describe('a cluster that takes connections and says nothing', () => {
   });
 });
 
-function open(brokers = broker.bootstrapServers, clusterAway: (error: Error) => void = () => undefined): KafkaSession {
+function open(
+  brokers = broker.bootstrapServers,
+  clusterAway: (error: Error) => void = () => undefined,
+  { topics = [topic], group = 'late' } = {},
+): KafkaSession {
   const env = {
     KAFNUS_KAFKA_BROKERS: brokers,
+    KAFNUS_GROUP_ID: group,
     KAFNUS_INSTANCE_ID: 'a',
     KAFNUS_BATCH_SIZE: String(batch),
   };
@@ -191,7 +217,7 @@ function open(brokers = broker.bootstrapServers, clusterAway: (error: Error) => 
     commitRetry: ignore,
     clientLog: ignore,
   };
-  return new KafkaSession({ agent: 'late', topics: [topic], config: outcome.config, listener });
+  return new KafkaSession({ agent: 'late', topics, config: outcome.config, listener });
 }
 
 const place: TopicPartition = { topic, partition: 0 };

@@ -53,7 +53,7 @@ interface Client extends EventEmitter {
   ): void;
 }
 
-/** The consumer. `rebalance_cb` of its configuration receives assignments; see kafka-session.ts. */
+/** The consumer. `rebalance_cb` of its configuration receives assignments: group-consumer.ts. */
 export interface KafkaConsumer extends Client {
   setDefaultConsumeTimeout(milliseconds: number): void;
   setDefaultIsTimeoutOnlyForFirstMessage(value: boolean): void;

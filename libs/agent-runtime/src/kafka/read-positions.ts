@@ -16,8 +16,9 @@
  */
 import { partitionName, type LogJump, type SessionEvent, type TopicPartition } from '../session.js';
 
-type Place = TopicPartition & { readonly offset: number };
-type JumpEvent = SessionEvent & { readonly jump: LogJump };
+/** A partition and an offset of it. */
+export type Position = TopicPartition & { readonly offset: number };
+export type JumpEvent = SessionEvent & { readonly jump: LogJump };
 
 /**
  * @param expected the offset behind the last record, or where reading began
@@ -90,7 +91,7 @@ export class ReadPositions {
    * @returns false when the log ends before the position: nothing of the partition may be delivered
    *   until {@link begin}
    */
-  follows({ topic, partition, offset: found }: Place, expected: number | undefined): boolean {
+  follows({ topic, partition, offset: found }: Position, expected: number | undefined): boolean {
     if (expected === undefined) return true;
     const logStart = this.#logStart({ topic, partition });
     const kind = jumpAt(expected, found, logStart);
@@ -114,7 +115,7 @@ export class ReadPositions {
    * @param before the position before the call: records of the call may lie before the end or
    *   behind it
    */
-  reachedEnd(end: Place, before: number | undefined): void {
+  reachedEnd(end: Position, before: number | undefined): void {
     const name = partitionName(end);
     if (this.#outOfRange.has(name)) return;
     let records = this.#next.get(name) ?? end.offset;

@@ -1,17 +1,19 @@
 /**
  * Reads a changelog partition to its end.
  *
- * The end is the high watermark, not the last stable offset: the transaction that moved the committed offsets may have its
- * marker in the offsets topic already and not yet in the changelog. The two are written one after the other, and a reader
- * that stopped at the last stable offset in between would miss the last changes of its predecessor. Waiting for the high
- * watermark waits for the marker.
+ * The end is the high watermark, not the last stable offset: the transaction that moved the
+ * committed offsets may have its marker in the offsets topic already and not yet in the changelog.
+ * The two are written one after the other, and a reader that stopped at the last stable offset in
+ * between would miss the last changes of its predecessor. Waiting for the high watermark waits for
+ * the marker.
  *
  *       changelog:  a b c [d e]? M      last stable offset: after c, until the marker M is written
- *                              ^ high watermark: the reader goes on to here, and then d and e are decided
+ *                              ^ high watermark: read to here, and then d and e are decided
  *
- * Nearly all of the time would be the client's, which makes an object of each record; so the records are fetched and read here, by
- * a connection to the partition's leader. Whatever this connection cannot do (Kerberos, snappy, zstd, a leader that moves or
- * breaks) the client can: it reads on from where the connection has come to, at a quarter of the speed.
+ * Nearly all of the time would be the client's, which makes an object of each record; so the
+ * records are fetched and read here, by a connection to the partition's leader. Whatever this
+ * connection cannot do (Kerberos, snappy, zstd, a leader that moves or breaks) the client can: it
+ * reads on from where the connection has come to, at a quarter of the speed.
  */
 import {
   asKafkaError,
@@ -57,9 +59,15 @@ interface Progress {
   readonly end: number;
 }
 
-/** Enough that the broker's answer is there when the one before is in the store, and little to keep meanwhile. */
+/**
+ * Enough that the broker's answer is there when the one before is in the store, and little to keep
+ * meanwhile.
+ */
 const fetchBytes = 256 * 1024;
-/** Small: what lives as long as a batch makes V8 enlarge its young generation, by 20 MB more with batches of 1000. No faster either. */
+/**
+ * Small: what lives as long as a batch makes V8 enlarge its young generation, by 20 MB more with
+ * batches of 1000. No faster either.
+ */
 const batchSize = 250;
 /** A call cannot be interrupted, and the process cannot end under it. */
 const requestTimeoutMs = 3000;
@@ -135,7 +143,10 @@ const damagedAnswers = 3;
  */
 class DamagedBatch extends Error {}
 
-/** @returns how far it came: to the end, or to what this connection cannot do. @throws Error when `signal` is aborted */
+/**
+ * @returns how far it came: to the end, or to what this connection cannot do.
+ * @throws Error when `signal` is aborted
+ */
 async function restoreDirectly(start: Progress, options: RestoreOptions): Promise<Progress> {
   const { changelog, onEntry, onProgress, onRemark, signal } = options;
   let progress = start;
@@ -162,7 +173,8 @@ async function restoreDirectly(start: Progress, options: RestoreOptions): Promis
       }
       if (empty >= emptyAnswers) {
         empty = 0;
-        // A log that lost its end in an election does not get it back: its only writer waits for this restore.
+        // A log that lost its end in an election does not get it back: its only writer waits for
+        // this restore.
         end = Math.min(end, (await extentOfLog(options)).end);
         if (lastStableOffset >= end && next < end) {
           onRemark(`nothing is kept at the end, from offset ${next} to ${end}`);
@@ -181,7 +193,9 @@ async function restoreDirectly(start: Progress, options: RestoreOptions): Promis
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof DamagedBatch) throw error;
-    onRemark(`the client reads on, slower: ${messageOf(error) || 'the leader cannot be reached'}`);
+    onRemark(
+      `falls back to the librdkafka consumer, which is slower: ${messageOf(error) || 'the leader cannot be reached'}`,
+    );
   } finally {
     connection?.close();
     await ahead?.catch(() => undefined);
@@ -205,7 +219,9 @@ async function connectToLeader(options: RestoreOptions): Promise<WireConnection>
   return WireConnection.to(config, restoreClientId(config, agent), { host: leader.host, port: leader.port }, signal);
 }
 
-/** The end of the partition is told by an event that also counts the markers, which are no records. */
+/**
+ * The end of the partition is told by an event that also counts the markers, which are no records.
+ */
 async function readOn(
   consumer: KafkaConsumer,
   { entries: before, offset, end: endBefore }: Progress,
@@ -240,7 +256,8 @@ async function readOn(
         // What was lost in an election does not come back, see restoreDirectly.
         end = Math.min(end, (await extentOfLog(options)).end);
       }
-      // The next batch is collected by another thread while this one is put into the store. Not behind the end: the call would wait.
+      // The next batch is collected by another thread while this one is put into the store. Not
+      // behind the end: the call would wait.
       if (reached < end) ahead = read();
       for (const { key, value } of messages) {
         if (key !== null) onEntry(key, value);

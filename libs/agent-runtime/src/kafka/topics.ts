@@ -27,7 +27,7 @@ import { isRefusal } from './errors.js';
 
 /**
  * A request cannot be interrupted, and the process cannot end under it: see uninterruptibleMs of
- * kafka-session.ts.
+ * retry.ts.
  */
 const requestTimeoutMs = 3000;
 

@@ -8,15 +8,17 @@
  *       |----------|------ commit ------| .8    |
  *     age 0                                     the coordinator aborts, and raises the epoch
  *
- * Here the age is counted from begin, which is earlier and therefore on the safe side. A commit ends
- * its retries at 0.8 of the timeout. Whoever is fenced in an older transaction was fenced by the
- * coordinator, as far as can be known; a rival shows in the next transaction, which is young.
+ * Here the age is counted from begin, which is earlier and therefore on the safe side. A commit
+ * ends its retries at 0.8 of the timeout. Whoever is fenced in an older transaction was fenced by
+ * the coordinator, as far as can be known; a rival shows in the next transaction, which is young.
  */
 
 /** The part of the timeout within which a transaction is committed or given up. */
 const usable = 0.8;
 
-/** @returns when to stop with a commit of a transaction that began then; both as performance.now() */
+/**
+ * @returns when to stop with a commit of a transaction that began then; both as performance.now()
+ */
 export function commitDeadline(begunAt: number, timeoutMs: number): number {
   return begunAt + timeoutMs * usable;
 }
