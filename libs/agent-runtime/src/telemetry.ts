@@ -1,38 +1,33 @@
 /**
- * What an agent tells the world: one method per event, which makes the log line and moves the metrics (SPEC 12). Code
- * that has news calls an event and never a logger or a counter, so that the vocabulary is here, whole.
+ * The events of an agent, one method each, which writes the log line and counts the metrics (SPEC
+ * 12). Other code calls an event, never a logger or a counter: the vocabulary is complete here. The
+ * gauges are in status-gauges.ts.
  *
- * ERROR means that an operator must act. What passes by itself is WARN; per-record lines are DEBUG. Metrics of records are
- * moved once per committed transaction, from its ledger batch.
+ * ERROR means that an operator must act. What passes by itself is WARN; per-record lines are DEBUG.
+ * Metrics of records are counted once per committed transaction, from its ledger batch.
  */
 import { isNativeError } from 'node:util/types';
-import { pino, stdTimeFunctions } from 'pino';
-import type { DestinationStream, Logger } from 'pino';
+import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
-
 import type { EmitStep, InputRecord, RejectStep } from '@kafnus/agent-contract';
 import { codeOf, messageOf } from '@kafnus/kafka-admin';
-import { logLevels } from './config.js';
-import type { LogLevel, OutOfRangePolicy } from './config.js';
+import { logLevels, type LogLevel, type OutOfRangePolicy } from './config.js';
 import type { LedgerBatch } from './ledger.js';
-import { createMetrics } from './metrics.js';
-import type { Metrics } from './metrics.js';
+import { createLogger, type LoggerOptions } from './logger.js';
+import { createMetrics, type Metrics } from './metrics.js';
 import { RecentRejects } from './page/recent-rejects.js';
 import { RateLimit } from './rate-limit.js';
 import type { LogJump, TopicPartition } from './session.js';
-import type { AgentStatus, RecentReject } from './status.js';
+import { slashed, StatusGauges, type StatusSource } from './status-gauges.js';
+import type { RecentReject } from './status.js';
 import { TenantLabels } from './tenant-labels.js';
 
 export { metricsReference } from './metrics.js';
-export interface TelemetryOptions {
-  readonly agent: string;
-  readonly instance: string;
+
+export interface TelemetryOptions extends LoggerOptions {
   readonly version: string;
-  readonly level: LogLevel;
   /** Tenants with counters of their own; see {@link TenantLabels}. */
   readonly maxTenantLabels: number;
-  /** Where log lines go; default: standard output. */
-  readonly destination?: DestinationStream;
   readonly registry?: Registry;
   /** Metrics of the process and Node (default true). */
   readonly processMetrics?: boolean;
@@ -46,64 +41,40 @@ export interface RestoreEvent extends TopicPartition {
   readonly entries: number;
 }
 
-/** Where the gauges are read from at each scrape. */
-export interface StatusSource {
-  status(): AgentStatus;
-  ready(): { readonly ready: boolean };
-}
-
 /** Lines about what repeats (a broker that is away) are at most one per this time, with a count. */
-const REPEAT_MS = 10_000;
-
-/** Names under which a secret might be logged by mistake, at the top of a line or one level below. */
-const SECRET_NAMES = [
-  'password',
-  'token',
-  'secret',
-  'authorization',
-  'adminToken',
-  'kafkaSaslPassword',
-  'kafkaSslKey',
-  'kafkaSslKeyPassword',
-  '["sasl.password"]',
-  '["ssl.key.password"]',
-  '["ssl.key.pem"]',
-];
-const REDACTED = SECRET_NAMES.flatMap((name) => [name, name.startsWith('[') ? `*${name}` : `*.${name}`]);
+const repeatMs = 10_000;
+const maxHeader = 200;
+const maxStack = 4000;
+/** Lines of 10 s about unwritable topics; the first of the next 10 s says how many were left out. */
+const maxTopicLines = 20;
+/** Of a record with a hundred thousand bad attributes, a line has the first. */
+const maxRejections = 20;
 
 export class Telemetry {
   readonly logger: Logger;
-  /** The registry of this agent; not prom-client's global one, so that several can live in one process. */
+  /**
+   * The registry of this agent, not prom-client's global one: one process may have several agents.
+   */
   readonly metrics: Registry;
   readonly #metrics: Metrics;
   readonly #tenants: TenantLabels;
   readonly #now: () => number;
   readonly #repeats: RateLimit;
-  /** Timestamp of the last committed record, by `topic/partition`. */
-  readonly #eventTimes = new Map<string, number>();
+  readonly #gauges: StatusGauges;
   readonly #rejects = new RecentRejects();
   #outputs = 0;
   #source: StatusSource | undefined;
   #brokerProblem: { readonly since: number; count: number } | undefined;
 
   constructor(options: TelemetryOptions) {
-    const { agent, instance, version, level } = options;
     this.#now = options.now ?? Date.now;
-    this.#repeats = new RateLimit(REPEAT_MS, this.#now);
+    this.#repeats = new RateLimit(repeatMs, this.#now);
     this.#tenants = new TenantLabels(options.maxTenantLabels);
-    const settings = {
-      level,
-      base: { agent, instance },
-      timestamp: stdTimeFunctions.isoTime,
-      formatters: { level: (label: string) => ({ level: label }) },
-      redact: { paths: REDACTED, censor: '***' },
-    };
-    // Synchronously: pino's default writes in a thread of the pool, which a hanging call may hold, and loses the last line of a
-    // process that kills itself.
-    this.logger = pino(settings, options.destination ?? pino.destination({ dest: 1, sync: true }));
+    this.logger = createLogger(options);
     this.metrics = options.registry ?? new Registry();
-    this.#metrics = createMetrics(this.metrics, agent, options.processMetrics ?? true);
-    this.#metrics.buildInfo.set({ version }, 1);
+    this.#metrics = createMetrics(this.metrics, options.agent, options.processMetrics ?? true);
+    this.#gauges = new StatusGauges(this.#metrics, this.#now);
+    this.#metrics.buildInfo.set({ version: options.version }, 1);
   }
 
   /** Records written to output topics by committed transactions. */
@@ -116,14 +87,14 @@ export class Telemetry {
     return this.#rejects.newestFirst();
   }
 
-  /** Gives the gauges their source. Before this they are not told. */
+  /** Gives the gauges their source. Before this they have no values. */
   observe(source: StatusSource): void {
     this.#source = source;
   }
 
   /** The Prometheus text, with gauges as of now. */
   async scrape(): Promise<{ readonly contentType: string; readonly body: string }> {
-    this.#fillGauges();
+    if (this.#source !== undefined) this.#gauges.fill(this.#source);
     return { contentType: this.metrics.contentType, body: await this.metrics.metrics() };
   }
 
@@ -133,7 +104,8 @@ export class Telemetry {
       throw new Error(`unknown log level ${JSON.stringify(level)}: ${logLevels.join(', ')}`);
     const before = this.logger.level;
     if (before === level) return;
-    // The line is written on the more talkative of the two levels, so that the change to `error` is seen as well.
+    // The line is written on the more verbose of the two levels, so that a change to `error` is
+    // seen as well.
     if (this.logger.isLevelEnabled('info')) this.logger.info({ before, level }, 'log level changed');
     this.logger.level = level;
   }
@@ -143,8 +115,8 @@ export class Telemetry {
   }
 
   /**
-   * @param commit records and outputs of the transaction; milliseconds that the commit took, and that the transaction was
-   *   open before it
+   * @param commit records and outputs of the transaction; milliseconds that the commit took, and
+   *   that the transaction was open before it
    * @param batch its counts
    */
   transactionCommitted(
@@ -178,9 +150,7 @@ export class Telemetry {
       for (const [reason, count] of counts.partsSkipped) metrics.partsSkipped.inc({ reason }, count);
       for (const [code, count] of counts.reports) metrics.reports.inc({ tenant, code }, count);
     }
-    for (const { topic, partition, timestamp } of batch.partitions) {
-      this.#eventTimes.set(`${topic}/${partition}`, timestamp);
-    }
+    this.#gauges.committed(batch.partitions);
     this.#rejects.committed(rejected, this.#now());
     if (this.logger.isLevelEnabled('debug')) this.logger.debug(commit, 'transaction committed');
   }
@@ -203,21 +173,21 @@ export class Telemetry {
   partitionsAssigned(partitions: readonly TopicPartition[]): void {
     this.#metrics.rebalances.inc({ kind: 'assigned' });
     // A commit may be acted on after its partition was revoked: its time is old by now.
-    for (const partition of partitions) this.#eventTimes.delete(named(partition));
-    this.logger.info({ partitions: partitions.map(named) }, 'partitions assigned');
+    this.#gauges.forget(partitions);
+    this.logger.info({ partitions: partitions.map(slashed) }, 'partitions assigned');
   }
 
   partitionsRevoked(partitions: readonly TopicPartition[]): void {
     this.#metrics.rebalances.inc({ kind: 'revoked' });
-    this.#forget(partitions);
-    this.logger.info({ partitions: partitions.map(named) }, 'partitions revoked');
+    this.#gauges.forget(partitions);
+    this.logger.info({ partitions: partitions.map(slashed) }, 'partitions revoked');
   }
 
   /** Taken away without asking: this process did not poll in time, or was cut off. */
   partitionsLost(partitions: readonly TopicPartition[]): void {
     this.#metrics.rebalances.inc({ kind: 'lost' });
-    this.#forget(partitions);
-    this.logger.warn({ partitions: partitions.map(named) }, 'partitions lost; the open transaction is not committed');
+    this.#gauges.forget(partitions);
+    this.logger.warn({ partitions: partitions.map(slashed) }, 'partitions lost; the open transaction is not committed');
   }
 
   /** The log of an input partition ends before the position: an operator must find out why. */
@@ -232,8 +202,8 @@ export class Telemetry {
   }
 
   /**
-   * Input was deleted before it was read. @param offsets that were not reported before: at most so
-   * many records
+   * Input was deleted before it was read.
+   * @param offsets that were not reported before: at most so many records
    */
   recordsDeleted(jump: LogJump, offsets: number): void {
     if (offsets === 0) return;
@@ -259,7 +229,10 @@ export class Telemetry {
     this.logger.info(restore, 'state restored');
   }
 
-  /** Somebody else wrote into the changelog: an operator must find out who. The record is left out. */
+  /**
+   * Another program wrote into the changelog: an operator must find out which. The record is left
+   * out.
+   */
   foreignChangelogRecord(record: { readonly topic: string; readonly partition: number; readonly key: string }): void {
     this.#repeating(`foreign/${record.topic}`, (repeated) =>
       this.logger.error({ ...record, repeated }, 'foreign record in the changelog; it is left out of the state'),
@@ -276,8 +249,9 @@ export class Telemetry {
   }
 
   /**
-   * Another process has the same transactional id: normal when a zombie comes back, a mistake when it repeats. It is
-   * counted apart from {@link recovering}, which does not follow when the process gives way.
+   * Another process has the same transactional id: normal when a zombie comes back, a mistake when
+   * it repeats. It is counted apart from {@link recovering}, which does not follow when the process
+   * gives way.
    */
   fenced(): void {
     this.#metrics.fenced.inc();
@@ -293,12 +267,12 @@ export class Telemetry {
 
   /**
    * An operator must act: permissions, or the topic's settings. At most one line per 10 s and topic,
-   * and {@link MAX_TOPIC_LINES} of all topics: whoever publishes may make up names.
+   * and {@link maxTopicLines} of all topics: whoever publishes may make up names.
    */
   topicUnwritable(topic: string, error: unknown): void {
     this.#metrics.topicFailures.inc();
     this.#repeating(`topic/${topic}`, (repeated) => {
-      const others = this.#repeats.take('topics', MAX_TOPIC_LINES);
+      const others = this.#repeats.take('topics', maxTopicLines);
       if (others === null) return;
       const line = { topic, ...described(error), repeated, ...(others > 0 && { others }) };
       this.logger.error(line, 'topic cannot be written; its records are dead-lettered');
@@ -318,7 +292,9 @@ export class Telemetry {
     );
   }
 
-  /** A connection to a broker failed; the client tries again by itself. At most one line per 10 s. */
+  /**
+   * A connection to a broker failed; the client tries again by itself. At most one line per 10 s.
+   */
   brokerProblem(error: unknown): void {
     this.#metrics.brokerProblems.inc();
     this.#brokerProblem ??= { since: this.#now(), count: 0 };
@@ -338,9 +314,9 @@ export class Telemetry {
   }
 
   /**
-   * Counted by {@link transactionCommitted}, which also makes it one of {@link lastRejects}; this is the line for one
-   * dead-lettered record, at debug. Of records that are emitted in part at most one line per 10 s:
-   * a device with one bad attribute sends them all the time.
+   * The debug line for one dead-lettered record. {@link transactionCommitted} counts it and makes
+   * it one of {@link lastRejects}. Of records that are emitted in part at most one line per 10 s: a
+   * device with one bad attribute sends them all the time.
    */
   recordRejected(record: InputRecord, step: RejectStep | EmitStep): void {
     if (step.kind === 'reject') this.#rejects.decided(record, step);
@@ -355,8 +331,8 @@ export class Telemetry {
       topic,
       partition,
       offset,
-      rejections: refused.slice(0, MAX_REJECTIONS).map(({ code, message }) => ({ code, message })),
-      ...(refused.length > MAX_REJECTIONS && { more: refused.length - MAX_REJECTIONS }),
+      rejections: refused.slice(0, maxRejections).map(({ code, message }) => ({ code, message })),
+      ...(refused.length > maxRejections && { more: refused.length - maxRejections }),
     };
     if (step.kind === 'reject') this.logger.debug(line, 'record rejected');
     else {
@@ -365,12 +341,12 @@ export class Telemetry {
   }
 
   /**
-   * The agent threw an exception instead of deciding: a defect, which somebody must mend. The record is dead-lettered, and
-   * counted as rejected by {@link transactionCommitted}. At most one line per 10 s and place in the code, because one
-   * publisher may send thousands of such records.
+   * The agent threw an exception instead of deciding: a defect of its code. The record is
+   * dead-lettered, and counted as rejected by {@link transactionCommitted}. At most one line per 10
+   * s and place in the code, because one publisher may send thousands of such records.
    */
   decisionFailed({ topic, partition, offset }: InputRecord, error: unknown): void {
-    const stack = (isNativeError(error) ? error.stack : undefined)?.slice(0, MAX_STACK) ?? '';
+    const stack = (isNativeError(error) ? error.stack : undefined)?.slice(0, maxStack) ?? '';
     const [, place = 'unknown'] = stack.split('\n    at ', 2);
     this.#repeating(`decision/${place}`, (repeated) =>
       this.logger.error(
@@ -410,47 +386,6 @@ export class Telemetry {
     const held = this.#repeats.take(kind);
     if (held !== null) log(held);
   }
-
-  #forget(partitions: readonly TopicPartition[]): void {
-    for (const partition of partitions) {
-      this.#eventTimes.delete(named(partition));
-      this.#metrics.restoreSeconds.remove({ partition: String(partition.partition) });
-    }
-  }
-
-  #fillGauges(): void {
-    if (this.#source === undefined) return;
-    const status = this.#source.status();
-    const metrics = this.#metrics;
-    // Partitions that went away must not leave their last values behind.
-    metrics.consumerLag.reset();
-    metrics.eventTimeLag.reset();
-    let restoring = 0;
-    let outOfRange = 0;
-    let remaining = 0;
-    for (const { topic, partition, lag, state, restore } of status.assignment) {
-      if (state === 'restoring') restoring++;
-      if (state === 'out-of-range') outOfRange++;
-      if (restore !== undefined) remaining += Math.max(0, restore.end - restore.offset);
-      const labels = { topic, partition: String(partition) };
-      if (lag !== null) metrics.consumerLag.set(labels, lag);
-      const timestamp = this.#eventTimes.get(named({ topic, partition }));
-      if (lag === 0) metrics.eventTimeLag.set(labels, 0);
-      else if (timestamp !== undefined) metrics.eventTimeLag.set(labels, Math.max(0, (this.#now() - timestamp) / 1000));
-    }
-    metrics.restoringPartitions.set(restoring);
-    metrics.outOfRangePartitions.set(outOfRange);
-    metrics.restoreRemaining.set(remaining);
-    metrics.stateEntries.set(status.stateEntries ?? 0);
-    metrics.assignedPartitions.set(status.assignment.length);
-    metrics.lastCommit.set(status.lastCommit === null ? 0 : Date.parse(status.lastCommit) / 1000);
-    metrics.ready.set(this.#source.ready().ready ? 1 : 0);
-    metrics.stalled.set(status.stalled ? 1 : 0);
-  }
-}
-
-function named({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`;
 }
 
 /** An error as fields of a line. Stacks lead into the client library, and are left out. */
@@ -459,17 +394,10 @@ function described(error: unknown): { readonly error: string; readonly code?: st
   return { error: messageOf(error), ...(code === undefined ? {} : { code }) };
 }
 
-const MAX_HEADER = 200;
-const MAX_STACK = 4000;
-/** Lines of 10 s about unwritable topics; the first of the next 10 s says how many were left out. */
-const MAX_TOPIC_LINES = 20;
-/** Of a record with a hundred thousand bad attributes, a line tells the first. */
-const MAX_REJECTIONS = 20;
-
 function headerText(record: InputRecord, name: string): string | undefined {
   for (const header of record.headers) {
     for (const [key, value] of Object.entries(header)) {
-      if (key.toLowerCase() === name) return String(value).slice(0, MAX_HEADER);
+      if (key.toLowerCase() === name) return String(value).slice(0, maxHeader);
     }
   }
   return undefined;

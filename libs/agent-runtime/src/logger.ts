@@ -1,0 +1,42 @@
+/** The logger of an agent: JSON lines on standard output, without secrets. */
+import { pino, stdTimeFunctions, type DestinationStream, type Logger } from 'pino';
+import type { LogLevel } from './config.js';
+
+export interface LoggerOptions {
+  readonly agent: string;
+  readonly instance: string;
+  readonly level: LogLevel;
+  /** Where log lines go; default: standard output. */
+  readonly destination?: DestinationStream;
+}
+
+/**
+ * Names under which a secret might be logged by mistake, at the top of a line or one level below.
+ */
+const secretNames = [
+  'password',
+  'token',
+  'secret',
+  'authorization',
+  'adminToken',
+  'kafkaSaslPassword',
+  'kafkaSslKey',
+  'kafkaSslKeyPassword',
+  '["sasl.password"]',
+  '["ssl.key.password"]',
+  '["ssl.key.pem"]',
+];
+const redacted = secretNames.flatMap((name) => [name, name.startsWith('[') ? `*${name}` : `*.${name}`]);
+
+export function createLogger({ agent, instance, level, destination }: LoggerOptions): Logger {
+  const settings = {
+    level,
+    base: { agent, instance },
+    timestamp: stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+    redact: { paths: redacted, censor: '***' },
+  };
+  // Synchronously: pino's default writes in a thread of the pool, which a hanging call may hold,
+  // and loses the last line of a process that kills itself.
+  return pino(settings, destination ?? pino.destination({ dest: 1, sync: true }));
+}
