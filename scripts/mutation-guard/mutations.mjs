@@ -221,7 +221,7 @@ export const mutations = [
     name: 'wait-unbounded',
     breaks: 'a topic that is never available stops all tenants for good',
     file: source('output-topics.ts'),
-    edits: [{ find: 'if (waited < patience) return problem;', replace: 'if (waited >= 0) return problem;' }],
+    edits: [{ find: 'if (waited < waitMs) return problem;', replace: 'if (waited >= 0) return problem;' }],
     tests: [
       tenant(
         'a topic without an answer is given up after its time, and the others go on; the next ones get less, all together',
@@ -373,7 +373,7 @@ export const mutations = [
     edits: [
       {
         find: "if (batch && config.delivery === 'at-least-once') await session.abort();",
-        replace: '',
+        replace: 'void config;',
       },
     ],
     tests: [
@@ -475,7 +475,7 @@ export const mutations = [
     name: 'no-undo-of-state',
     breaks: 'the changes of state of an aborted transaction stay: its records are decided on what they did themselves',
     file: source('partitions.ts'),
-    edits: [{ find: 'owned.store?.undo();', replace: '' }],
+    edits: [{ find: 'owned.store?.rollback();', replace: '' }],
     tests: [underFault('aborted')],
   },
   {
@@ -502,7 +502,7 @@ export const mutations = [
     breaks: 'records of an aborted transaction are counted, and counted again when they come back',
     file: source('committer.ts'),
     edits: [
-      { find: '    counts.commitInto(ledger);\n', replace: '' },
+      { find: '    counts.commitInto(ledger);\n', replace: '    void ledger;\n' },
       {
         find: 'const started = performance.now();\n',
         replace: 'const started = performance.now();\n    batch.counts.commitInto(this.#options.ledger);\n',
@@ -622,8 +622,8 @@ export const mutations = [
     file: source('committer.ts'),
     edits: [
       {
-        find: 'partitions.own(await preparation.prepare(owned, stop, report));',
-        replace: 'await preparation.prepare(owned, stop, report);',
+        find: 'partitions.assign(await restorer.prepare(owned, stop, report));',
+        replace: 'await restorer.prepare(owned, stop, report);',
       },
     ],
     tests: [underFault('unknown, and committed')],
@@ -709,13 +709,13 @@ export const mutations = [
     edits: [
       {
         find: `else await this.#committer.commitAll();
-    this.#partitions.disown(partitions);
+    this.#partitions.unassign(partitions);
     this.#deleted.forget(partitions);
     this.status.reportOutOfRange();
     this.#session.release(partitions);`,
         replace: `this.#session.release(partitions);
     if (!lost) await this.#committer.commitAll();
-    this.#partitions.disown(partitions);
+    this.#partitions.unassign(partitions);
     this.#deleted.forget(partitions);
     this.status.reportOutOfRange();`,
       },
@@ -738,7 +738,7 @@ export const mutations = [
   {
     name: 'offsets-after-changelog',
     breaks: 'a transaction that ends between the two reads moves the offsets past changes that the state does not have',
-    file: source('preparation.ts'),
+    file: source('state-restorer.ts'),
     edits: [
       {
         find: 'const positions = await session.committed(partitions, signal);',
@@ -890,7 +890,7 @@ export const mutations = [
     edits: [
       {
         find: 'room = this.#send(deadRecord, batch, recordBytes(deadRecord)) && room;',
-        replace: 'void fittingDeadLetter(deadRecord, record, this.#maxBytes);',
+        replace: 'void recordBytes(deadRecord);',
       },
     ],
     tests: [loop('without faults each record is emitted, skipped or dead-lettered once, and counted')],
@@ -957,8 +957,8 @@ export const mutations = [
     file: source('http.ts'),
     edits: [
       {
-        find: 'limitConnections(app.server, MAX_CONNECTIONS);',
-        replace: 'void limitConnections;\n  app.server.maxConnections = MAX_CONNECTIONS;',
+        find: 'limitConnections(app.server, maxConnections);',
+        replace: 'void limitConnections;\n  app.server.maxConnections = maxConnections;',
       },
     ],
     tests: [
@@ -987,7 +987,7 @@ export const mutations = [
   {
     name: 'offsets-outlive-stop',
     breaks: 'a process that is told to stop while committed offsets are read waits for the cluster until it is killed',
-    file: source('preparation.ts'),
+    file: source('state-restorer.ts'),
     edits: [
       {
         find: 'const positions = await session.committed(partitions, signal);',
@@ -1003,7 +1003,7 @@ export const mutations = [
     name: 'failure-beside-the-loop-unheard',
     breaks: 'an error where a commit is acted on leaves a loop that waits for the outcome for ever',
     file: source('committer.ts'),
-    edits: [{ find: '.catch((error: unknown) => fail(error));', replace: '.catch(() => undefined);' }],
+    edits: [{ find: '.catch((error: unknown) => fail(error));', replace: '.catch(() => void fail);' }],
     tests: [loop('the end an error beside the loop, where a commit is acted on, ends the process with it')],
   },
   {

@@ -2,10 +2,12 @@
  * The loop: poll, step, commit. What is committed when, and what happens when it fails, is in
  * committer.ts; the rest of the delivery guarantee is on this page.
  *
- *     next() --> records ---> decide each, in order ---> outputs, puts and dead letters into the open transaction
- *                assigned --> prepare (committed offsets, state) beside the loop, then accept
- *                revoked ---> commit what is open; when the partitions are lost, abort it; then release
- *                woken, idle  a commit or a preparation has ended, or it is time to commit
+ *     next() -> records      decide each, in order; outputs, puts and dead letters go into the
+ *                            open transaction
+ *               assigned     prepare (committed offsets, state) beside the loop, then accept
+ *               revoked      commit what is open, or abort it when the partitions are lost;
+ *                            then release
+ *               woken, idle  a commit or a preparation has ended, or it is time to commit
  *
  * A commit begins between two events, or between two records of a poll when these become too much
  * for memory. Only a step moves an offset, and only a commit makes that final: nothing is skipped
@@ -28,7 +30,7 @@ import { LoopStatus } from './loop-status.js';
 import { OutputTopics } from './output-topics.js';
 import { Partitions } from './partitions.js';
 import { PendingAssignment } from './pending-assignment.js';
-import { Preparation } from './preparation.js';
+import { StateRestorer } from './state-restorer.js';
 import { Problems } from './problems.js';
 import { Refusals } from './refusals.js';
 import { stepOfRefused } from './refused-records.js';
@@ -56,7 +58,10 @@ export interface RunOptions {
   readonly limits?: Limits;
 }
 
-/** One agent at work. {@link run} resolves when it has stopped, and rejects when the process must end with an error. */
+/**
+ * One running agent. {@link run} resolves when it has stopped, and rejects when the process must
+ * end.
+ */
 export class AgentLoop {
   readonly lifecycle = new Lifecycle();
   readonly ledger: Ledger;
@@ -101,16 +106,19 @@ export class AgentLoop {
     const topics = new OutputTopics(shared);
     const { deadLetterTopic } = configured;
     const refusals = new Refusals({ topics, deadLetterTopic, telemetry, full: limits.transaction });
-    const preparation = new Preparation({ ...shared, onProgress: () => this.status.progress.advance() });
+    const restorer = new StateRestorer({ ...shared, onProgress: () => this.status.progress.advance() });
     this.#topics = topics;
     this.#refusals = refusals;
-    this.#assignment = new PendingAssignment({ ...shared, preparation });
+    this.#assignment = new PendingAssignment({ ...shared, restorer });
     this.status = new LoopStatus({ ...shared, assignment: this.#assignment });
     this.#writer = new TransactionWriter({ ...shared, topics, refusals });
-    this.#committer = new Committer({ ...shared, preparation, refusals, status: this.status, writer: this.#writer });
+    this.#committer = new Committer({ ...shared, restorer, refusals, status: this.status, writer: this.#writer });
   }
 
-  /** Runs until {@link stop}. @throws Error when only a new process can go on; the message says why */
+  /**
+   * Runs until {@link stop}.
+   * @throws Error when only a new process can go on; the message says why
+   */
   async run(): Promise<void> {
     try {
       await this.#start();
@@ -126,8 +134,8 @@ export class AgentLoop {
       this.lifecycle.to('stopped');
     } catch (error) {
       this.lifecycle.to('failed');
-      // The others need not wait for our session to time out. What we left open is undecided to them
-      // until our successor ends it.
+      // The others need not wait for our session to time out. Our successor ends the open
+      // transaction.
       const closed = this.#session.close().catch(() => undefined);
       await Promise.race([closed, sleep(failedCloseMs, undefined, { ref: false })]);
       throw error;
@@ -195,7 +203,7 @@ export class AgentLoop {
 
   get #wantsRecords(): boolean {
     if (!this.#committer.isCommitting) return true;
-    // What is decided behind a commit in flight is bounded, and so is memory while a broker is slow.
+    // Bounds the memory for records decided during a commit, while a broker is slow.
     return !this.#refusals.isNarrowing && !this.#writer.isFull;
   }
 
@@ -306,7 +314,7 @@ export class AgentLoop {
     await this.#committer.finish();
     if (lost) await this.#committer.abandon();
     else await this.#committer.commitAll();
-    this.#partitions.disown(partitions);
+    this.#partitions.unassign(partitions);
     this.#deleted.forget(partitions);
     this.status.reportOutOfRange();
     this.#session.release(partitions);

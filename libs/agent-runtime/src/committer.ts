@@ -21,7 +21,7 @@ import type { Ledger } from './ledger.js';
 import type { Lifecycle } from './lifecycle.js';
 import type { LoopStatus } from './loop-status.js';
 import type { Partitions } from './partitions.js';
-import type { Preparation } from './preparation.js';
+import type { StateRestorer } from './state-restorer.js';
 import type { Problems } from './problems.js';
 import type { Refusals } from './refusals.js';
 import type { CommitOutcome, Session } from './session.js';
@@ -41,7 +41,7 @@ export interface CommitterOptions {
   readonly lifecycle: Lifecycle;
   readonly ledger: Ledger;
   readonly partitions: Partitions;
-  readonly preparation: Pick<Preparation, 'prepare'>;
+  readonly restorer: Pick<StateRestorer, 'prepare'>;
   readonly refusals: Refusals;
   readonly problems: Problems;
   readonly status: LoopStatus;
@@ -73,7 +73,7 @@ export class Committer {
     return this.#rollbacks;
   }
 
-  /** Milliseconds until the next commit is due by age; undefined: only its beginning or an event makes one due. */
+  /** Milliseconds until a commit is due by age; undefined when there is none to start. */
   get untilDueMs(): number | undefined {
     const { writer } = this.#options;
     return writer.hasRecords && !this.isCommitting ? Math.max(0, this.#maxAgeMs - writer.ageMs) : undefined;
@@ -117,7 +117,7 @@ export class Committer {
     this.#inFlight = { batch, settled };
   }
 
-  /** What became final. It runs as soon as the outcome is there, and touches nothing that a step reads. */
+  /** Runs as soon as the outcome is there, and changes nothing that a step reads. */
   #committed(batch: Batch, durationMs: number): void {
     const { partitions, ledger, refusals, problems, status, telemetry } = this.#options;
     const { counts, outputs, since } = batch;
@@ -184,7 +184,7 @@ export class Committer {
     telemetry.transactionAborted(outcome.cause, { error: outcome.error.message });
     this.#rollbacks += 1;
     writer.discard(outcome);
-    partitions.undo();
+    partitions.rollback();
     if (outcome.kind === 'unknown') {
       await this.#recover(outcome);
       return;
@@ -202,7 +202,7 @@ export class Committer {
 
   /** A new producer; offsets and state read again. */
   async #recover({ cause, fenced, error }: CommitOutcome & { kind: 'unknown' }): Promise<void> {
-    const { session, telemetry, lifecycle, partitions, preparation, problems, status, stop } = this.#options;
+    const { session, telemetry, lifecycle, partitions, restorer, problems, status, stop } = this.#options;
     // The successor under our transactional id ends the transaction.
     if (stop.aborted) return;
     if (fenced) this.#fenced();
@@ -214,7 +214,7 @@ export class Committer {
     try {
       await session.reset(stop);
       const owned = [...partitions].map(({ topic, partition }) => ({ topic, partition }));
-      partitions.own(await preparation.prepare(owned, stop, report));
+      partitions.assign(await restorer.prepare(owned, stop, report));
     } catch (thrown) {
       // There is nothing to finish: what is not committed was rolled back, and the next process
       // goes on from there.
@@ -229,7 +229,7 @@ export class Committer {
     lifecycle.to('running');
   }
 
-  /** Two processes with one identity fence each other in turn: the one that is fenced twice gives way. */
+  /** Two processes with one identity fence each other in turn: the one fenced twice gives way. */
   #fenced(): void {
     const { telemetry, config } = this.#options;
     telemetry.fenced();

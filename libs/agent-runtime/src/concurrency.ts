@@ -1,9 +1,10 @@
 /**
- * N processes in one container, for development and small machines: each is a member of the consumer group of its own.
- * Processes and not threads, because the Kafka client's native part does not load in worker threads.
+ * N processes in one container, for development and small machines: each is a member of the
+ * consumer group of its own. Threads are no alternative: the Kafka client's native part does not
+ * load in worker threads.
  *
- * Nothing is restarted here. When one ends, the others are stopped and the whole ends with its exit code: restarting is
- * the orchestrator's work, and half an agent that looks alive is worse than none.
+ * When one process ends, the others are stopped and the parent ends with its exit code. It restarts
+ * nothing: that is the orchestrator's work, and half an agent that looks alive is worse than none.
  */
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -23,13 +24,16 @@ export interface ConcurrencyOptions {
   readonly instanceId: string;
   /** Of child 0; the others have the next ones. 0: each any free one. */
   readonly httpPort: number;
-  /** After this time, milliseconds, children that do not end are killed. It must be longer than their own limit. */
+  /** Children that have not ended after this time are killed. Longer than their own limit. */
   readonly killAfterMs: number;
   readonly logger: Pick<Logger, 'info' | 'error'>;
 }
 
-const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
-/** Two threads are always in use, and each call of the Kafka client that never comes back keeps one: Node's four are few. */
+const signals = ['SIGTERM', 'SIGINT'] as const;
+/**
+ * Two threads are always in use, and each call of the Kafka client that never comes back keeps one:
+ * Node's four are few.
+ */
 const threadPoolSize = 16;
 
 /** @returns the exit code for this process, when all children have ended */
@@ -40,8 +44,8 @@ export async function runConcurrently(options: ConcurrencyOptions): Promise<numb
   let stopping = false;
   let deadline: NodeJS.Timeout | undefined;
 
-  // Children get one SIGTERM from here, also for a SIGINT: the terminal has sent them that itself, and to a process that
-  // is stopping already, a second one means to end at once.
+  // Children get one SIGTERM from here, also for a SIGINT: the terminal has sent them that itself,
+  // and to a process that is stopping already, a second one means to end at once.
   const stop = (): void => {
     if (stopping) return;
     stopping = true;
@@ -74,11 +78,11 @@ export async function runConcurrently(options: ConcurrencyOptions): Promise<numb
       child.once('error', (error) => ended(1, { error: error.message }));
     });
 
-  for (const signal of SIGNALS) process.on(signal, stop);
+  for (const signal of signals) process.on(signal, stop);
   try {
     await Promise.all(Array.from({ length: options.count }, (_, index) => run(index)));
   } finally {
-    for (const signal of SIGNALS) process.off(signal, stop);
+    for (const signal of signals) process.off(signal, stop);
     clearTimeout(deadline);
   }
   return exitCode;
@@ -88,21 +92,21 @@ function startChild(options: ConcurrencyOptions, index: number): ChildProcess {
   const port = options.httpPort === 0 ? 0 : options.httpPort + index;
   const own = { concurrency: '1', 'instance-id': `${options.instanceId}-${index}`, 'http-port': String(port) };
   const env = {
-    // A process cannot choose it for itself: Node has started its threads before the first line of ours runs.
+    // A process cannot choose it for itself: Node starts its threads before our first line runs.
     UV_THREADPOOL_SIZE: String(threadPoolSize),
     ...options.env,
     KAFNUS_CONCURRENCY: own.concurrency,
     KAFNUS_INSTANCE_ID: own['instance-id'],
     KAFNUS_HTTP_PORT: own['http-port'],
   };
-  // Arguments win over the environment: what this process was given, --concurrency above all, is overridden there too.
+  // Arguments win over the environment: --concurrency of this process is overridden there too.
   const args = [...options.argv, ...Object.entries(own).map(([name, value]) => `--${name}=${value}`)];
   return fork(options.script, args, { env, stdio: 'inherit' });
 }
 
 /**
- * For a child of {@link runConcurrently}: calls `stop` when the parent is gone, however it went. Else a parent that was
- * killed would leave its children behind, in the group and with the parent's transactional ids.
+ * For a child of {@link runConcurrently}: calls `stop` when the parent has ended, in any way.
+ * Otherwise a killed parent would leave its children in the group, with their transactional ids.
  */
 export function stopWithParent(stop: () => void): void {
   if (process.channel === undefined) return;

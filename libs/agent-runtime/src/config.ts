@@ -1,6 +1,6 @@
 /**
- * Configuration (SPEC 10): one schema per agent, made of the runtime's settings and its own, gives names, defaults, docs
- * and checks. Defaults, file, environment, arguments: the later wins.
+ * Configuration (SPEC 10): one schema per agent, made of the runtime's settings and its own, gives
+ * names, defaults, docs and checks. Defaults, file, environment, arguments: the later wins.
  */
 import type { Agent, Setting, SettingsSchema } from '@kafnus/agent-contract';
 import { isPem, messageOf } from '@kafnus/kafka-admin';
@@ -41,7 +41,10 @@ export interface ConfigInput {
   readonly version?: string;
 }
 
-/** The whole schema of an agent. @throws Error when the agent declares a key, variable or argument of the runtime */
+/**
+ * The whole schema of an agent.
+ * @throws Error when the agent declares a key, variable or argument of the runtime
+ */
 export function settingsOf(agent: Pick<Agent<never>, 'name' | 'settings'>): SettingsSchema {
   const runtime = runtimeSettings(agent.name);
   const names = ([key, setting]: [string, Setting]): string[] => [key, setting.env, argumentOf(key, setting)];
@@ -55,7 +58,8 @@ export function settingsOf(agent: Pick<Agent<never>, 'name' | 'settings'>): Sett
 
 /**
  * Reads and checks everything.
- * @throws ConfigurationError which names each key that is wrong, where it came from, and what is allowed
+ * @throws ConfigurationError which names each key that is wrong, where it came from, and what is
+ *   allowed
  */
 export function loadConfig<C>(agent: Pick<Agent<C>, 'name' | 'settings'>, input: ConfigInput): ConfigOutcome<C> {
   const schema = settingsOf(agent);
@@ -80,7 +84,7 @@ export function loadConfig<C>(agent: Pick<Agent<C>, 'name' | 'settings'>, input:
     }
   }
   if (problems.length > 0) throw new ConfigurationError(problems);
-  // The schema has checked each value; that C is the shape of `agent.settings` is the agent's own promise.
+  // The schema has checked each value; that C is the shape of `agent.settings` is up to the agent.
   const config = values as unknown as RuntimeConfig & C;
   const conflicts = crossChecks(config);
   if (conflicts.length > 0) throw new ConfigurationError(conflicts);
@@ -101,27 +105,27 @@ function problemWith(key: string, setting: Setting, given: Given | undefined, er
   return `${key}: ${secret ? 'the value' : shown(given.raw)} of the ${given.source} is not valid: ${reason}${hint}`;
 }
 
-const MASK = '***';
-const SECRET_PROPERTY = /pass|secret|token|credential|private|[._]pem$|oauthbearer\.config|jaas/i;
+const mask = '***';
+const secretProperty = /pass|secret|token|credential|private|[._]pem$|oauthbearer\.config|jaas/i;
 
 /** Empty secrets are shown as such: whether one is set is what people look for. */
 function masked(setting: Setting, value: unknown): unknown {
   if (setting.format === 'properties') return maskedProperties(value as Properties);
   if (setting.sensitive !== true || value === '') return value;
   // A path to the private key is no secret, and worth seeing.
-  return setting.env === 'KAFNUS_KAFKA_SSL_KEY' && typeof value === 'string' && !isPem(value) ? value : MASK;
+  return setting.env === 'KAFNUS_KAFKA_SSL_KEY' && typeof value === 'string' && !isPem(value) ? value : mask;
 }
 
 function maskedProperties(properties: Properties): Properties {
   return Object.fromEntries(
     Object.entries(properties).map(([name, value]) => [
       name,
-      SECRET_PROPERTY.test(name) ? MASK : withoutCredentials(value),
+      secretProperty.test(name) ? mask : withoutCredentials(value),
     ]),
   );
 }
 
 /** `http://user:password@host` -> `http://***@host` */
 function withoutCredentials(value: string | number | boolean): string | number | boolean {
-  return typeof value === 'string' ? value.replace(/\/\/[^/@\s]+@/g, `//${MASK}@`) : value;
+  return typeof value === 'string' ? value.replace(/\/\/[^/@\s]+@/g, `//${mask}@`) : value;
 }

@@ -1,6 +1,7 @@
 /**
- * Dead letters (SPEC 6): the refused record with key, value and headers unchanged, and behind them the headers with which
- * Kafka Connect tells where a record failed and why (`DeadLetterQueueReporter`), so that one reader serves both.
+ * Dead letters (SPEC 6): the refused record with key, value and headers unchanged, and behind them
+ * the headers with which Kafka Connect tells where a record failed and why
+ * (`DeadLetterQueueReporter`), so that one reader serves both.
  */
 import type { InputRecord, RecordHeader, Rejection } from '@kafnus/agent-contract';
 import { recordBytes } from './record-size.js';
@@ -9,12 +10,15 @@ import type { OutgoingRecord } from './session.js';
 /** Kafka Connect puts a Java class here; ours names the code: `kafnus.rejected.<code>`. */
 const exceptionClassPrefix = 'kafnus.rejected.';
 
-/** The message of a record with thousands of bad attributes must not be what makes its dead letter too large. */
+/**
+ * The message of a record with thousands of bad attributes must not make its dead letter too large.
+ */
 const maxReasonLength = 10_000;
 
 /**
- * Of a record with more than 100,000 headers librdkafka delivers none at all (`rd_kafka_msg_headers_parse`), so nobody would know
- * why it is here. Some are left for who sends it on: `kafnus replay` adds one, and its dead letter six more.
+ * Of a record with more than 100,000 headers librdkafka delivers none at all
+ * (`rd_kafka_msg_headers_parse`), so nobody would know why it is here. Some are left for who sends
+ * it on: `kafnus replay` adds one, and its dead letter six more.
  */
 const mostHeaders = 99_900;
 
@@ -47,8 +51,8 @@ function context(record: InputRecord, rejections: readonly [Rejection, ...Reject
 }
 
 /**
- * The dead letter of a record, whatever the number of its problems: so it is replayed once.
- * Key and timestamp stay, hence order per entity too; null header values become empty, for the client
+ * The dead letter of a record, whatever the number of its problems: so it is replayed once. Key and
+ * timestamp stay, hence order per entity too; null header values become empty, for the client
  * cannot tell the two.
  */
 export function deadLetter(
@@ -58,9 +62,9 @@ export function deadLetter(
 ): OutgoingRecord {
   const original = record.headers.map((header): RecordHeader => {
     const [name = ''] = Object.keys(header);
-    // The type says that there is a value; the wire allows none. The client hands out both, null and
-    // an empty value, as a Buffer of length 0, and writes such a Buffer as null (its memory has no
-    // address): text of length 0 is written as an empty value.
+    // The wire allows null, although the type does not. The client returns both null and an empty
+    // value as a Buffer of length 0, and writes such a Buffer as null (its memory has no address).
+    // Text of length 0 is written as an empty value.
     const value: string | Buffer | null | undefined = header[name];
     return { [name]: value === null || value === undefined || value.length === 0 ? '' : value };
   });
@@ -75,28 +79,31 @@ export function deadLetter(
 }
 
 /**
- * As much of a dead letter as fits: without its value when it must be so, and without key and headers of its own when these
- * alone are too large. A header says where the record is to be found.
+ * As much of a dead letter as fits: without its value when it must be so, and without key and
+ * headers of its own when these alone are too large. A header says where the record is to be found.
  * @param maxBytes as `recordBytes` counts
  */
-export function fittingDeadLetter(letter: OutgoingRecord, record: InputRecord, maxBytes: number): OutgoingRecord {
-  const readable = letter.headers.length <= mostHeaders;
-  if (readable && recordBytes(letter) <= maxBytes) return letter;
-  const smaller = withoutValue(letter, record);
-  return readable && recordBytes(smaller) <= maxBytes ? smaller : contextOnly(letter, record);
+export function fittingDeadLetter(deadRecord: OutgoingRecord, record: InputRecord, maxBytes: number): OutgoingRecord {
+  const readable = deadRecord.headers.length <= mostHeaders;
+  if (readable && recordBytes(deadRecord) <= maxBytes) return deadRecord;
+  const smaller = withoutValue(deadRecord, record);
+  return readable && recordBytes(smaller) <= maxBytes ? smaller : contextOnly(deadRecord, record);
 }
 
-export function withoutValue(letter: OutgoingRecord, record: InputRecord): OutgoingRecord {
-  return { ...letter, value: null, headers: [...letter.headers, omitted(letter, record, '')] };
+export function withoutValue(deadRecord: OutgoingRecord, record: InputRecord): OutgoingRecord {
+  return { ...deadRecord, value: null, headers: [...deadRecord.headers, omitted(deadRecord, record, '')] };
 }
 
 /**
  * The smallest dead-letter record that says where the record is: without value, key and headers of
  * its own.
  */
-export function contextOnly(letter: OutgoingRecord, record: InputRecord): OutgoingRecord {
-  const headers = [...letter.headers.slice(record.headers.length), omitted(letter, record, ', and key and headers')];
-  return { ...letter, key: null, value: null, headers };
+export function contextOnly(deadRecord: OutgoingRecord, record: InputRecord): OutgoingRecord {
+  const headers = [
+    ...deadRecord.headers.slice(record.headers.length),
+    omitted(deadRecord, record, ', and key and headers'),
+  ];
+  return { ...deadRecord, key: null, value: null, headers };
 }
 
 function omitted({ topic }: OutgoingRecord, record: InputRecord, what: string): RecordHeader {

@@ -1,11 +1,13 @@
 /**
  * What becomes of a decision that throws.
  *
- * A decision is a pure function of its record and the state, so its exception is as repeatable as its result. Were it to end
- * the process, the next process would read the same record, throw as well and end too: one record would stop its partition,
- * and with it all tenants, until somebody moves the offset by hand. So the exception is an outcome of that record alone: a
- * reject, with the record unchanged in the dead-letter topic, and a line in the log with the stack, because it is a defect
- * of the agent and somebody has to mend it. `kafnus replay` sends the record back when that is done.
+ * A decision is a pure function of its record and the state, so its exception is as repeatable as
+ * its result. Were it to end the process, the next process would read the same record, throw as
+ * well and end too: one record would stop its partition, and with it all tenants, until somebody
+ * moves the offset by hand. So the exception is an outcome of that record alone: a reject, with the
+ * record unchanged in the dead-letter topic, and a line in the log with the stack, because it is a
+ * defect of the agent and somebody has to mend it. `kafnus replay` sends the record back when that
+ * is done.
  */
 import type { Decide, InputRecord, Step } from '@kafnus/agent-contract';
 import { messageOf } from '@kafnus/kafka-admin';
@@ -18,7 +20,7 @@ const longestMessage = 500;
 
 /**
  * The decision with its exceptions turned into rejects.
- * @param onFailure is told of each exception; for the log
+ * @param onFailure gets each exception, for the log
  */
 export function guardDecision(decide: Decide, onFailure: (record: InputRecord, error: unknown) => void): Decide {
   return (record, state) => {
@@ -32,8 +34,9 @@ export function guardDecision(decide: Decide, onFailure: (record: InputRecord, e
 }
 
 /**
- * The decision about records of a bounded size only. A batch of a megabyte may hold a record of a gigabyte, because a broker
- * looks at the compressed size; and to read a notification takes some ten times its size in memory.
+ * The decision about records of a bounded size only. A batch of a megabyte may hold a record of a
+ * gigabyte, because a broker looks at the compressed size; and to read a notification takes some
+ * ten times its size in memory.
  * @param maxBytes of key, value and headers; a record with more is a reject
  */
 export function boundInput(decide: Decide, maxBytes: number): Decide {

@@ -1,7 +1,7 @@
 /**
- * Health, metrics, a status page and the log level over HTTP (SPEC 11). It answers in JSON (metrics in Prometheus text,
- * the page in HTML), shows no stack traces, and takes one kind of change, `PUT /loglevel`: for that an admin token is
- * needed, or a loopback address.
+ * Health, metrics, a status page and the log level over HTTP (SPEC 11). It answers in JSON (metrics
+ * in Prometheus text, the page in HTML), shows no stack traces, and takes one kind of change, `PUT
+ * /loglevel`: for that an admin token is needed, or a loopback address.
  */
 import { messageOf } from '@kafnus/kafka-admin';
 import { createHash, timingSafeEqual } from 'node:crypto';
@@ -40,7 +40,7 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-const ROUTES = [
+const routes = [
   'GET /',
   'GET /status.json',
   'GET /live',
@@ -51,14 +51,14 @@ const ROUTES = [
   'GET /loglevel',
   'PUT /loglevel',
 ];
-const MAX_BODY_BYTES = 1024;
-const MAX_CONNECTIONS = 256;
+const maxBodyBytes = 1024;
+const maxConnections = 256;
 
 export function createHttp(options: HttpOptions): HttpServer {
   const { status, ready, live, telemetry } = options;
   const app = fastify({
     logger: false,
-    bodyLimit: MAX_BODY_BYTES,
+    bodyLimit: maxBodyBytes,
     // How long a request may be on its way: its headers, and all of it. Looked at every second, and
     // not every 30 s as by default.
     http: { headersTimeout: 5000, connectionsCheckingInterval: 1000 },
@@ -69,13 +69,13 @@ export function createHttp(options: HttpOptions): HttpServer {
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     frameworkErrors: (error, _request, reply) => void answerError(error, reply),
   });
-  limitConnections(app.server, MAX_CONNECTIONS);
+  limitConnections(app.server, maxConnections);
 
   app.setErrorHandler<FastifyError>((error, _request, reply) => {
     if ((error.statusCode ?? 500) >= 500) telemetry.logger.error({ err: error }, 'HTTP request failed');
     return answerError(error, reply);
   });
-  app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'no such route', routes: ROUTES }));
+  app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'no such route', routes }));
 
   const activity = new Activity();
   const sampling = setInterval(() => activity.sample(sampleOf(options)), sampleSeconds * 1000);

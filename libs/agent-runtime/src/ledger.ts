@@ -1,20 +1,24 @@
 /**
- * The account of what became of every record: read = emitted + skipped + rejected, by reason and tenant (SPEC 6).
+ * The account of what became of every record: read = emitted + skipped + rejected, by reason and
+ * tenant (SPEC 6).
  *
- * A {@link LedgerBatch} belongs to one transaction. It enters the {@link Ledger} when that is committed and is dropped
- * when it is aborted: the records are read again then, and would count twice.
+ * A {@link LedgerBatch} belongs to one transaction. It enters the {@link Ledger} when that is
+ * committed and is dropped when it is aborted: the records are read again then, and would count
+ * twice.
  */
 import type { InputRecord, Rejection, Step } from '@kafnus/agent-contract';
 import type { LedgerTotals } from './status.js';
 import { TenantLabels } from './tenant-labels.js';
 
-/** Counts of one tenant. Maps, because reasons and tenants may be called `constructor` or `__proto__`. */
+/** Counts of one tenant. Maps: reasons and tenants may be called `constructor` or `__proto__`. */
 export class TenantCounts {
   read = 0;
   emitted = 0;
   /** Output records. */
   outputs = 0;
-  /** Records that went to the dead-letter topic: the rejected, and the emitted of which a part was refused. */
+  /**
+   * Records in the dead-letter topic: the rejected, and the emitted of which a part was refused.
+   */
   deadLetters = 0;
   /** Records skipped, by reason. */
   readonly skipped = new Map<string, number>();
@@ -46,8 +50,9 @@ export interface PartitionProgress {
 }
 
 /**
- * Counts the records of one transaction. It is called for every record: the counters of the tenant and the partition
- * of the record before are at hand, so that nothing is looked up or allocated while these stay the same.
+ * Counts the records of one transaction. It is called for every record: the counters of the tenant
+ * and the partition of the record before are at hand, so that nothing is looked up or allocated
+ * while these stay the same.
  */
 export class LedgerBatch {
   readonly #tenants = new Map<string, TenantCounts>();
@@ -99,7 +104,10 @@ export class LedgerBatch {
     }
   }
 
-  /** Adds the counts to the ledger. They can still be read after it. @throws Error the second time: they would count twice */
+  /**
+   * Adds the counts to the ledger. They can still be read after it.
+   * @throws Error the second time: they would count twice
+   */
   commitInto(ledger: Ledger): void {
     if (this.#committed) throw new Error('the batch is in the ledger already');
     this.#committed = true;

@@ -6,22 +6,23 @@
  *                  +-----+------+
  *                        |
  *            +-----------v-----------+
- *      +---->|        running        |  partitions may come and go; those being restored wait, the others flow
+ *      +---->|        running        |  partitions come and go; those being restored wait
  *      |     +---+---------------+---+
  *      |         |               |
  *      |   +-----v------+        |
- *      +---+ recovering |        |       the outcome of a transaction is unknown or the producer was fenced:
- *          +-----+------+        |       a new producer with the same transactional id, stores wiped and restored
+ *      +---+ recovering |        |  outcome of a transaction unknown, or producer fenced: a new
+ *          +-----+------+        |  producer, same transactional id, state restored again
  *                |               |
  *            +---v---------------v---+
- *            |       stopping        |  intake stopped; commit or abort, leave the group, disconnect
+ *            |       stopping        |  commit or abort, leave the group, disconnect
  *            +-----------+-----------+
  *                        |
  *                  +-----v------+
  *                  |  stopped   |
  *                  +------------+
  *
- * Every state may also go to `failed`: the process ends with exit code 1, and the orchestrator starts it again.
+ * Every state may also go to `failed`: the process ends with exit code 1, and the orchestrator
+ * starts it again.
  */
 export type LifecycleState = 'starting' | 'running' | 'recovering' | 'stopping' | 'stopped' | 'failed';
 

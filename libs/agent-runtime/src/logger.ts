@@ -1,5 +1,7 @@
-/** The logger of an agent: JSON lines on standard output, without secrets. */
+/** The logger of an agent, JSON lines on standard output without secrets; fields of its lines. */
 import { pino, stdTimeFunctions, type DestinationStream, type Logger } from 'pino';
+import type { InputRecord } from '@kafnus/agent-contract';
+import { codeOf, messageOf } from '@kafnus/kafka-admin';
 import type { LogLevel } from './config.js';
 
 export interface LoggerOptions {
@@ -10,6 +12,8 @@ export interface LoggerOptions {
   readonly destination?: DestinationStream;
 }
 
+/** Characters of a header's value in a line. */
+const maxHeader = 200;
 /**
  * Names under which a secret might be logged by mistake, at the top of a line or one level below.
  */
@@ -39,4 +43,19 @@ export function createLogger({ agent, instance, level, destination }: LoggerOpti
   // Synchronously: pino's default writes in a thread of the pool, which a hanging call may hold,
   // and loses the last line of a process that kills itself.
   return pino(settings, destination ?? pino.destination({ dest: 1, sync: true }));
+}
+
+/** An error as fields of a line. Without the stack, which leads into the client library. */
+export function described(error: unknown): { readonly error: string; readonly code?: string | number } {
+  const code = codeOf(error);
+  return { error: messageOf(error), ...(code === undefined ? {} : { code }) };
+}
+
+export function headerText(record: InputRecord, name: string): string | undefined {
+  for (const header of record.headers) {
+    for (const [key, value] of Object.entries(header)) {
+      if (key.toLowerCase() === name) return String(value).slice(0, maxHeader);
+    }
+  }
+  return undefined;
 }

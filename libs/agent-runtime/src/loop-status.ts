@@ -84,7 +84,7 @@ export class LoopStatus {
     this.progress.look(this.partitions());
   }
 
-  /** The cluster does not answer: not ready, until it answers again. The client reconnects by itself. */
+  /** The cluster does not answer: not ready until it does. The client reconnects by itself. */
   clusterAway(error: Error): void {
     this.waitForCluster(`the cluster does not answer: ${error.message}`);
   }

@@ -1,6 +1,6 @@
 /**
- * The metrics of an agent (SPEC 12), in one table: the registry and the reference page are made from it. Every metric
- * carries the label `agent` besides those of the table.
+ * The metrics of an agent (SPEC 12), in one table: the registry and the reference page are made
+ * from it. Every metric carries the label `agent` besides those of the table.
  */
 import { Counter, Gauge, Histogram, collectDefaultMetrics } from 'prom-client';
 import type { Registry } from 'prom-client';
@@ -100,7 +100,7 @@ const definitions = {
   recoveries: {
     name: 'kafnus_recoveries_total',
     type: 'counter',
-    help: 'Times the producer was made anew: it was fenced, or the outcome of a transaction is unknown.',
+    help: 'Times the producer was recreated: it was fenced, or the outcome of a transaction is unknown.',
     labels: ['cause'],
   },
   fenced: {
@@ -218,13 +218,15 @@ export interface MetricReference {
   readonly labels: readonly string[];
 }
 
-/** All metrics of the table, for the reference page. Process metrics (`kafnus_process_*`, `kafnus_nodejs_*`) come on top. */
+/**
+ * All metrics of the table, for the reference page; without `kafnus_process_*`, `kafnus_nodejs_*`.
+ */
 export const metricsReference: readonly MetricReference[] = Object.values(definitions).map(
   ({ name, type, help, labels }) => ({ name, type, help, labels: ['agent', ...labels] }),
 );
 
 /** Commits take milliseconds when all is well and seconds when a broker fails. */
-const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** Makes the metrics and adds them to the registry. */
 export function createMetrics(registry: Registry, agent: string, processMetrics: boolean): Metrics {
@@ -239,5 +241,5 @@ export function createMetrics(registry: Registry, agent: string, processMetrics:
 function instrument(registry: Registry, { name, type, help, labels }: Definition): Counter | Gauge | Histogram {
   const options = { name, help, labelNames: [...labels], registers: [registry] };
   if (type === 'counter') return new Counter(options);
-  return type === 'gauge' ? new Gauge(options) : new Histogram({ ...options, buckets: SECONDS });
+  return type === 'gauge' ? new Gauge(options) : new Histogram({ ...options, buckets: secondsBuckets });
 }

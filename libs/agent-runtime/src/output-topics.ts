@@ -2,12 +2,12 @@
  * Decides whether a step can be written, and turns it into a reject when its topic refuses it. One
  * tenant's topic never stops the others (SPEC 8):
  *
- *     the cluster says no, or that it      its records are dead-lettered at once
+ *     the cluster says no, or that it    its records are dead-lettered at once
  *     does not exist
- *     no answer, no leader, cannot be      it is waited for, KAFNUS_TOPIC_TIMEOUT_MS at most, and then
- *     created now                          its records are dead-lettered
- *     writes fail although a lookup finds  the same; it is tried again after 30 s, after a minute, ...
- *     it writable                          after ten minutes
+ *     no answer, no leader, cannot be    it is waited for, KAFNUS_TOPIC_TIMEOUT_MS at most, and
+ *     created now                        then its records are dead-lettered
+ *     writes fail although a lookup      the same; it is tried again after 30 s, 1 min, ... 10 min
+ *     finds it writable
  *
  * All waits together are bounded as well ({@link WaitBudget}). What is refused and still used is
  * looked up again every few seconds, beside the loop. The dead-letter topic is waited for without a
@@ -187,8 +187,8 @@ export class OutputTopics {
     const waited = this.#troubles.waited(topic, started, this.#now);
     // One that was refused before is not waited for again: it is looked at beside the loop, and
     // taken as soon as it is well.
-    const patience = before?.kind === 'refused' ? 0 : Math.min(this.#options.config.topicTimeoutMs, this.#left());
-    if (waited < patience) return problem;
+    const waitMs = before?.kind === 'refused' ? 0 : Math.min(this.#options.config.topicTimeoutMs, this.#left());
+    if (waited < waitMs) return problem;
     this.#budget.spend(waited, this.#now);
     this.#troubles.answered(topic);
     this.#refuse(topic, error);
@@ -237,9 +237,9 @@ export class OutputTopics {
     this.#options.telemetry.topicUnwritable(topic, error);
   }
 
-  // --- what transactions tell --------------------------------------------------------------------
+  // --- outcomes of transactions -----------------------------------------------------------------
 
-  /** Whether {@link committed} has to be told of what is written: while a topic is in trouble. */
+  /** Whether {@link committed} has to get what is written: while a topic is in trouble. */
   get isWatching(): boolean {
     return !this.#troubles.isEmpty;
   }

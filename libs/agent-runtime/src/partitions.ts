@@ -43,8 +43,8 @@ export class Partitions implements Iterable<OwnedPartition> {
     return this.#byTopic.get(topic)?.[partition];
   }
 
-  /** Takes partitions, or starts anew with those that are owned already. */
-  own({ positions, stores }: Prepared): void {
+  /** Adds partitions, or replaces those that are owned already. */
+  assign({ positions, stores }: Prepared): void {
     for (const { topic, partition, offset } of positions) {
       const name = partitionName({ topic, partition });
       const owned: OwnedPartition = {
@@ -65,7 +65,7 @@ export class Partitions implements Iterable<OwnedPartition> {
     }
   }
 
-  disown(partitions: readonly TopicPartition[]): void {
+  unassign(partitions: readonly TopicPartition[]): void {
     for (const { topic, partition } of partitions) {
       this.#byName.delete(partitionName({ topic, partition }));
       const ofTopic = this.#byTopic.get(topic);
@@ -96,17 +96,17 @@ export class Partitions implements Iterable<OwnedPartition> {
   }
 
   /** Forgets everything that is not committed. */
-  undo(): void {
+  rollback(): void {
     for (const owned of this) {
-      owned.store?.undo();
+      owned.store?.rollback();
       owned.committing = null;
       owned.next = owned.committed;
     }
   }
 
   /**
-   * Where each partition has to go on after {@link undo}; one that is out of range has nowhere to
-   * go.
+   * Where each partition has to go on after {@link rollback}; one that is out of range has nowhere
+   * to go.
    */
   rewindPositions(): PartitionOffset[] {
     const readable = [...this].filter(({ outOfRange }) => outOfRange === null);

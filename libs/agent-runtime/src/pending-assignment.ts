@@ -3,14 +3,14 @@
  * read beside the loop, which goes on committing and answers a revocation at once.
  */
 import type { Partitions, Prepared } from './partitions.js';
-import type { Preparation, RestoreProgress } from './preparation.js';
+import type { StateRestorer, RestoreProgress } from './state-restorer.js';
 import type { Problems } from './problems.js';
 import type { Session, TopicPartition } from './session.js';
 
 export interface PendingAssignmentOptions {
   readonly session: Pick<Session, 'accept' | 'wake'>;
-  readonly preparation: Pick<Preparation, 'prepare' | 'progress'>;
-  readonly partitions: Pick<Partitions, 'own'>;
+  readonly restorer: Pick<StateRestorer, 'prepare' | 'progress'>;
+  readonly partitions: Pick<Partitions, 'assign'>;
   readonly problems: Problems;
   readonly stop: AbortSignal;
   /** Ends the loop with an error. */
@@ -34,16 +34,16 @@ export class PendingAssignment {
 
   /** Of the restore of one of them. */
   progress(partition: TopicPartition): RestoreProgress | undefined {
-    return this.#options.preparation.progress(partition);
+    return this.#options.restorer.progress(partition);
   }
 
   start(partitions: readonly TopicPartition[]): void {
-    const { session, preparation, problems, stop, fail } = this.#options;
+    const { session, restorer, problems, stop, fail } = this.#options;
     const abort = new AbortController();
     const report = (waiting: string | null): void =>
       waiting === null ? problems.clear('preparation') : problems.set('preparation', waiting);
     const signal = AbortSignal.any([abort.signal, stop]);
-    const done = preparation.prepare(partitions, signal, report).then(
+    const done = restorer.prepare(partitions, signal, report).then(
       (prepared) => {
         this.#prepared = prepared;
         session.wake();
@@ -65,7 +65,7 @@ export class PendingAssignment {
     // Not before: meanwhile the partitions would be in no status, and a group with a lag would look
     // as if it had none.
     this.#pending = undefined;
-    partitions.own(prepared);
+    partitions.assign(prepared);
     problems.clear('preparation');
     return true;
   }

@@ -1,23 +1,27 @@
 /**
- * What keeps an agent from working, by cause. Several things can be wrong at once, and each is reported until its own cause is
- * gone: the end of one must not make a process ready that another still holds up.
+ * What keeps an agent from working, by cause. Several things can be wrong at once, and each is
+ * reported until its own cause is gone: the end of one must not make a process ready that another
+ * still holds up.
  *
  *     cluster    |== all brokers down ==============================|
  *     topics             |== waiting for out-b ==|
  *     /ready     |------------------------ 503 ---------------------|  not 200 when out-b is there
  *
- * Whoever sets a cause clears that cause and no other. {@link AgentLoop} (agent-loop.ts) is the one that does.
+ * Whoever sets a cause clears that cause and no other. {@link AgentLoop} (agent-loop.ts) is the one
+ * that does.
  */
 import { partitionName, type TopicPartition } from './session.js';
 
 /**
- * - `recovery`: the outcome of a transaction is unknown, until the next producer and its state are there.
+ * - `recovery`: the outcome of a transaction is unknown, until the next producer and its state are
+ *   there.
  * - `cluster`: the brokers do not answer, or refuse this process; until they answer a request.
  * - `out-of-range`: logs that end before the position of this group; until the partition is gone.
  * - `preparation`: partitions that were assigned cannot be read or restored yet.
  * - `refusals`: transactions are aborted, one after the other; until one is committed, partitions
  *   are taken away, or a recovery ends.
- * - `topics`: a record waits for a topic that it has to be written to; until it is committed, or its partition is gone.
+ * - `topics`: a record waits for a topic that it has to be written to; until it is committed, or
+ *   its partition is gone.
  */
 export type ProblemCause = 'recovery' | 'cluster' | 'out-of-range' | 'preparation' | 'refusals' | 'topics';
 
@@ -30,7 +34,7 @@ const bySeverity: readonly ProblemCause[] = [
   'refusals',
   'topics',
 ];
-/** More texts than that are counted, not shown: hundreds of partitions can wait for hundreds of topics. */
+/** More texts are counted, not shown: hundreds of partitions can wait for hundreds of topics. */
 const maxTexts = 3;
 
 interface Problem {
@@ -52,13 +56,18 @@ export class Problems {
     this.#problems.delete(cause);
   }
 
-  /** A record that cannot be written yet: of each partition there is one at most, since the next one waits for it. */
+  /**
+   * A record that cannot be written yet: at most one per partition, since the next waits for it.
+   */
   setWaiting(record: TopicPartition & { readonly offset: number }, text: string): void {
     const { topic, partition, offset } = record;
     this.#problems.set(waitingKey(record), { cause: 'topics', text, record: { topic, partition, offset } });
   }
 
-  /** Ends the waiting of each record that is committed by now. @param committed the next offset of each partition; null: none yet */
+  /**
+   * Ends the waiting of each record that is committed by now.
+   * @param committed the next offset of each partition; null: none yet
+   */
   clearCommitted(partitions: Iterable<TopicPartition & { readonly committed: number | null }>): void {
     if (this.#problems.size === 0) return;
     for (const partition of partitions) {

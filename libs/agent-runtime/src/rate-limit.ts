@@ -1,4 +1,6 @@
-/** Lets one event of a kind (or some) through per interval, and counts those it holds back: for log lines about what repeats. */
+/**
+ * Lets some events of a kind through per interval and counts the others: for log lines that repeat.
+ */
 export class RateLimit {
   readonly #seen = new Map<string, { since: number; taken: number; held: number }>();
 

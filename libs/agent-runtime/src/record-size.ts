@@ -1,16 +1,21 @@
 /**
- * How large a record is on the wire. What the producer would refuse has to be known before anything of its step is sent:
- * nothing that is in a transaction can be taken back alone.
+ * How large a record is on the wire. What the producer would refuse has to be known before anything
+ * of its step is sent: nothing that is in a transaction can be taken back alone.
  */
 import type { RuntimeConfig } from './config.js';
 import type { OutgoingRecord } from './session.js';
 
 type Content = Pick<OutgoingRecord, 'key' | 'value' | 'headers'>;
 
-/** librdkafka's `message.max.bytes` unless it is set: what a broker of default configuration takes (1,048,588), and a margin. */
+/**
+ * librdkafka's `message.max.bytes` unless it is set: what a broker of default configuration takes
+ * (1,048,588), and a margin.
+ */
 export const defaultMaxBytes = 1_048_000;
 
-/** Lengths, offset, timestamp and attributes of a record, and the two lengths of a header: as large as they can get. */
+/**
+ * Lengths, offset, timestamp and attributes of a record, and the two lengths of a header, at most.
+ */
 const recordOverhead = 70;
 const headerOverhead = 20;
 /** The least lengths that need another byte, as the zigzag varints of KIP-98. */
@@ -29,7 +34,9 @@ export function recordBytes(record: Content): number {
   return measure(record, bytesOf, (name, value) => lengthBytes(name) + lengthBytes(value));
 }
 
-/** Whether a record could take more than so many bytes. Quick, for it is asked for every record: texts are not encoded. */
+/**
+ * Whether a record could take more bytes. Quick, for it is asked for every record: encodes no text.
+ */
 export function mayExceed(record: Content, bytes: number): boolean {
   return measure(record, unitsOf, () => headerOverhead) * bytesPerUnit > bytes;
 }
@@ -38,7 +45,7 @@ function bytesOf(content: string | Buffer): number {
   return typeof content === 'string' ? Buffer.byteLength(content) : content.length;
 }
 
-/** The bytes in which a length is written. A record may have 100,000 headers: what each is too much adds up. */
+/** The bytes in which a length is written. A record may have 100,000 headers: an excess adds up. */
 function lengthBytes(length: number): number {
   let bytes = 1;
   for (const least of longerLengths) if (length >= least) bytes += 1;

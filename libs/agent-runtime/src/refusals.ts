@@ -44,7 +44,7 @@ type Aborted = CommitOutcome & { readonly kind: 'aborted' };
 /**
  * So many aborted transactions in a row that nothing is learnt from are a problem, and no accident.
  */
-const patience = 3;
+const maxUnexplained = 3;
 const none: ReadonlyMap<string, Refusal> = new Map();
 
 export class Refusals {
@@ -105,7 +105,7 @@ export class Refusals {
       return this.#unnamed === 1 ? undefined : this.#narrow(batch, topics, error, false);
     }
     this.#unexplained += 1;
-    if (this.#unexplained < patience) return undefined;
+    if (this.#unexplained < maxUnexplained) return undefined;
     return { problem: `transactions are aborted, one after the other: ${error.message}` };
   }
 

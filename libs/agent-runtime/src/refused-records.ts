@@ -3,8 +3,8 @@
  * are dead-lettered: with as little change as the broker takes (SPEC 6).
  *
  *     attempt 1   its outputs are refused: it is dead-lettered as any reject
- *     attempt 2   its dead-letter record is refused: without the value, or with the time of now where
- *                 the timestamp is what is refused
+ *     attempt 2   its dead-letter record is refused: without the value, or with the time of now
+ *                 where the timestamp is what is refused
  *     attempt 3   that is refused too: the time of now, and no value, key and headers of its own
  *     after it    nothing else can be left out: the agent waits, is not ready, and tries attempt 3
  *                 again until the topic takes it

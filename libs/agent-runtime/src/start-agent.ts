@@ -2,11 +2,12 @@
  * Starts an agent as a process: configuration, wiring, signals, exit codes.
  *
  *     0  stopped by SIGTERM or SIGINT, with everything committed or handed back
- *     1  a failure that a new process may cure; the last log line says what it was. By SIGKILL, when a call of the Kafka client
- *        hangs in its own thread
+ *     1  a failure that a new process may cure; the last log line has it. By SIGKILL when a call of
+ *        the Kafka client hangs in its own thread
  *     2  the configuration is wrong
  *
- * `topics plan|apply|check` as the first arguments looks after the agent's topics instead: see topics-command.ts.
+ * `topics plan|apply|check` as the first arguments looks after the agent's topics instead: see
+ * topics-command.ts.
  */
 import { fileURLToPath } from 'node:url';
 import type { Agent } from '@kafnus/agent-contract';
@@ -28,7 +29,8 @@ const watchdogMs = 1000;
 
 /**
  * Runs the agent until it is told to stop, and then ends the process.
- * @param script the `import.meta.url` of the service's main module: what `--concurrency` starts again
+ * @param script the `import.meta.url` of the service's main module: what `--concurrency` starts
+ *   again
  */
 export async function start<C>(agent: Agent<C>, script: string): Promise<void> {
   const argv = process.argv.slice(2);
@@ -38,7 +40,7 @@ export async function start<C>(agent: Agent<C>, script: string): Promise<void> {
       stdout: (text) => process.stdout.write(text),
       stderr: (text) => process.stderr.write(text),
     });
-    // With the Kafka client loaded, Node's own clean-up at the end of a process sometimes spins for good.
+    // With the Kafka client loaded, Node's own clean-up at the end sometimes spins for ever.
     process.exit(code);
   }
   const outcome = load(agent, argv);
@@ -157,7 +159,10 @@ async function runOne<C>(
   }
 }
 
-/** process.exit waits for the threads of libuv's pool: while a call of the client holds one for good, only SIGKILL ends the process. */
+/**
+ * process.exit waits for the threads of libuv's pool: when a call of the client never returns, only
+ * SIGKILL ends the process.
+ */
 function endIfHanging(session: KafkaSession): void {
   if (session.unreturnedCalls > 0) process.kill(process.pid, 'SIGKILL');
 }
@@ -215,7 +220,10 @@ async function wire<C>(agent: Agent<C>, config: RuntimeConfig & C, telemetry: Te
   }
 }
 
-/** Lag without progress for stallTimeoutMs: then /live fails, and the orchestrator starts the process again. */
+/**
+ * On lag without progress for stallTimeoutMs, /live fails, and the orchestrator restarts the
+ * process.
+ */
 function watchdog(
   loop: AgentLoop,
   config: RuntimeConfig,

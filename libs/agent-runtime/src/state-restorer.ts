@@ -1,6 +1,7 @@
 /**
- * What comes before the first record of a partition: the committed offsets and, for an agent with state, its changelog.
- * It runs beside the loop, which commits what it has meanwhile, and gives up at once what is taken away again.
+ * What comes before the first record of a partition: the committed offsets and, for an agent with
+ * state, its changelog. It runs beside the loop, which commits what it has meanwhile, and gives up
+ * at once what is taken away again.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConfiguredAgent } from '@kafnus/agent-contract';
@@ -20,7 +21,7 @@ export interface RestoreProgress {
   readonly end: number;
 }
 
-export interface PreparationOptions {
+export interface StateRestorerOptions {
   readonly configured: Pick<ConfiguredAgent, 'inputTopic'>;
   readonly config: Pick<RuntimeConfig, 'topicReplication'>;
   /** undefined for an agent without state. */
@@ -36,16 +37,16 @@ export interface PreparationOptions {
 
 const retryPauseMs = 500;
 /**
- * Partitions that are restored at the same time: while the records of one are put into its store, those of the other are on their way.
- * More would only take more memory.
+ * Partitions that are restored at the same time: while the records of one are put into its store,
+ * those of the other are on their way. More would only take more memory.
  */
 const restoreLanes = 2;
 
-export class Preparation {
-  readonly #options: PreparationOptions;
+export class StateRestorer {
+  readonly #options: StateRestorerOptions;
   readonly #progress = new Map<string, RestoreProgress>();
 
-  constructor(options: PreparationOptions) {
+  constructor(options: StateRestorerOptions) {
     this.#options = options;
   }
 
@@ -55,10 +56,11 @@ export class Preparation {
   }
 
   /**
-   * The offsets first: they are answered only when no transaction that could move them is open, and so the changelog that is
-   * read after them holds all that they cover.
+   * The offsets first: they are answered only when no transaction that could move them is open, and
+   * so the changelog that is read after them holds all that they cover.
    * @param report gets what is waited for, again and again, and null when that is there
-   * @throws ConfigurationError when the changelog does not fit its input; Error when `signal` is aborted
+   * @throws ConfigurationError when the changelog does not fit its input; Error when `signal` is
+   *   aborted
    */
   async prepare(
     partitions: readonly TopicPartition[],

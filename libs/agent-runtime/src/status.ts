@@ -1,6 +1,6 @@
 /**
- * What an agent knows of itself at one moment: the answer of `GET /health`, and what readiness, liveness and the lag
- * metrics are decided from.
+ * What an agent knows of itself at one moment: the answer of `GET /health`, and what readiness,
+ * liveness and the lag metrics are decided from.
  */
 import type { LifecycleState } from './lifecycle.js';
 
@@ -16,17 +16,17 @@ export interface PartitionStatus {
   readonly state: 'restoring' | 'running' | 'out-of-range';
   /** The offset that is read next; null before the first record. */
   readonly position: number | null;
-  /** The offset committed last by this process or, before that, found at the assignment; null when there is none. */
+  /** The offset committed last by this process or, before, found at the assignment; null: none. */
   readonly committed: number | null;
   /** The end of the partition (its high watermark), when it is known. */
   readonly end: number | null;
   /** Records between the committed offset and the end: null when the end is not known. */
   readonly lag: number | null;
-  /** Progress of a restore: entries read of the changelog, and the offsets between which it runs. */
+  /** Progress of a restore: entries read of the changelog, its next offset and its end. */
   readonly restore?: { readonly entries: number; readonly offset: number; readonly end: number };
 }
 
-/** Counters of the ledger: read = emitted + the skipped + the rejected, for each tenant and in all. */
+/** Counters of the ledger: read = emitted + skipped + rejected, for each tenant and in total. */
 export interface LedgerTotals {
   readonly read: number;
   readonly emitted: number;
@@ -53,7 +53,10 @@ export interface AgentStatus {
   readonly ledger: LedgerTotals & { readonly tenants: Readonly<Record<string, LedgerTotals>> };
 }
 
-/** A record that was refused, by its place and not by its content: whoever may read the topic finds it there. */
+/**
+ * A record that was refused: where it is, without its content. Who may read the topic finds it
+ * there.
+ */
 export interface RecentReject {
   /** When its transaction was committed. */
   readonly time: string;
@@ -66,8 +69,8 @@ export interface RecentReject {
 }
 
 /**
- * What the last minutes were like: each list holds one value for each sample, oldest first, and all have the same length.
- * Rates are averages since the sample before.
+ * What the last minutes were like: each list holds one value for each sample, oldest first, and all
+ * have the same length. Rates are averages since the sample before.
  */
 export interface RecentActivity {
   /** Seconds from a sample to the next. */

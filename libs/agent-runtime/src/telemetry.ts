@@ -10,10 +10,9 @@ import { isNativeError } from 'node:util/types';
 import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
 import type { EmitStep, InputRecord, RejectStep } from '@kafnus/agent-contract';
-import { codeOf, messageOf } from '@kafnus/kafka-admin';
 import { logLevels, type LogLevel, type OutOfRangePolicy } from './config.js';
 import type { LedgerBatch } from './ledger.js';
-import { createLogger, type LoggerOptions } from './logger.js';
+import { createLogger, described, headerText, type LoggerOptions } from './logger.js';
 import { createMetrics, type Metrics } from './metrics.js';
 import { RecentRejects } from './page/recent-rejects.js';
 import { RateLimit } from './rate-limit.js';
@@ -43,18 +42,15 @@ export interface RestoreEvent extends TopicPartition {
 
 /** Lines about what repeats (a broker that is away) are at most one per this time, with a count. */
 const repeatMs = 10_000;
-const maxHeader = 200;
 const maxStack = 4000;
-/** Lines of 10 s about unwritable topics; the first of the next 10 s says how many were left out. */
+/** Lines of 10 s about unwritable topics; the first of the next 10 s has the number left out. */
 const maxTopicLines = 20;
 /** Of a record with a hundred thousand bad attributes, a line has the first. */
 const maxRejections = 20;
 
 export class Telemetry {
   readonly logger: Logger;
-  /**
-   * The registry of this agent, not prom-client's global one: one process may have several agents.
-   */
+  /** The registry of this agent, not prom-client's global one: one process may run many agents. */
   readonly metrics: Registry;
   readonly #metrics: Metrics;
   readonly #tenants: TenantLabels;
@@ -266,8 +262,8 @@ export class Telemetry {
   }
 
   /**
-   * An operator must act: permissions, or the topic's settings. At most one line per 10 s and topic,
-   * and {@link maxTopicLines} of all topics: whoever publishes may make up names.
+   * An operator must act: permissions, or the topic's settings. At most one line per 10 s and
+   * topic, and {@link maxTopicLines} of all topics: whoever publishes may make up names.
    */
   topicUnwritable(topic: string, error: unknown): void {
     this.#metrics.topicFailures.inc();
@@ -386,19 +382,4 @@ export class Telemetry {
     const held = this.#repeats.take(kind);
     if (held !== null) log(held);
   }
-}
-
-/** An error as fields of a line. Stacks lead into the client library, and are left out. */
-function described(error: unknown): { readonly error: string; readonly code?: string | number } {
-  const code = codeOf(error);
-  return { error: messageOf(error), ...(code === undefined ? {} : { code }) };
-}
-
-function headerText(record: InputRecord, name: string): string | undefined {
-  for (const header of record.headers) {
-    for (const [key, value] of Object.entries(header)) {
-      if (key.toLowerCase() === name) return String(value).slice(0, maxHeader);
-    }
-  }
-  return undefined;
 }

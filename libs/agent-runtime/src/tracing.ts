@@ -1,9 +1,11 @@
 /**
- * OpenTelemetry traces: off, and nothing of it loaded, unless its standard environment variables name a place to send them to.
+ * OpenTelemetry traces: off, and nothing of it loaded, unless its standard environment variables
+ * name a place to send them to.
  *
- * A record that carries a W3C trace context hands it on to its outputs, so that a trace leads from the notification to the
- * row. One span tells of each transaction; it is linked to the records in it, as the messaging conventions of OpenTelemetry
- * want it for batches: a span for each record would cost more than the record.
+ * A record that carries a W3C trace context hands it on to its outputs, so that a trace leads from
+ * the notification to the row. One span tells of each transaction; it is linked to the records in
+ * it, as the messaging conventions of OpenTelemetry want it for batches: a span for each record
+ * would cost more than the record.
  *
  *     trace of a notification   Orion ----> record ----------------------> output ----> sink
  *     trace of the agent                       \__ link __ [raw_historic process]
@@ -34,16 +36,25 @@ export interface TracingOptions {
 
 /** A span has at most so many links and so many events: OpenTelemetry's default limit. */
 const limit = 128;
-/** What a tracestate may be long, W3C Trace Context 3.3.1.5. A longer one may be left out, as a whole. */
+/**
+ * What a tracestate may be long, W3C Trace Context 3.3.1.5. A longer one may be left out, as a
+ * whole.
+ */
 const longestState = 512;
-/** A traceparent of version 00 has 55 characters; later versions may append fields (W3C Trace Context 4.3). */
+/**
+ * A traceparent of version 00 has 55 characters; later versions may append fields (W3C Trace
+ * Context 4.3).
+ */
 const longestParent = 512;
 const longestCorrelator = 200;
 
 /** How long the last spans may take at the end of the process, in milliseconds. */
 const flushMs = 500;
 
-/** Whether the environment asks for traces. @throws ConfigurationError when it asks for an exporter or a protocol that is not there */
+/**
+ * Whether the environment asks for traces.
+ * @throws ConfigurationError when it asks for an exporter or a protocol that is not there
+ */
 function wanted(env: NodeJS.ProcessEnv): boolean {
   const exporter = env['OTEL_TRACES_EXPORTER'] ?? '';
   if (env['OTEL_SDK_DISABLED']?.toLowerCase() === 'true' || exporter === 'none') return false;
@@ -62,8 +73,9 @@ function wanted(env: NodeJS.ProcessEnv): boolean {
 }
 
 /**
- * Starts what the standard environment variables ask for (OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_TRACES_EXPORTER, OTEL_SERVICE_NAME,
- * OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER, OTEL_BSP_..., OTEL_SDK_DISABLED).
+ * Starts what the standard environment variables ask for (OTEL_EXPORTER_OTLP_ENDPOINT,
+ * OTEL_TRACES_EXPORTER, OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER,
+ * OTEL_BSP_..., OTEL_SDK_DISABLED).
  * @returns undefined when they ask for nothing
  * @throws ConfigurationError for an exporter or a protocol that is not there
  */
@@ -120,8 +132,9 @@ export class Tracing {
   }
 
   /**
-   * The trace of a record; undefined when it carries none, or none that is valid. Only short headers are read: each output
-   * of the record carries them, and a publisher may send thousands of entities with a traceparent of half a megabyte.
+   * The trace of a record; undefined when it carries none, or none that is valid. Only short
+   * headers are read: each output of the record carries them, and a publisher may send thousands of
+   * entities with a traceparent of half a megabyte.
    */
   traceOf(record: InputRecord): RecordTrace | undefined {
     const parent = textOf(record, 'traceparent', longestParent);

@@ -2,8 +2,8 @@
  * Writes what was decided into the open transaction. While the transaction before it is being
  * committed, records are buffered: the producer would add them to that one.
  *
- *     add --> session.send                       a transaction is open
- *         --> buffer --> sendBuffered --> send   one is being committed, or the producer's queue is full
+ *     add -> session.send                    a transaction is open
+ *         -> buffer -> sendBuffered -> send  a commit is in flight, or the producer's queue is full
  */
 import type { ConfiguredAgent, InputRecord, OutputRecord, Step } from '@kafnus/agent-contract';
 import { Batch } from './batch.js';
@@ -20,8 +20,8 @@ import type { Telemetry } from './telemetry.js';
 import type { Tracing } from './tracing.js';
 
 /**
- * How much is in memory at once, in records: see {@link Batch.size}. One record more than that, with
- * all its outputs, may be.
+ * How much is in memory at once, in records: see {@link Batch.size}. One record more than that,
+ * with all its outputs, may be.
  */
 export interface Limits {
   /** A transaction is committed at this size, however young it is. */
@@ -88,7 +88,9 @@ export class TransactionWriter {
     return counts.records >= refusals.limit || size >= (this.#isCommitting ? limits.ahead : limits.transaction);
   }
 
-  /** The batch for the next records, and a transaction for it as soon as none is being committed. */
+  /**
+   * The batch for the next records, and a transaction for it as soon as none is being committed.
+   */
   async begin(): Promise<Batch> {
     const { session, tracing, refusals, topics } = this.#options;
     this.#batch ??= new Batch(tracing?.batch(), refusals.isNarrowing || topics.isWatching);
@@ -164,7 +166,10 @@ export class TransactionWriter {
     return false;
   }
 
-  /** Whether outputs wait for the commit in flight: where it is a transaction, they would become part of it. */
+  /**
+   * Whether outputs wait for the commit in flight: where it is a transaction, they would become
+   * part of it.
+   */
   get #buffersOutputs(): boolean {
     return this.#isCommitting && this.#options.config.delivery === 'exactly-once';
   }

@@ -1,4 +1,7 @@
-/** The delivery guarantee of the loop, under every fault that the in-memory cluster can make, at every point. */
+/**
+ * The delivery guarantee of the loop, under every fault that the in-memory cluster can make, at
+ * every point.
+ */
 import { describe, expect, jest, test } from '@jest/globals';
 import { ConfigurationError, type InputRecord } from '@kafnus/agent-runtime';
 import type { CommitFault, MemoryOperation, MemorySession } from '@kafnus/agent-testkit';
@@ -65,14 +68,14 @@ describe('without faults', () => {
     rig.cluster.produce([{ topic: inputTopic, partition: 0, ...input('k', 'reject'), headers, timestamp: 77 }]);
     rig.start();
     await rig.finish();
-    const [letter] = rig.deadLetters();
-    expect(letter).toMatchObject({ key: Buffer.from('k'), value: Buffer.from('reject:a:'), timestamp: 77 });
-    expect(letter?.headers.slice(0, 3)).toEqual([
+    const [deadRecord] = rig.deadLetters();
+    expect(deadRecord).toMatchObject({ key: Buffer.from('k'), value: Buffer.from('reject:a:'), timestamp: 77 });
+    expect(deadRecord?.headers.slice(0, 3)).toEqual([
       { 'fiware-service': Buffer.from('a') },
       { twice: Buffer.from('1') },
       { twice: Buffer.from([0xff]) },
     ]);
-    expect(letter && header(letter, '__connect.errors.exception.class.name')).toBe('kafnus.rejected.no-good');
+    expect(deadRecord && header(deadRecord, '__connect.errors.exception.class.name')).toBe('kafnus.rejected.no-good');
   });
 
   test('in at-least-once a commit waits for its interval, as no reader waits for the commit; the end of the process does not', async () => {
@@ -162,7 +165,8 @@ describe('without faults', () => {
     const rig = new Rig(1);
     for (const topic of ['out-a', changelog]) rig.cluster.createTopic(topic, 1);
     rig.produce([input('x', 'emit'), input('x', 'emit')]);
-    // The member before has sent its offsets; what it wrote, and the end of its transaction, come a moment later.
+    // The member before has sent its offsets; what it wrote, and the end of its transaction, come a
+    // moment later.
     const predecessor = rig.cluster.transaction(`${groupId}-old`);
     predecessor.offsets = { group: groupId, positions: [{ topic: inputTopic, partition: 0, offset: 1 }] };
     let asked = false;
@@ -385,11 +389,11 @@ describe('topics', () => {
     await rig.drained();
     await rig.stop();
     expect(rig.outputs('out-a')).toEqual(['x=1 from 0@0', 'x=2 from 0@3']);
-    expect(rig.deadLetters().map((letter) => header(letter, '__connect.errors.exception.message'))).toEqual([
+    expect(rig.deadLetters().map((deadRecord) => header(deadRecord, '__connect.errors.exception.message'))).toEqual([
       'not authorised to write to topic out-b',
       'not authorised to write to topic out-b',
     ]);
-    expect(rig.deadLetters().map((letter) => letter.value?.toString())).toEqual(['emit:b:', 'report:b:']);
+    expect(rig.deadLetters().map((deadRecord) => deadRecord.value?.toString())).toEqual(['emit:b:', 'report:b:']);
     expect(loop.ledger.totals()).toMatchObject({ read: 4, emitted: 2, rejected: { 'topic-unwritable': 2 } });
   });
 
@@ -499,9 +503,9 @@ describe('sizes', () => {
     await rig.stop();
     expect(loop.ledger.totals().rejected).toEqual({ 'record-too-large': 1 });
     expect(rig.outputs('out-a')).toEqual(['x=1 from 0@1']);
-    const [letter] = rig.deadLetters();
-    expect(letter?.value).toBeNull();
-    expect(letter && header(letter, 'kafnus.value.omitted')).toMatch(/^12000\d\d bytes.*raw-0 at offset 0/);
+    const [deadRecord] = rig.deadLetters();
+    expect(deadRecord?.value).toBeNull();
+    expect(deadRecord && header(deadRecord, 'kafnus.value.omitted')).toMatch(/^12000\d\d bytes.*raw-0 at offset 0/);
   });
 
   test.each([
@@ -535,8 +539,8 @@ describe('sizes', () => {
     await rig.stop();
     expect(loop.ledger.totals()).toMatchObject({ read: 3, emitted: 2, rejected: { 'record-too-large': 1 } });
     expect([...rig.restored(0).keys()].map((key) => key.length)).toEqual([523_900, 1]);
-    const [letter] = rig.deadLetters();
-    expect(letter && header(letter, '__connect.errors.exception.message')).toMatch(
+    const [deadRecord] = rig.deadLetters();
+    expect(deadRecord && header(deadRecord, '__connect.errors.exception.message')).toMatch(
       /entry of the state.* 1048071 bytes/,
     );
   });
@@ -553,8 +557,8 @@ describe('sizes', () => {
     await rig.stop();
     expect(loop.ledger.totals().rejected).toEqual({ 'input-too-large': 1, 'decision-failed': 1 });
     expect(rig.deadLetters().map(({ value }) => value?.length)).toEqual([1000, 999]);
-    const [letter] = rig.deadLetters();
-    expect(letter && header(letter, '__connect.errors.exception.message')).toContain('KAFNUS_MAX_INPUT_BYTES');
+    const [deadRecord] = rig.deadLetters();
+    expect(deadRecord && header(deadRecord, '__connect.errors.exception.message')).toContain('KAFNUS_MAX_INPUT_BYTES');
   });
 
   test('headers count for what is read at most, names and values', async () => {
@@ -572,7 +576,7 @@ describe('sizes', () => {
     expect(loop.ledger.totals().rejected).toEqual({ 'decision-failed': 1, 'input-too-large': 2 });
   });
 
-  test('telemetry is told of each dead letter, also of a record that is emitted in part', async () => {
+  test('telemetry gets each dead letter, also of a record that is emitted in part', async () => {
     const rig = new Rig(1);
     rig.produce([input('a', 'report'), input('b', 'reject'), input('c', 'emit')]);
     const told = jest.spyOn(rig.start().telemetry, 'recordRejected');
@@ -664,8 +668,8 @@ describe('sizes', () => {
   test('large headers of what is refused count', async () => {
     const rig = new Rig(1, { KAFNUS_BATCH_SIZE: '1000', KAFNUS_COMMIT_INTERVAL_MS: '5000' });
     const headers = [{ large: Buffer.alloc(900_000) }];
-    const letter = { topic: inputTopic, partition: 0, ...input('x', 'reject'), headers };
-    rig.cluster.produce(Array.from({ length: 60 }, () => letter));
+    const rejected = { topic: inputTopic, partition: 0, ...input('x', 'reject'), headers };
+    rig.cluster.produce(Array.from({ length: 60 }, () => rejected));
     const commits = counted(rig, 'commit');
     rig.start();
     await rig.finish();
@@ -888,12 +892,14 @@ describe('an agent that throws', () => {
     await rig.drained();
     await rig.stop();
     expect(rig.outputs('out-a')).toEqual(['x=1 from 0@0', 'x=2 from 0@2']);
-    const [letter, ...more] = rig.deadLetters();
+    const [deadRecord, ...more] = rig.deadLetters();
     expect(more).toEqual([]);
-    expect(letter).toMatchObject({ key: Buffer.from('x'), value: Buffer.from('throw:a:'), timestamp: 9 });
-    expect(letter?.headers[0]).toEqual({ h: Buffer.from('v') });
-    expect(letter && header(letter, '__connect.errors.exception.class.name')).toBe('kafnus.rejected.decision-failed');
-    expect(letter && header(letter, '__connect.errors.exception.message')).toContain('the agent is broken');
+    expect(deadRecord).toMatchObject({ key: Buffer.from('x'), value: Buffer.from('throw:a:'), timestamp: 9 });
+    expect(deadRecord?.headers[0]).toEqual({ h: Buffer.from('v') });
+    expect(deadRecord && header(deadRecord, '__connect.errors.exception.class.name')).toBe(
+      'kafnus.rejected.decision-failed',
+    );
+    expect(deadRecord && header(deadRecord, '__connect.errors.exception.message')).toContain('the agent is broken');
     expect(loop.ledger.totals()).toMatchObject({ read: 3, emitted: 2, rejected: { 'decision-failed': 1 } });
   });
 
@@ -903,8 +909,8 @@ describe('an agent that throws', () => {
     rig.cluster.produce([{ topic: inputTopic, partition: 0, ...input('x', 'reject'), headers }]);
     rig.start();
     await rig.finish();
-    const [letter] = rig.deadLetters();
-    expect(letter?.headers.slice(0, 2).map((each) => Object.entries(each))).toEqual([
+    const [deadRecord] = rig.deadLetters();
+    expect(deadRecord?.headers.slice(0, 2).map((each) => Object.entries(each))).toEqual([
       [['__proto__', Buffer.from([0xff, 0])]],
       [['__proto__', Buffer.alloc(0)]],
     ]);
@@ -925,7 +931,7 @@ describe('status', () => {
     session.crash();
   });
 
-  test('partitions that are being accepted are told of: without them a group that is behind would look as if it were not', async () => {
+  test('partitions that are being accepted are in the status: without them a group that is behind would look as if it were not', async () => {
     const rig = new Rig();
     rig.produce(mixed(10));
     const meanwhile: unknown[] = [];
@@ -939,7 +945,10 @@ describe('status', () => {
   });
 });
 
-/** Has the session deliver records that nobody should get from it, and waits until the loop has had its turn with them. */
+/**
+ * Has the session deliver records that nobody should get from it, and waits until the loop has had
+ * its turn with them.
+ */
 async function deliver(rig: Rig, { session }: Running, records: readonly InputRecord[]): Promise<void> {
   expect(records).not.toEqual([]);
   const next = session.next.bind(session);

@@ -279,7 +279,11 @@ describe('mistakes stop the start', () => {
     ['unknown key', 'htpPort: 1', 'unknown key "htpPort" in the file PATH; did you mean httpPort? (--help lists all)'],
     ['prototype', '__proto__: {a: 1}', 'unknown key "__proto__" in the file PATH'],
     ['inherited name', 'constructor: 1', 'unknown key "constructor" in the file PATH'],
-    ['number for a text', 'groupId: 12', 'groupId: 12 of the file PATH is not valid: it must be 1 to 200 letters'],
+    [
+      'number for a text',
+      'groupId: 12',
+      'groupId: 12 of the file PATH is not valid: it must be 1 to 200 letters, digits',
+    ],
     [
       'text list for a number',
       'httpPort: [1]',

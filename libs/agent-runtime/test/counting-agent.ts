@@ -1,6 +1,6 @@
 /**
- * An agent for the tests of the loop: it numbers the versions of each key, so that any record which is lost, repeated,
- * reordered or decided on the wrong state shows in the outputs.
+ * An agent for the tests of the loop: it numbers the versions of each key, so that any record which
+ * is lost, repeated, reordered or decided on the wrong state shows in the outputs.
  */
 import type { Agent, ConfiguredAgent, InputRecord, OutputRecord, Rejection, Step } from '@kafnus/agent-runtime';
 import type { RecordToWrite } from '@kafnus/local-stack';
@@ -66,7 +66,10 @@ function output(record: InputRecord, key: string, tenant: string, version: strin
   };
 }
 
-/** What must come of a partition: the outputs in order by topic, the dead letters' origins, and the state at the end. */
+/**
+ * What must come of a partition: the outputs in order by topic, the dead letters' origins, and the
+ * state at the end.
+ */
 export interface Expected {
   readonly outputs: Map<string, string[]>;
   readonly deadLetters: string[];

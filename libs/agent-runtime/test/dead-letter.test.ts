@@ -20,16 +20,16 @@ const texts = (headers: readonly RecordHeader[]): string[] =>
 describe('a dead letter', () => {
   test('is the record unchanged, byte by byte, with its time; its partition is that of its key', () => {
     const refused = record();
-    const letter = deadLetter('raw_errors', refused, [rejection('not-json', 'it ends too early')]);
-    expect(letter).toMatchObject({ topic: 'raw_errors', partition: null, timestamp: refused.timestamp });
-    expect(letter.key).toBe(refused.key);
-    expect(letter.value).toBe(refused.value);
+    const deadRecord = deadLetter('raw_errors', refused, [rejection('not-json', 'it ends too early')]);
+    expect(deadRecord).toMatchObject({ topic: 'raw_errors', partition: null, timestamp: refused.timestamp });
+    expect(deadRecord.key).toBe(refused.key);
+    expect(deadRecord.value).toBe(refused.value);
   });
 
   test("has the record's headers first, repeated ones too, and Kafka Connect's context behind them", () => {
     const headers = [{ a: '1' }, { a: Buffer.from('2') }, { '__connect.errors.topic': 'of an earlier failure' }];
-    const letter = deadLetter('raw_errors', record({ headers }), [rejection('not-json', 'it ends too early')]);
-    expect(texts(letter.headers)).toEqual([
+    const deadRecord = deadLetter('raw_errors', record({ headers }), [rejection('not-json', 'it ends too early')]);
+    expect(texts(deadRecord.headers)).toEqual([
       'a: 1',
       'a: 2',
       '__connect.errors.topic: of an earlier failure',
@@ -43,22 +43,22 @@ describe('a dead letter', () => {
   });
 
   test('is one for all problems: the first gives the class, the message tells them all', () => {
-    const letter = deadLetter('raw_errors', record(), [
+    const deadRecord = deadLetter('raw_errors', record(), [
       rejection('bad-date', 'no date'),
       rejection('bad-geometry', 'no ring'),
     ]);
-    expect(texts(letter.headers).slice(-2)).toEqual([
+    expect(texts(deadRecord.headers).slice(-2)).toEqual([
       '__connect.errors.exception.class.name: kafnus.rejected.bad-date',
       '__connect.errors.exception.message: 2 problems: no date; no ring',
     ]);
   });
 
   test('of a record without key, value or headers is possible', () => {
-    const letter = deadLetter('raw_errors', record({ key: null, value: null, headers: [] }), [
+    const deadRecord = deadLetter('raw_errors', record({ key: null, value: null, headers: [] }), [
       rejection('empty', 'nothing'),
     ]);
-    expect(letter).toMatchObject({ key: null, value: null });
-    expect(letter.headers).toHaveLength(6);
+    expect(deadRecord).toMatchObject({ key: null, value: null });
+    expect(deadRecord.headers).toHaveLength(6);
   });
 
   test('has an empty header for a null one, which the client cannot write', () => {
@@ -76,8 +76,8 @@ describe('a dead letter', () => {
     const problems = Array.from({ length: 10_000 }, (_, index) =>
       rejection('bad-date', `attribute ${index} is no date`),
     );
-    const letter = deadLetter('raw_errors', record(), [rejection('bad-date', 'the first'), ...problems]);
-    const message = texts(letter.headers).at(-1) ?? '';
+    const deadRecord = deadLetter('raw_errors', record(), [rejection('bad-date', 'the first'), ...problems]);
+    const message = texts(deadRecord.headers).at(-1) ?? '';
     expect(message).toMatch(
       /^__connect.errors.exception.message: 10001 problems: the first; attribute 0 is no date; .*; and \d+ more$/,
     );
@@ -117,11 +117,11 @@ describe('a dead letter that would be too large', () => {
   });
 
   test('goes without its value, and says where that is', () => {
-    const letter = fitted({ value: Buffer.alloc(1_000_001) }, 1_000_000);
-    expect(letter.value).toBeNull();
-    expect(letter.key).toEqual(Buffer.from('Room:1'));
-    expect(texts(letter.headers)[0]).toBe('fiware-service: town');
-    expect(texts(letter.headers).at(-1)).toBe(
+    const deadRecord = fitted({ value: Buffer.alloc(1_000_001) }, 1_000_000);
+    expect(deadRecord.value).toBeNull();
+    expect(deadRecord.key).toEqual(Buffer.from('Room:1'));
+    expect(texts(deadRecord.headers)[0]).toBe('fiware-service: town');
+    expect(texts(deadRecord.headers).at(-1)).toBe(
       'kafnus.value.omitted: 1000001 bytes, too large for raw_errors: read them from raw_historic-3 at offset 42',
     );
   });
@@ -130,9 +130,9 @@ describe('a dead letter that would be too large', () => {
     ['headers', { headers: [{ huge: Buffer.alloc(1_000_000) }] }],
     ['key', { key: Buffer.alloc(1_000_000) }],
   ])('because of its %s goes with the context alone', (_what, changes) => {
-    const letter = fitted(changes, 1_000_000);
-    expect(letter).toMatchObject({ key: null, value: null });
-    expect(texts(letter.headers)).toEqual([
+    const deadRecord = fitted(changes, 1_000_000);
+    expect(deadRecord).toMatchObject({ key: null, value: null });
+    expect(texts(deadRecord.headers)).toEqual([
       '__connect.errors.topic: raw_historic',
       '__connect.errors.partition: 3',
       '__connect.errors.offset: 42',
@@ -141,6 +141,6 @@ describe('a dead letter that would be too large', () => {
       '__connect.errors.exception.message: y',
       'kafnus.value.omitted: 3 bytes, and key and headers, too large for raw_errors: read them from raw_historic-3 at offset 42',
     ]);
-    expect(recordBytes(letter)).toBeLessThan(1000);
+    expect(recordBytes(deadRecord)).toBeLessThan(1000);
   });
 });

@@ -1,6 +1,7 @@
 /**
- * The session when records come late: the client has them in hand while their partition is given back, taken again or rewound.
- * When a consume call returns is up to the client's threads; here it returns when it is told to.
+ * The session when records come late: the client has them in hand while their partition is given
+ * back, taken again or rewound. When a consume call returns is up to the client's threads; here it
+ * returns when it is told to.
  *
  * librdkafka's mock cluster is enough for this: nothing here is about transactions.
  */
@@ -174,7 +175,7 @@ describe('a rebalance', () => {
 });
 
 describe('a cluster that takes connections and says nothing', () => {
-  test('is told of; and cancel() ends the start well before the five seconds in which SIGTERM is to be answered', async () => {
+  test('is reported; and cancel() ends the start well before the five seconds in which SIGTERM is to be answered', async () => {
     const silent = createServer().listen(0, '127.0.0.1');
     await once(silent, 'listening');
     const { port } = silent.address() as AddressInfo;
@@ -264,7 +265,10 @@ function withoutClient(): {
   }
 }
 
-/** A partition with three batches: the first is delivered, the second is in hand, the third is behind it. */
+/**
+ * A partition with three batches: the first is delivered, the second is in hand, the third is
+ * behind it.
+ */
 async function late(partition: number): Promise<TopicPartition> {
   const client = kafka.KafkaConsumer.prototype as Pick<KafkaConsumer, 'consume'>;
   const { consume } = client;

@@ -1,4 +1,7 @@
-/** Loops on an in-memory cluster: they are started, crashed and restarted, and in the end everything is accounted for. */
+/**
+ * Loops on an in-memory cluster: they are started, crashed and restarted, and in the end everything
+ * is accounted for.
+ */
 import { expect } from '@jest/globals';
 import {
   AgentLoop,
@@ -158,7 +161,10 @@ export class Rig {
     return this.loops.reduce((total, { loop }) => total + loop.ledger.totals().read, 0);
   }
 
-  /** In the order of each input partition, one partition after the other: output partition = input partition. */
+  /**
+   * In the order of each input partition, one partition after the other: output partition = input
+   * partition.
+   */
   outputs(topic: string): string[] {
     const records = this.cluster.read(topic);
     return [...new Set(records.map(fromPartition))]

@@ -21,11 +21,11 @@ function counting(rig: Rig, operation: MemoryOperation): { calls: number } {
 }
 
 function messages(rig: Rig): (string | undefined)[] {
-  return rig.deadLetters().map((letter) => header(letter, '__connect.errors.exception.message'));
+  return rig.deadLetters().map((deadRecord) => header(deadRecord, '__connect.errors.exception.message'));
 }
 
 function reasons(rig: Rig): (string | undefined)[] {
-  return rig.deadLetters().map((letter) => header(letter, '__connect.errors.exception.class.name'));
+  return rig.deadLetters().map((deadRecord) => header(deadRecord, '__connect.errors.exception.class.name'));
 }
 
 const isBad = ({ value }: InputRecord): boolean => value?.toString().includes('bad') === true;
@@ -333,9 +333,9 @@ describe('a dead-letter record that its topic refuses', () => {
     const { loop } = rig.start();
     await rig.finish();
     expect(reasons(rig)).toEqual(['kafnus.rejected.no-good', 'kafnus.rejected.no-good']);
-    for (const letter of rig.deadLetters()) {
-      expect(letter.value).toBeNull();
-      expect(header(letter, 'kafnus.value.omitted')).toMatch(
+    for (const deadRecord of rig.deadLetters()) {
+      expect(deadRecord.value).toBeNull();
+      expect(header(deadRecord, 'kafnus.value.omitted')).toMatch(
         /bytes, too large for dead: read them from raw-0 at offset/,
       );
     }
@@ -357,10 +357,10 @@ describe('a dead-letter record that its topic refuses', () => {
     await rig.drained();
     await rig.stop();
     expect(loop.ledger.totals()).toMatchObject({ emitted: 1, rejected: { 'record-refused': 1 } });
-    const [letter] = rig.deadLetters();
-    expect(letter?.value?.toString()).toBe('emit:a:');
-    expect(letter?.timestamp).toBeLessThan(future);
-    expect(letter && header(letter, 'kafnus.timestamp')).toBe(String(future));
+    const [deadRecord] = rig.deadLetters();
+    expect(deadRecord?.value?.toString()).toBe('emit:a:');
+    expect(deadRecord?.timestamp).toBeLessThan(future);
+    expect(deadRecord && header(deadRecord, 'kafnus.timestamp')).toBe(String(future));
   });
 
   test('in every form stops the agent, not ready and with the reason, until the topic takes it', async () => {

@@ -1,4 +1,7 @@
-/** What the status page is made of and how it is served; test/integration/status-page.test.ts looks at it in a browser. */
+/**
+ * What the status page is made of and how it is served; test/integration/status-page.test.ts looks
+ * at it in a browser.
+ */
 import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { AgentLoop } from '@kafnus/agent-runtime';
@@ -389,7 +392,10 @@ describe('recent rejects', () => {
     const rejected = cluster
       .read('dead')
       .filter(({ value }) => String(value).startsWith('reject'))
-      .map((letter) => `${header(letter, '__connect.errors.partition')}@${header(letter, '__connect.errors.offset')}`);
+      .map(
+        (deadRecord) =>
+          `${header(deadRecord, '__connect.errors.partition')}@${header(deadRecord, '__connect.errors.offset')}`,
+      );
     expect(rejected.length).toBeGreaterThan(10);
     expect(places.sort()).toEqual(rejected.sort());
     expect(loop.ledger.totals().rejected).toEqual({ 'no-good': rejected.length });

@@ -20,7 +20,7 @@ describe('PartitionStore', () => {
     store.put({ key: 'a', value: 3 });
     store.put({ key: 'b', value: 4 });
     expect([store.get('a'), store.get('b'), store.size]).toEqual([3, 4, 2]);
-    store.undo();
+    store.rollback();
     expect([store.get('a'), store.get('b'), store.size]).toEqual([1, undefined, 1]);
     expect([...store.entries()]).toEqual([['a', 1]]);
   });
@@ -33,7 +33,7 @@ describe('PartitionStore', () => {
     store.put({ key: 'b', value: 2 });
     store.committed(mark);
     expect(store.get('a')).toBe(2);
-    store.undo();
+    store.rollback();
     expect(sorted(store.entries())).toEqual([['a', 1]]);
     expect(store.mark()).toBe(0);
   });
@@ -47,7 +47,7 @@ describe('PartitionStore', () => {
     store.restore(Buffer.from('never'), null);
     expect(sorted(store.entries())).toEqual([['a', 3]]);
     expect(store.size).toBe(1);
-    store.undo();
+    store.rollback();
     expect(store.get('a')).toBe(3);
   });
 
@@ -88,7 +88,7 @@ describe('PartitionStore', () => {
     expect(store.size).toBe(count);
     for (let index = 0; index < count; index += 71) expect(store.get(`urn:ngsi-ld:Sensor:${index}`)).toBe(index);
     expect(store.get(`urn:ngsi-ld:Sensor:${count}`)).toBeUndefined();
-    store.undo();
+    store.rollback();
     expect(store.size).toBe(0);
     expect([...store.entries()]).toEqual([]);
   });
@@ -138,7 +138,8 @@ describe('PartitionStore', () => {
           do: fc.constant('put' as const),
           key,
           value: fc.integer(),
-          // A store remembers what was read last: often the key that is put next, and often not there yet.
+          // A store remembers what was read last: often the key that is put next, and often not
+          // there yet.
           readBefore: fc.constantFrom('its own', 'another', 'none'),
           another: key,
         }),
@@ -166,7 +167,7 @@ describe('PartitionStore', () => {
             committed = committing.snapshot;
             committing = undefined;
           } else if (step.do === 'undo') {
-            store.undo();
+            store.rollback();
             now = new Map(committed);
             committing = undefined;
           }

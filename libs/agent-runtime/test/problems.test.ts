@@ -55,7 +55,10 @@ describe('Problems', () => {
 });
 
 describe('an agent with several problems', () => {
-  /** Partition 0 waits for out-b; partition 1 can go on, as each of its records is a poll and a transaction. */
+  /**
+   * Partition 0 waits for out-b; partition 1 can go on, as each of its records is a poll and a
+   * transaction.
+   */
   function waiting(): Rig {
     const rig = new Rig(2, { KAFNUS_BATCH_SIZE: '1' }, { limits: { transaction: 1, ahead: 1 } });
     rig.cluster.faults.silentTopics.set('out-b', Infinity);

@@ -1,6 +1,6 @@
 /** Several partitions at a time, and what becomes of the others when one fails. */
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { Preparation } from '../src/preparation.js';
+import { StateRestorer } from '../src/state-restorer.js';
 import type { ChangelogEntry, Session, TopicPartition } from '../src/session.js';
 
 type Progress = Parameters<Session['restore']>[2];
@@ -41,7 +41,7 @@ const restore: Session['restore'] = ({ partition }, onEntry, onProgress, signal)
     running.push({ partition, onEntry, onProgress, finish: () => resolve(1), fail });
   });
 
-const preparation = new Preparation({
+const restorer = new StateRestorer({
   configured: { inputTopic: 'raw' },
   config: { topicReplication: 1 },
   changelog,
@@ -74,7 +74,7 @@ function started(): number[] {
 
 describe('the stores of an assignment', () => {
   test('are restored two at a time, each from its own partition', async () => {
-    const prepared = preparation.prepare(partitions, new AbortController().signal);
+    const prepared = restorer.prepare(partitions, new AbortController().signal);
     await quiet();
     expect(started()).toEqual([0, 1]);
     running[1]?.finish();
@@ -98,10 +98,10 @@ describe('the stores of an assignment', () => {
   });
 
   test('tell their progress one by one, until each is there', async () => {
-    const prepared = preparation.prepare(partitions.slice(0, 2), new AbortController().signal);
+    const prepared = restorer.prepare(partitions.slice(0, 2), new AbortController().signal);
     await quiet();
     running[1]?.onProgress({ entries: 5, offset: 6, end: 9 });
-    const progress = (): unknown[] => partitions.slice(0, 2).map((each) => preparation.progress(each));
+    const progress = (): unknown[] => partitions.slice(0, 2).map((each) => restorer.progress(each));
     expect(progress()).toEqual([undefined, { entries: 5, offset: 6, end: 9 }]);
     for (const { finish } of running) finish();
     await prepared;
@@ -109,7 +109,7 @@ describe('the stores of an assignment', () => {
   });
 
   test('leave out a record that nobody of ours wrote, and say where it is', async () => {
-    const prepared = preparation.prepare(partitions.slice(0, 1), new AbortController().signal);
+    const prepared = restorer.prepare(partitions.slice(0, 1), new AbortController().signal);
     await quiet();
     running[0]?.onEntry(Buffer.from('a'), Buffer.from('1'));
     running[0]?.onEntry(Buffer.from('b'), Buffer.from('one'));
@@ -119,7 +119,7 @@ describe('the stores of an assignment', () => {
   });
 
   test('when one fails, the other ends before the failure is told, and no further one begins', async () => {
-    const prepared = preparation.prepare(partitions, new AbortController().signal);
+    const prepared = restorer.prepare(partitions, new AbortController().signal);
     await quiet();
     running[0]?.fail(new Error('gone'));
     await expect(prepared).rejects.toThrow('gone');
@@ -130,7 +130,7 @@ describe('the stores of an assignment', () => {
 
   test('are given up when the partitions are taken away', async () => {
     const abort = new AbortController();
-    const prepared = preparation.prepare(partitions, abort.signal);
+    const prepared = restorer.prepare(partitions, abort.signal);
     await quiet();
     abort.abort(new Error('taken away'));
     await expect(prepared).rejects.toThrow('taken away');

@@ -152,7 +152,8 @@ describe('metrics', () => {
     for (const { name, type, labels } of metricsReference) {
       const sampled = type === 'histogram' ? `${name}_count` : name;
       const [key, value] = [...found].find(([sample]) => sample === sampled || sample.startsWith(`${sampled}{`)) ?? [];
-      // Unlabelled ones are there from the start, at 0: only a value shows that something moves them.
+      // Unlabelled ones are there from the start, at 0: only a value shows that something moves
+      // them.
       expect({ name, value: value !== undefined && value > 0 }).toEqual({ name, value: true });
       const [, inside = ''] = /\{(.*)\}/.exec(key ?? '') ?? [];
       const names = inside

@@ -1,4 +1,7 @@
-/** Trace context from input to output, one span for each transaction, and what the environment asks for. */
+/**
+ * Trace context from input to output, one span for each transaction, and what the environment asks
+ * for.
+ */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { ConfigurationError, startTracing, type RecordHeader, type Tracing } from '@kafnus/agent-runtime';
 import { InMemorySpanExporter, type ReadableSpan } from '@opentelemetry/sdk-trace-base';
@@ -51,8 +54,8 @@ describe('the trace of a record', () => {
     const [first, second] = rig.cluster.read('out-a');
     expect(first && [header(first, 'traceparent'), header(first, 'tracestate')]).toEqual([traceparent, 'vendor=1']);
     expect(second && header(second, 'traceparent')).toBeUndefined();
-    const [letter] = rig.cluster.read(deadLetterTopic);
-    expect(letter && header(letter, 'traceparent')).toBe(traceparent);
+    const [deadRecord] = rig.cluster.read(deadLetterTopic);
+    expect(deadRecord && header(deadRecord, 'traceparent')).toBe(traceparent);
   });
 
   test.each([
@@ -208,7 +211,7 @@ describe('the environment', () => {
     }
   });
 
-  test('a collector that refuses them is told of', async () => {
+  test('a collector that refuses them is reported', async () => {
     problems.length = 0;
     const server = createServer((_request, response) => response.writeHead(401).end('who are you?'));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

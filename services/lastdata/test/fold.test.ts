@@ -124,7 +124,7 @@ class Partition {
   }
 
   abort(): void {
-    this.store.undo();
+    this.store.rollback();
     this.#rewind();
   }
 

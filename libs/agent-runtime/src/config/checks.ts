@@ -1,4 +1,4 @@
-/** Values that are sound each, and do not fit together: said at the start, not found out in production. */
+/** Values that are valid alone and not together: reported at the start, not found in production. */
 import { isPem } from '@kafnus/kafka-admin';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { accessSync, constants, readFileSync } from 'node:fs';
@@ -48,7 +48,7 @@ function* security(config: RuntimeConfig): Generator<string> {
   if (protocol.endsWith('ssl')) yield* clientCertificate(config);
 }
 
-/** What brokers would refuse without telling why. Whether the two can be read at all is the Kafka client's to say. */
+/** What brokers would refuse without a reason. The Kafka client checks that both can be read. */
 function* clientCertificate(config: RuntimeConfig): Generator<string> {
   const pair = readPair(config);
   if (pair === undefined) return;
@@ -105,7 +105,7 @@ function readable(path: string): boolean {
 }
 
 function* timing(config: RuntimeConfig): Generator<string> {
-  // A transaction is open for a commit interval, and then its commit may be tried again for as long.
+  // A transaction is open for a commit interval, and its commit is retried for as long.
   if (config.delivery === 'exactly-once' && config.commitIntervalMs > config.transactionTimeoutMs / 2) {
     yield `commitIntervalMs is ${config.commitIntervalMs}, more than half of transactionTimeoutMs (${config.transactionTimeoutMs}): the broker would abort transactions before they are committed`;
   }

@@ -1,8 +1,8 @@
 /**
  * The formats of settings: how text becomes a value, and what a message says is allowed.
  *
- * convict checks the values; it does not read text strictly ("80a" is 80 to it, and any word but "false" is true), so
- * text is read here. Formats which convict does not have are added to it.
+ * convict checks the values; it does not read text strictly ("80a" is 80 to it, and any word but
+ * "false" is true), so text is read here. Formats which convict does not have are added to it.
  */
 import convict from 'convict';
 
@@ -14,13 +14,18 @@ interface Format {
   readonly allowed: string;
   /** @throws FormatError */
   readonly fromText: (text: string) => unknown;
-  /** For values that a file gives as something else than text. Without it they are taken as they are. */
+  /**
+   * For values that a file gives as something else than text; the default takes them as they are.
+   */
   readonly fromData?: (data: unknown) => unknown;
   /** For formats that convict does not know. */
   readonly check?: (value: unknown) => boolean;
 }
 
-/** The value is not what {@link Format.allowed} says; the message may tell more. It never holds the value: it may be a secret. */
+/**
+ * The value is not what {@link Format.allowed} says; the message may give details. It never
+ * contains the value, which may be a secret.
+ */
 class FormatError extends Error {}
 
 function match(pattern: RegExp, text: string): string {
@@ -51,14 +56,14 @@ const words: Readonly<Record<string, boolean>> = {
 };
 
 /** One of `host:port`, `10.0.0.1:port`, `[::1]:port`. */
-const BROKER = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([1-9]\d{0,4})$/;
+const brokerAddress = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([1-9]\d{0,4})$/;
 
 function brokers(text: string): string {
   const list = text
     .split(',')
     .map((broker) => broker.trim())
     .filter((broker) => broker !== '');
-  if (list.length === 0 || !list.every((broker) => Number(BROKER.exec(broker)?.[1] ?? 65536) <= 65535))
+  if (list.length === 0 || !list.every((broker) => Number(brokerAddress.exec(broker)?.[1] ?? 65536) <= 65535))
     throw new FormatError();
   return list.join(',');
 }
@@ -70,7 +75,7 @@ function textList(text: string): string[] {
     .filter((item) => item !== '');
 }
 
-/** convict walks into objects, and takes a dot in a property's name for nesting: so these pass through it as JSON text. */
+/** JSON text, because convict takes a dot in the name of an object's property for nesting. */
 function properties(data: unknown): string {
   if (typeof data !== 'object' || data === null || Array.isArray(data)) throw new FormatError();
   for (const [name, value] of Object.entries(data)) {
@@ -91,7 +96,7 @@ function propertiesFromText(text: string): string {
   return properties(data);
 }
 
-const MAX_MILLISECONDS = 2 ** 31 - 1;
+const maxMilliseconds = 2 ** 31 - 1;
 
 const formats: Readonly<Record<string, Format>> = {
   String: { allowed: 'a text (in a file: in quotes)', fromText: (text) => text },
@@ -121,13 +126,13 @@ const formats: Readonly<Record<string, Format>> = {
   positive: {
     allowed: 'a whole number, 1 or more',
     fromText: wholeNumber,
-    check: (value) => isInteger(value, 1, MAX_MILLISECONDS),
+    check: (value) => isInteger(value, 1, maxMilliseconds),
   },
-  /** Bounded because timers and librdkafka hold them in 31 bits: a longer timer would fire at once. */
+  /** Bounded: timers and librdkafka use 31 bits, and a longer timer would fire at once. */
   milliseconds: {
-    allowed: `a whole number of milliseconds, 1 to ${MAX_MILLISECONDS}`,
+    allowed: `a whole number of milliseconds, 1 to ${maxMilliseconds}`,
     fromText: wholeNumber,
-    check: (value) => isInteger(value, 1, MAX_MILLISECONDS),
+    check: (value) => isInteger(value, 1, maxMilliseconds),
   },
   replication: {
     allowed: "a number of replicas, 1 or more, or -1 for the broker's default",
@@ -192,8 +197,8 @@ export function allowedFor({ format }: Setting): string {
 }
 
 /**
- * The value of a setting from what a source gave: text from the environment or an argument, data from a file; from
- * `undefined` the default.
+ * The value of a setting from what a source gave: text from the environment or an argument, data
+ * from a file; from `undefined` the default.
  * @throws Error whose message says what is wrong, and never holds the value
  */
 export function valueOf(key: string, setting: Setting, given: unknown): unknown {
@@ -203,7 +208,8 @@ export function valueOf(key: string, setting: Setting, given: unknown): unknown 
     format: convictFormat(setting),
     default: properties ? JSON.stringify(setting.default) : setting.default,
   };
-  // One convict per key: it reports the problems of all keys in one text, and each of ours must name its source.
+  // One convict per key: it reports all problems in one text, and each of ours must name its
+  // source.
   const one = convict<Record<string, unknown>>({ [key]: schema }, { env: {}, args: [] });
   try {
     if (given !== undefined) one.set(key, read(setting, given));
@@ -220,7 +226,7 @@ function convictFormat({ format }: Setting): string | unknown[] {
   return typeof format === 'string' ? format : [...format];
 }
 
-/** Allowed words are taken in any case (`SASL_SSL`, `sasl_ssl`); the value is as the schema spells it. */
+/** Allowed words are taken in any case (`SASL_SSL`, `sasl_ssl`); the value is the schema's. */
 function read({ format }: Setting, given: unknown): unknown {
   if (typeof format !== 'string') {
     const wanted = typeof given === 'string' ? given.trim().toLowerCase() : given;

@@ -1,14 +1,17 @@
 /**
  * Where a text stops being JSON.
  *
- * `JSON.parse` tells the position in some of its messages only, and quotes the text around it: that text may hold a
- * password. This scanner (RFC 8259) finds the offset and says nothing of the content.
+ * `JSON.parse` has the position in some of its messages only, and quotes the text around it, which
+ * may contain a password. This scanner (RFC 8259) finds the offset, without the text.
  */
-const SPACE = /[ \t\n\r]*/y;
-const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
-const SCALAR = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+const spaces = /[ \t\n\r]*/y;
+const stringLiteral = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
+const scalarLiteral = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 
-/** @returns the offset of the first character that cannot be there (the length, when the text ends too early); -1 for JSON */
+/**
+ * @returns the offset of the first character that cannot be there (the length, when the text ends
+ *   too early); -1 for JSON
+ */
 export function jsonErrorOffset(text: string): number {
   let at = 0;
   const skip = (pattern: RegExp): boolean => {
@@ -19,7 +22,7 @@ export function jsonErrorOffset(text: string): number {
     return true;
   };
   const symbol = (wanted: string): boolean => {
-    skip(SPACE);
+    skip(spaces);
     if (text[at] !== wanted) return false;
     at++;
     return true;
@@ -34,14 +37,14 @@ export function jsonErrorOffset(text: string): number {
   const value = (): boolean => {
     if (symbol('{')) return list('}', () => string() && symbol(':') && value());
     if (symbol('[')) return list(']', value);
-    return text[at] === '"' ? string() : skip(SCALAR);
+    return text[at] === '"' ? string() : skip(scalarLiteral);
   };
   const string = (): boolean => {
-    skip(SPACE);
-    return skip(STRING);
+    skip(spaces);
+    return skip(stringLiteral);
   };
   if (!value()) return at;
-  skip(SPACE);
+  skip(spaces);
   return at === text.length ? -1 : at;
 }
 

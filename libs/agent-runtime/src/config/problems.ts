@@ -1,10 +1,16 @@
-/** The configuration does not hold together: the process must not start. The message is complete and for a person. */
+/**
+ * The configuration is not valid: the process must not start. The message is complete, for a
+ * person.
+ */
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError';
 
   readonly problems: readonly string[];
 
-  /** @param found one sentence each; all that were found, so that a start needs one correction and not five */
+  /**
+   * @param found one sentence each; all that were found, so that a start needs one correction and
+   *   not five
+   */
   constructor(found: string | readonly string[]) {
     const problems = typeof found === 'string' ? [found] : found;
     super(
@@ -16,17 +22,18 @@ export class ConfigurationError extends Error {
   }
 }
 
-const MAX_SHOWN = 80;
+const maxShown = 80;
 
-/** An offending value as a message may show it: quoted, control characters escaped, cut after 80 characters. */
+/** A value as a message may show it: quoted, control characters escaped, at most 80 characters. */
 export function shown(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
-  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}...` : text;
+  return text.length > maxShown ? `${text.slice(0, maxShown)}...` : text;
 }
 
 /**
- * "; did you mean x?" when a known name is near the given one (at most a third of its letters differ), else "".
- * Names are compared without case, dashes and underscores: most mistakes are made there.
+ * "; did you mean x?" when a known name is near the given one (at most a third of its characters
+ * differ), else "". Names are compared without case, dashes and underscores: most mistakes are made
+ * there.
  */
 export function suggestion(given: string, known: Iterable<string>): string {
   const plain = (name: string): string => name.toLowerCase().replace(/[-_.]/g, '');

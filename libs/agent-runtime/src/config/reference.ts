@@ -1,4 +1,4 @@
-/** All settings of an agent in words: `--help`, and the reference page that is generated from the same rows. */
+/** All settings of an agent in words, for `--help` and the reference page. */
 import type { SettingsSchema } from '@kafnus/agent-contract';
 import { allowedFor } from './formats.js';
 import { argumentOf, hasFileVariant } from './sources.js';

@@ -1,6 +1,7 @@
 /**
- * What the file, the environment and the arguments say, before it is checked: raw values by key, each with the place it
- * came from. Names that nobody knows are problems: a setting with a typing error must not be ignored in silence.
+ * What the file, the environment and the arguments say, before it is checked: raw values by key,
+ * each with the place it came from. Names that nobody knows are problems: a setting with a typing
+ * error must not be ignored in silence.
  */
 import { readFileSync } from 'node:fs';
 import { parseDocument } from 'yaml';
@@ -23,10 +24,12 @@ export type Layer = Map<string, Given>;
 
 /** `kafkaBrokers` -> `kafka-brokers`, unless the setting names its argument. */
 export function argumentOf(key: string, setting: Setting): string {
-  return setting.arg ?? key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  return setting.arg ?? key.replace(/[A-Z]/g, (upper) => `-${upper.toLowerCase()}`);
 }
 
-/** Whether the setting can be given by a file that `<ENV>_FILE` names: secrets, and the objects that may hold some. */
+/**
+ * Whether `<ENV>_FILE` may name a file with the value: secrets, and objects that may contain some.
+ */
 export function hasFileVariant(setting: Setting): boolean {
   return setting.sensitive === true || setting.format === 'properties';
 }
@@ -38,7 +41,7 @@ export interface Arguments {
   readonly version: boolean;
 }
 
-/** `--key value` and `--key=value`; the last wins, so that a wrapper's arguments can be overridden. */
+/** `--key value` and `--key=value`; the last wins: a wrapper's arguments can be overridden. */
 export function readArguments(argv: readonly string[], schema: SettingsSchema, problems: string[]): Arguments {
   const keys = new Map(Object.entries(schema).map(([key, setting]) => [argumentOf(key, setting), key]));
   const layer: Layer = new Map();
@@ -75,10 +78,11 @@ function isValue(argument: string | undefined): boolean {
 }
 
 /**
- * Settings that agents of the suite have, though perhaps not the one that starts: one environment serves all of them in
- * a Compose file or a shared ConfigMap, so these names are no mistakes (SPEC 10).
+ * Settings that agents of the suite have, though perhaps not the one that starts: one environment
+ * serves all of them in a Compose file or a shared ConfigMap, so these names are no mistakes (SPEC
+ * 10).
  */
-const SUITE = [
+const suiteSettings = [
   'INPUT_TOPIC',
   'OUTPUT_TOPIC',
   'DEAD_LETTER_TOPIC',
@@ -94,7 +98,7 @@ const SUITE = [
   'TENANTS',
 ].map((name) => `KAFNUS_${name}`);
 
-/** The environment. An empty variable counts as not set: that is what `${X:-}` of Compose and charts leaves. */
+/** An empty variable counts as not set: that is what `${X:-}` of Compose and charts leaves. */
 export function readEnvironment(env: Environment, schema: SettingsSchema, problems: string[]): Layer {
   const layer: Layer = new Map();
   const known = new Set(['KAFNUS_CONFIG']);
@@ -116,7 +120,7 @@ export function readEnvironment(env: Environment, schema: SettingsSchema, proble
   }
   for (const [name, value] of Object.entries(env)) {
     if (value === undefined || !name.startsWith('KAFNUS_') || known.has(name)) continue;
-    if (SUITE.includes(name) || isServiceLink(name, env)) continue;
+    if (suiteSettings.includes(name) || isServiceLink(name, env)) continue;
     problems.push(`unknown environment variable ${name}${suggestion(name, known)} (--help lists all)`);
   }
   return layer;
@@ -124,7 +128,8 @@ export function readEnvironment(env: Environment, schema: SettingsSchema, proble
 
 /**
  * Kubernetes adds variables for every Service of the namespace: one called `kafnus-historic` gives
- * KAFNUS_HISTORIC_SERVICE_HOST, KAFNUS_HISTORIC_PORT, KAFNUS_HISTORIC_PORT_8080_TCP, ... They are no settings of ours.
+ * KAFNUS_HISTORIC_SERVICE_HOST, KAFNUS_HISTORIC_PORT, KAFNUS_HISTORIC_PORT_8080_TCP, ... They are
+ * no settings of ours.
  */
 function isServiceLink(name: string, env: Environment): boolean {
   const service =
@@ -182,7 +187,7 @@ function parseJson(text: string, path: string, problems: string[]): unknown {
   return undefined;
 }
 
-/** Messages of the YAML library may quote the text, which may be a secret: its code and the position say enough. */
+/** Messages of the YAML library may quote a secret: its code and the position are enough. */
 function parseYaml(text: string, path: string, problems: string[]): unknown {
   const document = parseDocument(text, { prettyErrors: false });
   const [fault] = [...document.errors, ...document.warnings];

@@ -1,4 +1,6 @@
-/** The rates of the last minutes, for the status page: sampled by a clock, so that a record costs nothing. */
+/**
+ * The rates of the last minutes, for the status page: sampled by a clock, at no cost per record.
+ */
 import type { RecentActivity } from '../status.js';
 
 /** Seconds from a sample to the next. */

@@ -1,4 +1,6 @@
-/** The last records that were refused, for the status page: where they are and why, nothing of what is in them. */
+/**
+ * The last records that were refused, for the status page: where and why, without their contents.
+ */
 import type { InputRecord, RejectStep } from '@kafnus/agent-contract';
 import type { RecentReject } from '../status.js';
 
@@ -6,9 +8,10 @@ import type { RecentReject } from '../status.js';
 const keptRejects = 50;
 
 /**
- * Follows the transactions: a record counts as refused when that is committed. Records are decided in order, and those of the
- * next transaction while one is being committed; so the rejects of a commit are the oldest that wait for one, and an abort
- * undoes all that wait. They are as many as two transactions can hold.
+ * Follows the transactions: a record counts as refused when that is committed. Records are decided
+ * in order, and those of the next transaction while one is being committed; so the rejects of a
+ * commit are the oldest that wait for one, and an abort undoes all that wait. They are as many as
+ * two transactions can hold.
  */
 export class RecentRejects {
   #waiting: Omit<RecentReject, 'time'>[] = [];

@@ -1,7 +1,8 @@
 /**
- * What runs in the browser, as plain JavaScript: it is served as it is written here. It draws the report that the page
- * holds, then one from `/status.json` every two seconds while somebody looks. Text gets into the page as text nodes only,
- * never as HTML; characters that would not be seen, or would turn the text around them, are spelled out.
+ * What runs in the browser, as plain JavaScript: it is served as it is written here. It draws the
+ * report that the page holds, then one from `/status.json` every two seconds while somebody looks.
+ * Text gets into the page as text nodes only, never as HTML; characters that would not be seen, or
+ * would turn the text around them, are spelled out.
  */
 export const script = String.raw`
 'use strict';

@@ -1,6 +1,7 @@
 /**
- * The status page, `GET /`: one file without anything from elsewhere. Its policy lets the browser run its script and style
- * and nothing else, so that no text of a topic, a tenant or a broker can become code, wherever it slips through.
+ * The status page, `GET /`: one file without anything from elsewhere. Its policy lets the browser
+ * run its script and style and nothing else, so that no text of a topic, a tenant or a broker can
+ * become code, wherever it slips through.
  */
 import { createHash } from 'node:crypto';
 import type { StatusReport } from '../status.js';
@@ -33,7 +34,7 @@ function hashOf(text: string): string {
 
 /** @param report what is shown before the first poll */
 export function statusPage(report: StatusReport): string {
-  // Within <script> nothing but "<" can end the text or change how it is read; JSON knows it by its number, too.
+  // Within <script> only "<" can end the text or change how it is read; JSON has an escape for it.
   const json = JSON.stringify(report).replaceAll('<', '\\u003c');
   return `${before}<script type="application/json" id="report">${json}</script>\n${after}`;
 }

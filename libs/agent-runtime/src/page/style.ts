@@ -1,4 +1,7 @@
-/** How the status page looks: narrow on a phone, dark where the reader's system is; no colour says anything alone. */
+/**
+ * The style of the status page: narrow on a phone, dark where the system is; no colour is the only
+ * sign.
+ */
 export const style = `
 :root {
   color-scheme: light dark;

@@ -1,6 +1,7 @@
 /**
- * The changelog: a compacted topic with as many partitions as the input, in which every change of the state is written in
- * the transaction of the record that made it. Partition n of it holds the state of partition n of the input.
+ * The changelog: a compacted topic with as many partitions as the input, in which every change of
+ * the state is written in the transaction of the record that made it. Partition n of it holds the
+ * state of partition n of the input.
  *
  * A record's key is the state's key and its value the number as text, so that `kcat` can read it.
  */
@@ -18,7 +19,9 @@ export function changelogSpec(partitions: number, replicationFactor: number): To
   return { partitions, replicationFactor, config: changelogConfig };
 }
 
-/** The record of a change. Its timestamp is that of the input record, so that replay writes the same bytes. */
+/**
+ * The record of a change. It has the timestamp of the input record: replay writes the same bytes.
+ */
 export function changelogRecord(topic: string, partition: number, put: StatePut, timestamp: number): OutgoingRecord {
   return { topic, partition, key: put.key, value: String(put.value), headers: [], timestamp };
 }
@@ -36,7 +39,7 @@ const zero = 0x30;
 /** As long as the largest number whose digits are all kept. */
 const maxDigits = String(Number.MAX_SAFE_INTEGER).length;
 
-/** What nearly all values are, without making a string of each: digits, and no more than a number can hold exactly. */
+/** Nearly all values are digits, of a number that is exact: these are read without a string. */
 function wholeNumber(text: Buffer): number | undefined {
   if (text.length === 0 || text.length > maxDigits) return undefined;
   let number = 0;

@@ -1,23 +1,29 @@
 /**
- * Numbers the distinct keys that it has seen, 0, 1, 2, ...: an open-addressing hash table over key bytes that lie one behind the
- * other outside the JavaScript heap.
+ * Numbers the distinct keys that it has seen, 0, 1, 2, ...: an open-addressing hash table over key
+ * bytes that lie one behind the other outside the JavaScript heap.
  *
- * A `Map<string, number>` would do, at about 150 bytes an entry, with a million objects for the garbage collector to visit and a
- * string to be made for every key that is restored. This takes about 25 bytes beside the bytes of the key, restores from the
- * bytes as they were read, and keeps only once what keys have in common: they are lists whose first parts repeat (tenant, path,
- * type) and whose last part does not (id). The head, all up to the last comma, is a number in a table of heads, and of the key only
- * the tail is stored. Where to cut is a matter of memory only: any cut of any key is right.
+ * A `Map<string, number>` would do, at about 150 bytes an entry, with a million objects for the
+ * garbage collector to visit and a string to be made for every key that is restored. This takes
+ * about 25 bytes beside the bytes of the key, restores from the bytes as they were read, and keeps
+ * only once what keys have in common: they are lists whose first parts repeat (tenant, path, type)
+ * and whose last part does not (id). The head, all up to the last comma, is a number in a table of
+ * heads, and of the key only the tail is stored. Where to cut is a matter of memory only: any cut
+ * of any key is right.
  *
  *     slots   (hash modulo capacity, then the next ones)  ->  index + 1, or 0 for a free slot
  *     hashes  [index]  ->  hash                  compared first, and used when the table grows
- *     places  [index]  ->  chunk and position    of a key: number of the head + 1 or 0 (2 bytes), length of the tail (4), the tail
+ *     places  [index]  ->  chunk and position    of a key: number of the head + 1, or 0 (2 bytes);
+ *                                            length of the tail (4 bytes); the tail
  */
 import { randomBytes } from 'node:crypto';
 
-/** Keys may come from outside: without a seed somebody could choose ids that all fall into one slot. */
+/** Keys come from outside: without a seed a sender could choose ids that all fall into one slot. */
 const seed = randomBytes(4).readUInt32LE();
 
-/** murmur3 (32 bits, public domain, Austin Appleby) without its tail handling by words: bytes left over are mixed one by one. */
+/**
+ * murmur3 (32 bits, public domain, Austin Appleby) without its tail handling by words: bytes left
+ * over are mixed one by one.
+ */
 function hashOf(bytes: Uint8Array, start: number, end: number, salt: number): number {
   let hash = seed ^ Math.imul(salt, 0x9e3779b1);
   let at = start;
@@ -37,7 +43,9 @@ function hashOf(bytes: Uint8Array, start: number, end: number, salt: number): nu
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
-/** A chunk of keys. A place is chunk number times this, plus the position: 4 GiB of keys at most. */
+/**
+ * Bytes of a chunk. A place is chunk number times this, plus the position: 4 GiB of keys at most.
+ */
 const chunkBytes = 1 << 20;
 const maxChunks = 0x1_0000_0000 / chunkBytes;
 /** Many tables stay small: that of an idle partition, and that of the heads. */
@@ -45,7 +53,7 @@ const firstChunkBytes = 1 << 16;
 const prefixBytes = 6;
 /** The table grows before it is fuller than this. */
 const maxLoad = 0.7;
-/** Where the last comma says nothing (ids with commas in them), heads would be as many as keys: no new ones then, keys stay whole. */
+/** Ids with commas in them would make as many heads as keys: from here on keys are stored whole. */
 const maxHeads = 4096;
 const comma = 0x2c;
 
@@ -73,7 +81,8 @@ export class KeyTable {
   /** The number of the key in the first `length` bytes; -1 when it has none. */
   find(bytes: Buffer, length: number): number {
     const cut = this.#cut(bytes, length);
-    // A head that is not there now was not there when the key was added: the key is stored whole, if at all.
+    // A head that is missing now was missing when the key was added: the key is stored whole, if at
+    // all.
     const head = this.#findHead(bytes, cut);
     const start = head < 0 ? 0 : cut;
     return (this.#slots[this.#slotOf(bytes, start, length, head, hashOf(bytes, start, length, head))] ?? 0) - 1;
@@ -140,7 +149,7 @@ export class KeyTable {
     return this.#lastHead;
   }
 
-  /** The number of the head in the first `cut` bytes, a new one if need be; -1 when there are too many heads already. */
+  /** The number of the head in the first `cut` bytes, a new one if needed; -1: too many heads. */
   #addHead(bytes: Buffer, cut: number): number {
     const found = this.#findHead(bytes, cut);
     if (found >= 0 || cut === 0 || this.#heads === undefined || this.#heads.size >= maxHeads) return found;
@@ -148,7 +157,10 @@ export class KeyTable {
     return this.#lastHead;
   }
 
-  /** The slot where the key is, or where it would be put: the one with this head whose tail lies between `start` and `end`. */
+  /**
+   * The slot of the key with this head and the tail from `start` to `end`, or where it would be
+   * put.
+   */
   #slotOf(bytes: Buffer, start: number, end: number, head: number, hash: number): number {
     const mask = this.#slots.length - 1;
     let slot = hash & mask;

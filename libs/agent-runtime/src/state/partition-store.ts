@@ -1,14 +1,15 @@
 /**
  * The keyed state of one input partition, with the overlay of the open transactions as an undo log.
  *
- * A put takes effect at once, so that the next record sees it, and the value that it replaced is noted. When the
- * transaction commits, the notes up to its mark are dropped; when it aborts, all notes are undone, newest first. At most
- * two transactions are in question at a time: the one being committed and the one being filled behind it, and when the
- * first aborts the second must go too, because it was decided on the first one's state.
+ * A put takes effect at once, so that the next record sees it, and the value that it replaced is
+ * noted. When the transaction commits, the notes up to its mark are dropped; when it aborts, all
+ * notes are undone, newest first. At most two transactions are in question at a time: the one being
+ * committed and the one being filled behind it, and when the first aborts the second must go too,
+ * because it was decided on the first one's state.
  *
  *     notes:   [ a b c | d e ]         mark() after c was put, then commit of the first begins
  *                      ^ mark
- *     committed(mark)  ->  [ d e ]     undo()  ->  [ ]  with e, d, c, b, a put back in this order
+ *     committed(mark)  ->  [ d e ]     rollback()  ->  [ ]  with e, d, c, b, a put back in order
  */
 import type { StatePut, StateReader } from '@kafnus/agent-contract';
 import { bytesPerUnit } from '../record-size.js';
@@ -45,7 +46,10 @@ export class PartitionStore implements StateReader {
     return Number.isNaN(value) ? undefined : value;
   }
 
-  /** A change by a step: visible at once, undone unless it is committed. @throws RangeError for a value that is no number */
+  /**
+   * A change by a step: visible at once, undone unless it is committed.
+   * @throws RangeError for a value that is no number
+   */
   put({ key, value }: StatePut): void {
     if (Number.isNaN(value)) throw new RangeError(`NaN cannot be kept as the state of ${key}`);
     const index = this.#lastIndex >= 0 && this.#lastKey === key ? this.#lastIndex : this.#add(key);
@@ -71,7 +75,7 @@ export class PartitionStore implements StateReader {
   }
 
   /** Takes back all that is not committed. */
-  undo(): void {
+  rollback(): void {
     for (let note = this.#notedKeys.length - 1; note >= 0; note -= 1) {
       this.#set(this.#notedKeys[note] ?? 0, this.#notedValues[note] ?? absent);
     }
@@ -108,7 +112,10 @@ export class PartitionStore implements StateReader {
     return this.#keys.add(this.#scratch, length);
   }
 
-  /** Writes the key into the scratch buffer, which may be another one then. @returns its length in bytes */
+  /**
+   * Writes the key into the scratch buffer, which may be another one then.
+   * @returns its length in bytes
+   */
   #encode(key: string): number {
     const room = key.length * bytesPerUnit;
     if (room > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(room);
