@@ -130,7 +130,10 @@ export default defineConfig(
         'error',
         {
           patterns: [
-            { regex: '^@kafnus/(?!agent-runtime$)', message: 'It starts any agent: it imports agent-runtime only.' },
+            {
+              regex: '^@kafnus/(?!(agent-runtime|kafka-admin)$)',
+              message: 'It starts any agent: it imports agent-runtime and kafka-admin only.',
+            },
           ],
         },
       ],

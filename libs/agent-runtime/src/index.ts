@@ -2,6 +2,7 @@ export * from '@kafnus/agent-contract';
 export { topicSettings } from './agent-topics.js';
 export { ConfigurationError, loadConfig, settingsOf, settingsReference, type RuntimeConfig } from './config.js';
 export { jsonErrorOffset, lineAndColumn } from './config/json-position.js';
+export { suggestion } from './config/suggestion.js';
 export { deadLetter } from './dead-letter.js';
 export { guardDecision } from './decision-guard.js';
 export { Ledger, LedgerBatch } from './ledger.js';

@@ -3,8 +3,7 @@
  * under its eyes.
  */
 import type { TopicPartition } from '@kafnus/agent-runtime';
-import { kafka } from '@kafnus/kafka-admin';
-import { call } from '@kafnus/local-stack';
+import { call, kafka } from '@kafnus/kafka-admin';
 
 export interface OtherProducer {
   /**

@@ -1,13 +1,17 @@
-/** What a thrown value says, whatever was thrown. */
-import { isNativeError } from 'node:util/types';
+/** What a thrown value says, whatever was thrown: an Error of any realm, or a plain object. */
 
 /** The message of an error, else the value as text. */
 export function messageOf(error: unknown): string {
-  return isNativeError(error) ? error.message : String(error);
+  const message = property(error, 'message');
+  return typeof message === 'string' ? message : String(error);
 }
 
-/** The `code` of an error of Node (`ENOENT`) or of the Kafka client (a number), if there is one. */
+/** The `code` of an error of Node.js (`ENOENT`) or of the Kafka client (a number), if any. */
 export function codeOf(error: unknown): string | number | undefined {
-  const code: unknown = isNativeError(error) && 'code' in error ? error.code : undefined;
+  const code = property(error, 'code');
   return typeof code === 'string' || typeof code === 'number' ? code : undefined;
+}
+
+function property(error: unknown, name: string): unknown {
+  return typeof error === 'object' && error !== null ? Reflect.get(error, name) : undefined;
 }

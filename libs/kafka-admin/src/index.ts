@@ -2,6 +2,7 @@ export { changelogConfig, partitionMismatch } from './changelog-topic.js';
 export { connectionProperties, isPem, type KafkaConnectionConfig } from './connection-config.js';
 export { createTopic } from './create-topic.js';
 export { codeOf, messageOf } from './error-text.js';
+export { levelCounts, sortedFindings, type Finding, type FindingLevel } from './finding.js';
 export * from './kafka-client.js';
 export * from './kafka-errors.js';
 export { loginProblem, type ClientLogEntry } from './login-problem.js';

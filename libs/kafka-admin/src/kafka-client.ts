@@ -184,10 +184,13 @@ export const kafka: Library = library.RdKafka ?? library;
  * Calls a method that ends in a callback, as a promise. For calls that are made once or per
  * transaction, never per record.
  */
-export function call<T>(invoke: (callback: Callback<T>) => void): Promise<T> {
+export function call<T>(
+  invoke: (callback: (error: { readonly message: string } | null | undefined, result: T) => void) => void,
+): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     invoke((error, result) => {
-      if (error) reject(error);
+      // Some errors of the client are plain objects.
+      if (error) reject(error instanceof Error ? error : Object.assign(new Error(error.message), error));
       else resolve(result);
     });
   });

@@ -14,7 +14,8 @@ import {
   there,
 } from './topics-scene.js';
 import { duration } from '../src/topics/topic-check.js';
-import { fits, levels, sortedFindings, type Finding } from '../src/topics/topic-finding.js';
+import type { TopicFinding } from '../src/topics/topic-finding.js';
+import { findingLevels, hasNoErrors, sortedFindings } from '../src/finding.js';
 import { planTopics } from '../src/topics/topic-plan.js';
 import type { ClusterView, TopicRight } from '../src/topics/cluster-view.js';
 
@@ -328,21 +329,21 @@ describe('always', () => {
   test('each finding says what and what to do, and the worst come first', () => {
     fc.assert(
       fc.property(anyCluster, (view) => {
-        const findings = sortedFindings(check(all, view, { replicas: 7 }));
+        const findings = sortedFindings(check(all, view, { replicas: 7 }), ({ topic }) => topic);
         for (const { message, advice } of findings) {
           expect(message).not.toMatch(/undefined|NaN|Infinity|null/);
           expect(advice).not.toBe('');
         }
-        const order = findings.map(({ level }) => levels.indexOf(level));
+        const order = findings.map(({ level }) => findingLevels.indexOf(level));
         expect(order).toEqual([...order].sort());
-        expect(fits(findings)).toBe(!order.includes(0));
+        expect(hasNoErrors(findings)).toBe(!order.includes(0));
       }),
     );
   });
 });
 
 /** The cluster after `apply --update-config`. */
-function repaired(view: ClusterView, findings: readonly Finding[]): ClusterView {
+function repaired(view: ClusterView, findings: readonly TopicFinding[]): ClusterView {
   let after = view;
   for (const { topic, fix } of findings) {
     const found = after.topics.get(topic);

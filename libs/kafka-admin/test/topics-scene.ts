@@ -1,6 +1,6 @@
 /** Agents and clusters for the tests of plan and check. */
 import { checkTopics, type CheckInput } from '../src/topics/topic-check.js';
-import type { Finding } from '../src/topics/topic-finding.js';
+import type { TopicFinding } from '../src/topics/topic-finding.js';
 import { planTopics, type AgentTopics } from '../src/topics/topic-plan.js';
 import type { ClusterView, PartitionView, TopicView } from '../src/topics/cluster-view.js';
 
@@ -92,11 +92,11 @@ export function check(
   agents: readonly AgentTopics[],
   view: ClusterView,
   more: Partial<Pick<CheckInput, 'outputs' | 'replicas' | 'asAgent'>> = {},
-): Finding[] {
+): TopicFinding[] {
   return checkTopics({ agents, plan: planTopics(agents, view), outputs: [], asAgent: false, ...more, view });
 }
 
 /** `level code topic`, the short form of a finding. */
-export function brief(findings: readonly Finding[]): string[] {
+export function brief(findings: readonly TopicFinding[]): string[] {
   return findings.map(({ level, code, topic }) => `${level} ${code} ${topic}`);
 }

@@ -107,7 +107,7 @@ export class ConnectRest {
       const text = await response.text();
       if (response.ok) return text === '' ? undefined : JSON.parse(text);
       if (response.status === REBALANCING && Date.now() < deadline) continue;
-      throw new ConnectError(response.status, `${method} ${resource}: ${response.status} ${messageOf(text)}`);
+      throw new ConnectError(response.status, `${method} ${resource}: ${response.status} ${answerMessage(text)}`);
     }
   }
 }
@@ -117,7 +117,7 @@ function path(name: string): string {
 }
 
 /** Errors are `{"error_code", "message"}`. */
-function messageOf(text: string): string {
+function answerMessage(text: string): string {
   try {
     const answer: unknown = JSON.parse(text);
     if (typeof answer === 'object' && answer !== null && 'message' in answer) return String(answer.message);

@@ -19,7 +19,8 @@
  * `startLocalKafka`.
  */
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import { ANSWER_TIMEOUT, call, partitionCounts } from './kafka-client.js';
+import { call } from '@kafnus/kafka-admin';
+import { ANSWER_TIMEOUT, partitionCounts } from './kafka-client.js';
 
 /** The partitions of every topic of the embedded broker: librdkafka has no setting for it. */
 export const EMBEDDED_PARTITIONS = 4;

@@ -4,7 +4,7 @@ export * from './connect-template.js';
 export * from './connect-worker.js';
 export * from './converter-check.js';
 export * from './embedded-broker.js';
-export { call, partitionCounts, type ClientSettings, type KafkaAddress } from './kafka-client.js';
+export { partitionCounts, type ClientSettings, type KafkaAddress } from './kafka-client.js';
 export { damageFetched, refuseProducerIds } from './kafka-answers.js';
 export * from './kafka-distribution.js';
 export * from './kafka-metadata.js';

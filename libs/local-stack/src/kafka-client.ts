@@ -1,5 +1,6 @@
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { call } from '@kafnus/kafka-admin';
 
 /** librdkafka settings, by name. */
 export type ClientSettings = Readonly<Record<string, string | number | boolean>>;
@@ -12,18 +13,6 @@ export const ANSWER_TIMEOUT = 10_000;
 
 /** A consumer or a producer, as far as both are the same. */
 export type AnyClient = RdKafka.Client<'event.error'>;
-
-/** Turns one call of the client's callback API into a promise. */
-export function call<T>(
-  start: (done: (error: { readonly message: string } | null | undefined, result: T) => void) => void,
-): Promise<T> {
-  return new Promise((resolve, reject) => {
-    start((error, result) => {
-      if (error) reject(error instanceof Error ? error : new Error(error.message, { cause: error }));
-      else resolve(result);
-    });
-  });
-}
 
 /** Runs `work` with a consumer that belongs to no group, and disconnects it. */
 export async function withConsumer<T>(

@@ -1,6 +1,7 @@
 import type { RdKafka } from '@confluentinc/kafka-javascript';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ANSWER_TIMEOUT, call, withConsumer, type KafkaAddress } from './kafka-client.js';
+import { call } from '@kafnus/kafka-admin';
+import { ANSWER_TIMEOUT, withConsumer, type KafkaAddress } from './kafka-client.js';
 
 const DEADLINE = 30_000;
 

@@ -1,7 +1,8 @@
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { losslessProducer, type OutputRecord } from '@kafnus/agent-runtime';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { call, partitionCounts, withProducer, type ClientSettings, type KafkaAddress } from './kafka-client.js';
+import { call } from '@kafnus/kafka-admin';
+import { partitionCounts, withProducer, type ClientSettings, type KafkaAddress } from './kafka-client.js';
 
 /**
  * A record to be written by a test: an {@link OutputRecord}, of which only topic and value are

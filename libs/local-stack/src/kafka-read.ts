@@ -1,6 +1,7 @@
 import type { RdKafka } from '@confluentinc/kafka-javascript';
 import { ownHeaders, type InputRecord } from '@kafnus/agent-runtime';
-import { allPartitions, call, withConsumer, type KafkaAddress } from './kafka-client.js';
+import { call } from '@kafnus/kafka-admin';
+import { allPartitions, withConsumer, type KafkaAddress } from './kafka-client.js';
 import type { Isolation } from './kafka-topics.js';
 
 const OFFSET_BEGINNING = -2;

@@ -1,13 +1,7 @@
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  ANSWER_TIMEOUT,
-  allPartitions,
-  call,
-  withConsumer,
-  type AnyClient,
-  type KafkaAddress,
-} from './kafka-client.js';
+import { call, createTopic, messageOf } from '@kafnus/kafka-admin';
+import { ANSWER_TIMEOUT, allPartitions, withConsumer, type AnyClient, type KafkaAddress } from './kafka-client.js';
 
 /** A topic to be created. */
 export interface TopicPlan {
@@ -31,12 +25,10 @@ export async function createTopics(address: KafkaAddress, topics: readonly Topic
     try {
       await Promise.all(
         topics.map(({ topic, partitions, replicationFactor = -1, config = {} }) =>
-          call<void>((done) =>
-            admin.createTopic(
-              { topic, num_partitions: partitions, replication_factor: replicationFactor, config: { ...config } },
-              ANSWER_TIMEOUT,
-              (error) => done(error && { message: `Topic ${topic} cannot be created: ${error.message}` }, undefined),
-            ),
+          createTopic(admin, topic, { partitions, replicationFactor, config }, ANSWER_TIMEOUT).catch(
+            (error: unknown) => {
+              throw new Error(`Topic ${topic} cannot be created: ${messageOf(error)}`, { cause: error });
+            },
           ),
         ),
       );

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { RdKafka } from '@confluentinc/kafka-javascript';
+import { call } from '@kafnus/kafka-admin';
 import {
   committedOffsets,
   EMBEDDED_PARTITIONS,
@@ -11,7 +12,7 @@ import {
 } from '@kafnus/local-stack';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { call, withConsumer, withProducer } from '../src/kafka-client.js';
+import { withConsumer, withProducer } from '../src/kafka-client.js';
 
 jest.setTimeout(120_000);
 const ERR_ASSIGN = -175;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { RdKafka } from '@confluentinc/kafka-javascript';
 import { withKafka } from '@kafnus/agent-testkit';
+import { call } from '@kafnus/kafka-admin';
 import {
   committedOffsets,
   createTopics,
@@ -13,7 +14,7 @@ import {
 } from '@kafnus/local-stack';
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { call, withConsumer, withProducer } from '../src/kafka-client.js';
+import { withConsumer, withProducer } from '../src/kafka-client.js';
 
 jest.setTimeout(120_000);
 const describeWithKafka = withKafka(describe);

@@ -1,9 +1,8 @@
 /** Parses and validates the options of commands. */
-import { ConfigurationError } from '@kafnus/agent-runtime';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { ConfigurationError, suggestion } from '@kafnus/agent-runtime';
+import { messageOf } from '@kafnus/kafka-admin';
 import { UsageError } from './command.js';
-import { messageOf } from './error-message.js';
-import { suggestion } from './suggestion.js';
 import { quoted } from './terminal/text.js';
 
 type Options = NonNullable<ParseArgsConfig['options']>;

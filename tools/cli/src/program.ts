@@ -1,11 +1,10 @@
 /** Runs the command, and turns errors into messages and exit codes. */
-import { ConfigurationError, version } from '@kafnus/agent-runtime';
+import { ConfigurationError, suggestion, version } from '@kafnus/agent-runtime';
+import { messageOf } from '@kafnus/kafka-admin';
 import { exitCodes, UsageError, type Io } from './command.js';
 import { commands } from './commands.js';
 import { nextStep } from './next-step.js';
-import { suggestion } from './suggestion.js';
 import { quoted } from './terminal/text.js';
-import { messageOf } from './error-message.js';
 
 /** The text of `kafnus --help`. */
 export function programHelp(): string {

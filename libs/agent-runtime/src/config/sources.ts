@@ -9,7 +9,8 @@ import { parseDocument } from 'yaml';
 import type { Setting, SettingsSchema } from '@kafnus/agent-contract';
 import { codeOf, messageOf } from '@kafnus/kafka-admin';
 import { jsonErrorOffset, lineAndColumn } from './json-position.js';
-import { shown, suggestion } from './problems.js';
+import { shown } from './problems.js';
+import { suggestion } from './suggestion.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -1,8 +1,9 @@
 /** plan, apply and check: what they do, one after the other, and what they then tell. */
 import type { KafkaConnectionConfig } from '../connection-config.js';
+import { hasNoErrors, sortedFindings } from '../finding.js';
 import { checkTopics, type OutputTopic } from './topic-check.js';
 import { TopicCluster, type Outcome } from './topic-cluster.js';
-import { fits, sortedFindings, type Finding } from './topic-finding.js';
+import type { TopicFinding } from './topic-finding.js';
 import { planTopics, topicNamesOf, type AgentTopics, type PlannedTopic } from './topic-plan.js';
 import { topicIn, type ClusterView } from './cluster-view.js';
 
@@ -50,7 +51,7 @@ export interface TopicsReport {
   readonly outputs: readonly OutputTopic[];
   readonly steps: readonly TopicStep[];
   /** As the topics are now, sorted. */
-  readonly findings: readonly Finding[];
+  readonly findings: readonly TopicFinding[];
   /** Nothing is an error, and nothing was refused; `plan` is never an error. */
   readonly ok: boolean;
 }
@@ -73,9 +74,9 @@ export async function runTopics(request: TopicsRequest): Promise<TopicsReport> {
         agents.map(({ groupId }) => groupId),
         awaited,
       );
-    const judge = (view: ClusterView): { readonly plan: PlannedTopic[]; readonly findings: Finding[] } => {
+    const judge = (view: ClusterView): { readonly plan: PlannedTopic[]; readonly findings: TopicFinding[] } => {
       const plan = planTopics(agents, view);
-      const findings = sortedFindings(checkTopics({ ...request, plan, outputs, view }));
+      const findings = sortedFindings(checkTopics({ ...request, plan, outputs, view }), ({ topic }) => topic);
       // What is missing is the plan itself.
       return { plan, findings: findings.filter(({ code }) => action !== 'plan' || code !== 'topic-missing') };
     };
@@ -95,7 +96,7 @@ export async function runTopics(request: TopicsRequest): Promise<TopicsReport> {
       }
     }
     const { plan, findings } = judge(view);
-    const ok = action === 'plan' || (fits(findings) && steps.every(({ did }) => did !== 'refused'));
+    const ok = action === 'plan' || (hasNoErrors(findings) && steps.every(({ did }) => did !== 'refused'));
     return { action, servers: config.kafkaBrokers, view, plan, outputs, steps, findings, ok };
   } finally {
     await cluster.close();
@@ -173,7 +174,7 @@ function orphaned({ input }: PlannedTopic, view: ClusterView): Outcome | undefin
   return { kind: 'refused', reason: `not created: it must have as many partitions as ${input}, which is not there` };
 }
 
-async function setConfigs(cluster: TopicCluster, findings: readonly Finding[]): Promise<TopicStep[]> {
+async function setConfigs(cluster: TopicCluster, findings: readonly TopicFinding[]): Promise<TopicStep[]> {
   const wanted = new Map<string, Map<string, string>>();
   for (const { topic, fix } of findings) {
     if (fix === undefined) continue;

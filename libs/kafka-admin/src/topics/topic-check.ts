@@ -3,7 +3,8 @@
  * view.
  */
 import { changelogSegmentBytes, partitionMismatch } from '../changelog-topic.js';
-import type { Finding, FindingCode, Level } from './topic-finding.js';
+import type { FindingLevel } from '../finding.js';
+import type { TopicFinding, TopicFindingCode } from './topic-finding.js';
 import {
   brokerAheadMs,
   deadLetterRetentionMs,
@@ -33,7 +34,7 @@ export interface CheckInput {
 }
 
 type Found = Extract<TopicView, { kind: 'there' }>;
-type Draft = Omit<Finding, 'topic'>;
+type Draft = Omit<TopicFinding, 'topic'>;
 
 /** Every setting that is looked at: what has to be read of a topic. */
 export const checkedSettings = [
@@ -51,7 +52,7 @@ export const checkedSettings = [
 type CheckedSetting = (typeof checkedSettings)[number];
 
 /** Everything that is found, in the order of the plan. */
-export function checkTopics(input: CheckInput): Finding[] {
+export function checkTopics(input: CheckInput): TopicFinding[] {
   const planned = input.plan.flatMap((topic) =>
     [...plannedFindings(topic, input)].map((draft) => ({ ...draft, topic: topic.name })),
   );
@@ -114,7 +115,7 @@ function* rights({ name, uses }: PlannedTopic, { rights: granted }: Found, asAge
   yield { level: asAgent ? 'error' : 'note', code: 'right-missing', message, advice };
 }
 
-const ADDING = '"Adding partitions" in docs/operations.md';
+const addingPartitions = '"Adding partitions" in docs/operations.md';
 
 function* partitions(topic: PlannedTopic, found: Found, input: CheckInput): Generator<Draft> {
   const count = found.partitions.length;
@@ -122,7 +123,7 @@ function* partitions(topic: PlannedTopic, found: Found, input: CheckInput): Gene
     const source = topicIn(input.view, topic.input);
     if (source.kind === 'there' && source.partitions.length !== count) {
       const message = partitionMismatch(topic.name, count, topic.input, source.partitions.length);
-      yield error('not-copartitioned', message, `${ADDING}; topics apply never changes partitions`);
+      yield error('not-copartitioned', message, `${addingPartitions}; topics apply never changes partitions`);
     }
     return;
   }
@@ -135,12 +136,16 @@ function* partitions(topic: PlannedTopic, found: Found, input: CheckInput): Gene
     yield warning(
       'partitions-few',
       `it has ${counted(count, 'partition')} for ${wanted} ${who}: a partition is read by one of them, so ${wanted - count} get nothing to do`,
-      `run at most ${count}, or follow ${ADDING}`,
+      `run at most ${count}, or follow ${addingPartitions}`,
     );
   }
   if (count !== topic.partitions) {
     const message = `it has ${counted(count, 'partition')}, and KAFNUS_TOPIC_PARTITIONS says ${topic.partitions}`;
-    yield note('partitions-differ', message, `nothing, if that was chosen; for more of them follow ${ADDING}`);
+    yield note(
+      'partitions-differ',
+      message,
+      `nothing, if that was chosen; for more of them follow ${addingPartitions}`,
+    );
   }
 }
 
@@ -161,17 +166,17 @@ function* copies(found: Found, wanted: number, brokers: number): Generator<Draft
   const least = number(found, 'min.insync.replicas');
   if (least !== undefined && least > replicas) {
     const message = `min.insync.replicas is ${least}, and it has ${counted(replicas, 'replica')}: no write is taken`;
-    yield { ...error('min-isr-high', message, SET), fix: fix('min.insync.replicas', minInSync(replicas)) };
+    yield { ...error('min-isr-high', message, setIt), fix: fix('min.insync.replicas', minInSync(replicas)) };
   } else if (least !== undefined && least === replicas && replicas > 1) {
     const message = `min.insync.replicas is ${least}, as many as it has replicas: no write is taken while one broker is down`;
-    yield { ...warning('min-isr-high', message, SET), fix: fix('min.insync.replicas', minInSync(replicas)) };
+    yield { ...warning('min-isr-high', message, setIt), fix: fix('min.insync.replicas', minInSync(replicas)) };
   } else if (least === 1 && replicas >= 3) {
     const message = `min.insync.replicas is 1: what one broker has counts as written, and is lost with it`;
-    yield { ...warning('min-isr-low', message, SET), fix: fix('min.insync.replicas', minInSync(replicas)) };
+    yield { ...warning('min-isr-low', message, setIt), fix: fix('min.insync.replicas', minInSync(replicas)) };
   }
   if (text(found, 'unclean.leader.election.enable') === 'true') {
     const message = `unclean.leader.election.enable is true: committed records are lost when all good replicas are away`;
-    yield { ...warning('unclean-election', message, SET), fix: fix('unclean.leader.election.enable', 'false') };
+    yield { ...warning('unclean-election', message, setIt), fix: fix('unclean.leader.election.enable', 'false') };
   }
 
   const { partitions: all } = found;
@@ -200,20 +205,20 @@ function* keeping(topic: PlannedTopic, found: Found, input: CheckInput): Generat
         ? 'state that is older than its retention is lost'
         : 'it grows without an end';
       yield {
-        ...error('cleanup-policy', `cleanup.policy is ${policy}: ${lost}`, SET),
+        ...error('cleanup-policy', `cleanup.policy is ${policy}: ${lost}`, setIt),
         fix: fix('cleanup.policy', 'compact'),
       };
     }
     const segment = number(found, 'segment.bytes');
     if (segment !== undefined && segment > changelogSegmentBytes) {
       const message = `segment.bytes is ${segment}: the newest segment is never compacted, and a restore reads all of it`;
-      yield { ...note('segments-large', message, SET), fix: fix('segment.bytes', changelogSegmentBytes) };
+      yield { ...note('segments-large', message, setIt), fix: fix('segment.bytes', changelogSegmentBytes) };
     }
     return;
   }
   if (policy?.includes('compact') === true) {
     const message = `cleanup.policy is ${policy}: of the records of one key only the newest is kept, the others are lost`;
-    yield { ...error('cleanup-policy', message, SET), fix: fix('cleanup.policy', 'delete') };
+    yield { ...error('cleanup-policy', message, setIt), fix: fix('cleanup.policy', 'delete') };
   }
   yield* retention(topic, found, input);
   const bytes = number(found, 'retention.bytes');
@@ -238,14 +243,14 @@ function* retention(topic: PlannedTopic, found: Found, input: CheckInput): Gener
   const planned = topic.kind === 'raw' ? rawRetentionMs : deadLetterRetentionMs;
   if (kept < leastRetentionMs) {
     const message = `records are deleted after ${duration(kept)} (retention.ms), also those that nobody has read: an agent that stands still for as long has lost them`;
-    yield { ...warning('retention-short', message, SET), fix: fix('retention.ms', planned) };
+    yield { ...warning('retention-short', message, setIt), fix: fix('retention.ms', planned) };
     return;
   }
   if (topic.kind !== 'dead-letter') return;
   const raw = longestRetention(inputsOf(topic, input.agents), input.view);
   if (Number.isFinite(raw) && kept < raw) {
     const message = `refusals are deleted after ${duration(kept)} (retention.ms), before the raw records (${duration(raw)}): raise it`;
-    yield { ...warning('retention-short', message, SET), fix: fix('retention.ms', Math.max(planned, raw)) };
+    yield { ...warning('retention-short', message, setIt), fix: fix('retention.ms', Math.max(planned, raw)) };
   }
 }
 
@@ -255,19 +260,23 @@ function* outputFindings({ agent, name }: OutputTopic, view: ClusterView): Gener
   const count = found.partitions.length;
   if (count !== agent.partitions) {
     const message = `it has ${counted(count, 'partition')}, and KAFNUS_TOPIC_PARTITIONS says ${agent.partitions}: its sink can run as many tasks as it has partitions`;
-    yield note('partitions-differ', message, `nothing, if that was chosen; for more of them follow ${ADDING}`);
+    yield note(
+      'partitions-differ',
+      message,
+      `nothing, if that was chosen; for more of them follow ${addingPartitions}`,
+    );
   }
   yield* copies(found, agent.replication, view.brokers);
   const policy = text(found, 'cleanup.policy');
   if (policy?.includes('compact') === true) {
     const message = `cleanup.policy is ${policy}: keys hold the entity id only, so records of other entities are dropped (SPEC 8)`;
-    yield { ...error('cleanup-policy', message, SET), fix: fix('cleanup.policy', 'delete') };
+    yield { ...error('cleanup-policy', message, setIt), fix: fix('cleanup.policy', 'delete') };
   }
   const raw = longestRetention([agent], view);
   const kept = milliseconds(found, 'retention.ms');
   if (kept !== undefined && Number.isFinite(raw) && kept < raw) {
     const message = `records are deleted after ${duration(kept)} (retention.ms), by the time of the raw record: what is read ${duration(kept)} late is gone before a sink sees it, and ${agent.inputTopic} keeps ${duration(raw)}`;
-    yield { ...warning('retention-short', message, SET), fix: fix('retention.ms', raw) };
+    yield { ...warning('retention-short', message, setIt), fix: fix('retention.ms', raw) };
   }
   yield* messageSize(found, agent.maxRecordBytes);
   yield* timestampLimits(found, [agent], view);
@@ -277,7 +286,7 @@ function* messageSize(found: Found, largest: number): Generator<Draft> {
   const limit = number(found, 'max.message.bytes');
   if (limit === undefined || limit >= largest) return;
   const message = `max.message.bytes is ${limit}, and the agent writes records and batches of up to ${largest} bytes (message.max.bytes): the broker refuses what is larger`;
-  yield { ...error('message-size', message, SET), fix: fix('max.message.bytes', largest) };
+  yield { ...error('message-size', message, setIt), fix: fix('max.message.bytes', largest) };
 }
 
 /**
@@ -290,40 +299,43 @@ function* timestampLimits(found: Found, inputsFrom: readonly AgentTopics[], view
   const before = milliseconds(found, 'message.timestamp.before.max.ms');
   if (before !== undefined && before < longestRetention(inputsFrom, view)) {
     const message = `message.timestamp.before.max.ms is ${duration(before)}: the broker refuses the records that are made of older raw records`;
-    yield { ...error('timestamp-limit', message, SET), fix: fix('message.timestamp.before.max.ms', FOREVER) };
+    yield {
+      ...error('timestamp-limit', message, setIt),
+      fix: fix('message.timestamp.before.max.ms', noTimestampLimit),
+    };
   }
   const after = milliseconds(found, 'message.timestamp.after.max.ms');
   const aheadMs = Math.max(0, ...inputsFrom.map((agent) => agent.aheadMs));
   if (after !== undefined && after < aheadMs) {
     const message = `message.timestamp.after.max.ms is ${duration(after)}: the broker refuses the records that are made of raw records further ahead of its clock, and the agent writes them up to ${duration(aheadMs)} ahead`;
-    yield { ...error('timestamp-limit', message, SET), fix: fix('message.timestamp.after.max.ms', brokerAheadMs) };
+    yield { ...error('timestamp-limit', message, setIt), fix: fix('message.timestamp.after.max.ms', brokerAheadMs) };
   }
 }
 
 /** Kafka's default of limits that are none: the largest long. */
-const FOREVER = '9223372036854775807';
+const noTimestampLimit = '9223372036854775807';
 /** No retention of a topic that is used is longer: 285,000 years are no limit. */
 const foreverMs = Number.MAX_SAFE_INTEGER;
 
-const SET = 'set it: topics apply --update-config';
+const setIt = 'set it: topics apply --update-config';
 
-function error(code: FindingCode, message: string, advice: string): Draft {
+function error(code: TopicFindingCode, message: string, advice: string): Draft {
   return draft('error', code, message, advice);
 }
 
-function warning(code: FindingCode, message: string, advice: string): Draft {
+function warning(code: TopicFindingCode, message: string, advice: string): Draft {
   return draft('warning', code, message, advice);
 }
 
-function note(code: FindingCode, message: string, advice: string): Draft {
+function note(code: TopicFindingCode, message: string, advice: string): Draft {
   return draft('note', code, message, advice);
 }
 
-function draft(level: Level, code: FindingCode, message: string, advice: string): Draft {
+function draft(level: FindingLevel, code: TopicFindingCode, message: string, advice: string): Draft {
   return { level, code, message, advice };
 }
 
-function fix(setting: CheckedSetting, value: string | number): NonNullable<Finding['fix']> {
+function fix(setting: CheckedSetting, value: string | number): NonNullable<TopicFinding['fix']> {
   return { setting, value: String(value) };
 }
 

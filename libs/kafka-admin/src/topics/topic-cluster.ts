@@ -236,10 +236,10 @@ function hasLeader({ leader }: TopicDescription['partitions'][number]): boolean 
 
 function isVisible({ partitions }: TopicDescription, config: ConfigView | undefined): boolean {
   if (partitions.length === 0 || !partitions.every((partition) => hasLeader(partition))) return false;
-  return config?.kind === 'known' || config?.reason !== NOT_YET;
+  return config?.kind === 'known' || config?.reason !== unknownYet;
 }
 
-const NOT_YET = 'the broker does not know the topic yet';
+const unknownYet = 'the broker does not know the topic yet';
 
 /** @throws KafkaError when the topic could not be looked up */
 function topicView(description: TopicDescription, config: ConfigView | undefined): TopicView {
@@ -271,7 +271,7 @@ function configView(answer: ConfigAnswer): ConfigView {
   if (answer.kind === 'config') return { kind: 'known', values: answer.values };
   const reasons = new Map<number, string>([
     [wireErrors.topicAuthorization, 'the user may not (DescribeConfigs)'],
-    [wireErrors.unknownTopic, NOT_YET],
+    [wireErrors.unknownTopic, unknownYet],
   ]);
   return { kind: 'unknown', reason: reasons.get(answer.code) ?? answer.message };
 }

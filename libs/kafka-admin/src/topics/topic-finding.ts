@@ -1,4 +1,5 @@
 /** What is said about topics: a closed vocabulary, so that scripts can tell findings apart. */
+import type { Finding } from '../finding.js';
 
 /** Every code, with what it means. docs/operations.md lists the same ones. */
 export const findingCodes = {
@@ -24,14 +25,7 @@ export const findingCodes = {
   'timestamp-limit': 'the broker refuses records that are too old, or too far ahead of its clock',
 } as const;
 
-export type FindingCode = keyof typeof findingCodes;
-
-/**
- * error: the agent does not work, or records are lost. warning: they may be, or it works badly.
- * note: good to know.
- */
-export const levels = ['error', 'warning', 'note'] as const;
-export type Level = (typeof levels)[number];
+export type TopicFindingCode = keyof typeof findingCodes;
 
 /** A configuration that would be right. */
 export interface Fix {
@@ -39,26 +33,9 @@ export interface Fix {
   readonly value: string;
 }
 
-/** Something that a person should know, and what to do about it. */
-export interface Finding {
-  readonly level: Level;
-  readonly code: FindingCode;
+/** A finding about a topic. */
+export interface TopicFinding extends Finding<TopicFindingCode> {
   readonly topic: string;
-  /** What is the matter, with the values that were found. */
-  readonly message: string;
-  /** What to do. */
-  readonly advice: string;
   /** What `apply --update-config` sets. */
   readonly fix?: Fix;
-}
-
-/** The worst first, then by topic. */
-export function sortedFindings(findings: readonly Finding[]): Finding[] {
-  const place = ({ level, topic }: Finding): string => `${levels.indexOf(level)} ${topic}`;
-  return [...findings].sort((a, b) => (place(a) < place(b) ? -1 : place(a) > place(b) ? 1 : 0));
-}
-
-/** Whether nothing is an error. */
-export function fits(findings: readonly Finding[]): boolean {
-  return findings.every(({ level }) => level !== 'error');
 }

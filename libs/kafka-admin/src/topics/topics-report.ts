@@ -1,5 +1,6 @@
 /** What plan, apply and check found and did: as text for people, and as JSON for scripts. */
-import { levels, type Finding, type Fix } from './topic-finding.js';
+import { findingLevels, levelCounts } from '../finding.js';
+import type { Fix, TopicFinding } from './topic-finding.js';
 import type { PlannedTopic } from './topic-plan.js';
 import type { TopicsReport } from './run-topics.js';
 import { topicIn, type TopicView } from './cluster-view.js';
@@ -99,7 +100,7 @@ function standing(topic: string, { action, view, findings }: TopicsReport): stri
   if (kind === 'hidden') return 'not visible';
   if (kind === 'missing') return action === 'plan' ? 'would be created' : 'missing';
   const own = findings.filter((finding) => finding.topic === topic && finding.level !== 'note');
-  const worst = levels.find((level) => own.some((finding) => finding.level === level));
+  const worst = findingLevels.find((level) => own.some((finding) => finding.level === level));
   return worst === undefined ? 'fits' : `${own.length} ${worst}${own.length === 1 ? '' : 's'}`;
 }
 
@@ -129,15 +130,15 @@ function stepLines({ action, steps }: TopicsReport): string[] {
   return ['', ...steps.map(({ topic, did, detail }) => `${did} ${topic}: ${detail}`)];
 }
 
-const INDENT = '         ';
+const indent = '         ';
 
-function findingLines({ level, code, topic, message, advice, fix }: Finding): string[] {
+function findingLines({ level, code, topic, message, advice, fix }: TopicFinding): string[] {
   return [
     '',
-    `${level.padEnd(INDENT.length - 1)} ${topic}  ${code}`,
-    `${INDENT}${message}.`,
-    `${INDENT}To do: ${advice}.`,
-    ...(fix === undefined ? [] : [`${INDENT}Or:    ${configCommand(topic, fix)}`]),
+    `${level.padEnd(indent.length - 1)} ${topic}  ${code}`,
+    `${indent}${message}.`,
+    `${indent}To do: ${advice}.`,
+    ...(fix === undefined ? [] : [`${indent}Or:    ${configCommand(topic, fix)}`]),
   ];
 }
 
@@ -149,12 +150,8 @@ function configCommand(topic: string, { setting, value }: Fix): string {
 }
 
 function verdict({ action, plan, view, findings, steps, ok }: TopicsReport): string {
-  const counts = levels
-    .map((level) => ({ level, count: findings.filter((finding) => finding.level === level).length }))
-    .filter(({ count }) => count > 0)
-    .map(({ level, count }) => `${count} ${level}${count === 1 ? '' : 's'}`);
   const refused = steps.filter(({ did }) => did === 'refused').length;
-  const summary = [...(refused > 0 ? [`${refused} refused`] : []), ...counts].join(', ');
+  const summary = [...(refused > 0 ? [`${refused} refused`] : []), ...levelCounts(findings)].join(', ');
   if (action === 'plan') {
     const missing = plan.filter(({ name }) => topicIn(view, name).kind === 'missing').length;
     const todo =

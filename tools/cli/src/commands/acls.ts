@@ -1,9 +1,9 @@
+import { suggestion } from '@kafnus/agent-runtime';
 import { agentNames, type AgentName } from '@kafnus/ngsi-core';
 import { agentTopics } from '../acls/acl-topics.js';
 import { grantsOf, type Grant } from '../acls/grants.js';
 import { exitCodes, UsageError, type Command, type Io } from '../command.js';
 import { parseOptions } from '../options.js';
-import { suggestion } from '../suggestion.js';
 import { quoted, shellQuoted } from '../terminal/text.js';
 
 const helpText = `Usage: kafnus acls --principal PRINCIPAL [options]

@@ -1,7 +1,7 @@
+import { messageOf } from '@kafnus/kafka-admin';
 import { agentNames } from '@kafnus/ngsi-core';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { exitCodes, UsageError, type Command, type Io } from '../command.js';
-import { messageOf } from '../error-message.js';
 import { connection } from '../kafka/connection.js';
 import { inputOf, namesOf } from '../kafka/topic-names.js';
 import { actionOf, instantOrAge, parseOptions, positiveNumber, requireTopicName, wholeNumber } from '../options.js';

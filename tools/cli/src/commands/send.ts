@@ -1,9 +1,9 @@
 import { createReadStream } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '@kafnus/kafka-admin';
 import { cityNotifications } from '../city.js';
 import { exitCodes, UsageError, type Command, type Io } from '../command.js';
-import { messageOf } from '../error-message.js';
 import { Publisher } from '../kafka/publisher.js';
 import { connection } from '../kafka/connection.js';
 import { duration, instant, parseOptions, positiveNumber, requireTopicName, wholeNumber } from '../options.js';

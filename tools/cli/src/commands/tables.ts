@@ -1,4 +1,5 @@
 import { loadConfig } from '@kafnus/agent-runtime';
+import { messageOf } from '@kafnus/kafka-admin';
 import {
   dataModels,
   serviceOfTopic,
@@ -9,7 +10,6 @@ import {
 } from '@kafnus/ngsi-core';
 import { createReadStream } from 'node:fs';
 import { exitCodes, UsageError, type Command, type Io } from '../command.js';
-import { messageOf } from '../error-message.js';
 import { connection } from '../kafka/connection.js';
 import { actionOf, instantOrAge, parseOptions, wholeNumber } from '../options.js';
 import { readNotifications } from '../send/notification-files.js';

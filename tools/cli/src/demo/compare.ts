@@ -1,8 +1,8 @@
 /** Compares the output of the agents with what is expected. Pure. */
 import type { InputRecord, LedgerTotals } from '@kafnus/agent-runtime';
 import { isDeepStrictEqual } from 'node:util';
+import { messageOf } from '@kafnus/kafka-admin';
 import { decodeStruct, type DecodedColumn } from '../connect/decode.js';
-import { messageOf } from '../error-message.js';
 import {
   agentNames,
   ngsiAgents,

@@ -1,6 +1,6 @@
 /** Fetches committed offsets through the admin API, which reports a missing right. */
 import type { RdKafka } from '@confluentinc/kafka-javascript';
-import { call } from '@kafnus/local-stack';
+import { call } from '@kafnus/kafka-admin';
 import { answerTimeoutMs, partitionName, type TopicPartition } from './offset-ranges.js';
 
 /**

@@ -2,7 +2,8 @@
  * Topic partitions and their offsets, and a consumer for the committed records between two offsets.
  */
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import { call, type ClientSettings, type KafkaAddress } from '@kafnus/local-stack';
+import { call } from '@kafnus/kafka-admin';
+import type { ClientSettings, KafkaAddress } from '@kafnus/local-stack';
 
 /** How long one answer of a broker is waited for. */
 export const answerTimeoutMs = 10_000;

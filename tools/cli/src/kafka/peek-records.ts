@@ -1,6 +1,7 @@
 /** Reads the keys and timestamps of a few records of many partitions. */
 import type { RdKafka } from '@confluentinc/kafka-javascript';
-import { call, type KafkaAddress } from '@kafnus/local-stack';
+import { call } from '@kafnus/kafka-admin';
+import type { KafkaAddress } from '@kafnus/local-stack';
 import {
   answerTimeoutMs,
   clientSettings,

@@ -1,14 +1,8 @@
 /** Publishes raw records as Orion does. */
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { losslessProducer } from '@kafnus/agent-runtime';
-import {
-  awaitBrokers,
-  call,
-  enqueue,
-  partitionCounts,
-  type ClientSettings,
-  type KafkaAddress,
-} from '@kafnus/local-stack';
+import { call } from '@kafnus/kafka-admin';
+import { awaitBrokers, enqueue, partitionCounts, type ClientSettings, type KafkaAddress } from '@kafnus/local-stack';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { answerTimeoutMs, clientSettings } from './offset-ranges.js';
 

@@ -1,8 +1,7 @@
 /** Lists and deletes topics, and describes consumer groups. */
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import { asKafkaError, type GroupAnswer } from '@kafnus/kafka-admin';
-import { call, type KafkaAddress } from '@kafnus/local-stack';
-import { messageOf } from '../error-message.js';
+import { asKafkaError, call, messageOf, type GroupAnswer } from '@kafnus/kafka-admin';
+import type { KafkaAddress } from '@kafnus/local-stack';
 import { answerTimeoutMs, clientSettings } from './offset-ranges.js';
 
 /** The topics whose names begin with `prefix`, sorted, without internal ones. */

@@ -1,7 +1,7 @@
 /** Reads `GET /health` of agents. */
+import { messageOf } from '@kafnus/kafka-admin';
 import { isObject } from '@kafnus/ngsi-core';
 import { UsageError } from '../command.js';
-import { messageOf } from '../error-message.js';
 import { quoted } from '../terminal/text.js';
 import type { HealthResult } from './lag-snapshot.js';
 

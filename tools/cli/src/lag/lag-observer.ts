@@ -2,9 +2,8 @@
  * Takes snapshots of the agents through Kafka's admin API. It joins no group and commits nothing.
  */
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import type { GroupAnswer } from '@kafnus/kafka-admin';
-import { awaitBrokers, call } from '@kafnus/local-stack';
-import { messageOf } from '../error-message.js';
+import { call, messageOf, type GroupAnswer } from '@kafnus/kafka-admin';
+import { awaitBrokers } from '@kafnus/local-stack';
 import { groupOffsets } from '../kafka/group-offsets.js';
 import { answerTimeoutMs, clientSettings } from '../kafka/offset-ranges.js';
 import { peek, type PeekRange } from '../kafka/peek-records.js';

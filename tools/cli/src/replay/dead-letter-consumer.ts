@@ -1,9 +1,9 @@
 /** Reads the dead-letter topic for a replay, and looks up the topics that records are sent to. */
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { ownHeaders } from '@kafnus/agent-runtime';
-import { awaitBrokers, call, type ClientSettings, type KafkaAddress } from '@kafnus/local-stack';
+import { call, messageOf } from '@kafnus/kafka-admin';
+import { awaitBrokers, type ClientSettings, type KafkaAddress } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '../error-message.js';
 import { groupOffsets } from '../kafka/group-offsets.js';
 import {
   answerTimeoutMs,

@@ -1,7 +1,6 @@
 /** Asks the cluster for the retention of a topic. */
 import { loadConfig, topicSettings } from '@kafnus/agent-runtime';
-import { runTopics } from '@kafnus/kafka-admin';
-import { messageOf } from '../error-message.js';
+import { messageOf, runTopics } from '@kafnus/kafka-admin';
 import { retentionOf, type Retention } from './retention.js';
 
 /**

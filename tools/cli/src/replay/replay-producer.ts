@@ -4,9 +4,9 @@
  */
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { losslessProducer } from '@kafnus/agent-runtime';
-import { call, enqueue, type ClientSettings } from '@kafnus/local-stack';
+import { call, codeOf, messageOf } from '@kafnus/kafka-admin';
+import { enqueue, type ClientSettings } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '../error-message.js';
 import { answerTimeoutMs, idleTimeoutMs, type PartitionOffset } from '../kafka/offset-ranges.js';
 import type { Header } from './dead-letter-record.js';
 
@@ -151,8 +151,4 @@ function failure(what: string, error: unknown): Error {
     ? 'another run of the same replay has started and fenced this one'
     : messageOf(error);
   return new Error(`cannot ${what}: ${why}`, { cause: error });
-}
-
-function codeOf(error: unknown): unknown {
-  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
 }

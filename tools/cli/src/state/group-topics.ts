@@ -1,6 +1,7 @@
 /** The topics and the members of one consumer group, for a command that moves its state. */
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import { awaitBrokers, awaitLeaders, call, committedOf, type ClientSettings } from '@kafnus/local-stack';
+import { call } from '@kafnus/kafka-admin';
+import { awaitBrokers, awaitLeaders, committedOf, type ClientSettings } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from '../kafka/connection.js';
 import {

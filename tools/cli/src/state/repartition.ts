@@ -17,9 +17,9 @@
  * an agent fetches before its state. A run that is killed between steps 2 and 3 leaves no such
  * protection. Its message therefore says that no agent may start before a run has succeeded.
  */
+import { messageOf } from '@kafnus/kafka-admin';
 import type { ClientSettings } from '@kafnus/local-stack';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '../error-message.js';
 import type { OffsetRange } from '../kafka/offset-ranges.js';
 import { clipped, grouped, printable } from '../terminal/text.js';
 import {

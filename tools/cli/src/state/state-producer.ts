@@ -1,7 +1,8 @@
 /** Writes changes to a changelog in one transaction. */
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { losslessProducer } from '@kafnus/agent-runtime';
-import { awaitLeaders, call, enqueue, type ClientSettings } from '@kafnus/local-stack';
+import { call } from '@kafnus/kafka-admin';
+import { awaitLeaders, enqueue, type ClientSettings } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { answerTimeoutMs, idleTimeoutMs, type PartitionOffset } from '../kafka/offset-ranges.js';
 

@@ -2,17 +2,18 @@
  * Whether an existing column can store the values of the records: what PostgreSQL does in an
  * INSERT.
  */
+import { type FindingLevel } from '@kafnus/kafka-admin';
 import type { ExistingColumn } from './database-catalog.js';
 import type { ColumnKind } from './connect-row.js';
 import { counted } from '../terminal/text.js';
 import type { Reading } from './column-statistics.js';
-import type { FindingCode, Level } from './table-finding.js';
+import type { TableFindingCode } from './table-finding.js';
 import type { ColumnShape } from './table-shapes.js';
 
 /** A kind of value that the column cannot store, or stores with a change. */
 export interface ColumnMismatch {
-  readonly level: Level;
-  readonly code: FindingCode;
+  readonly level: FindingLevel;
+  readonly code: TableFindingCode;
   readonly message: string;
   /** The type that can store it; undefined when no other type of the column helps. */
   readonly better: string | undefined;

@@ -3,8 +3,8 @@
  * (SPEC 3).
  */
 import type { RecordHeader } from '@kafnus/agent-runtime';
+import { messageOf } from '@kafnus/kafka-admin';
 import { isObject } from '@kafnus/ngsi-core';
-import { messageOf } from '../error-message.js';
 import { clipped, printable, quoted } from '../terminal/text.js';
 import type { TableName } from './sql-names.js';
 

@@ -1,8 +1,8 @@
 /** Connects to the database, and applies a plan to it. */
 import pg from 'pg';
 import { readFileSync } from 'node:fs';
+import { messageOf } from '@kafnus/kafka-admin';
 import { UsageError, type Io } from '../command.js';
-import { messageOf } from '../error-message.js';
 import type { DatabaseCatalog } from './database-catalog.js';
 import { changeSql, type TableChange } from './table-change.js';
 import type { TablesPlan } from './plan-tables.js';
@@ -145,20 +145,20 @@ export async function applyPlan(
       } catch (error) {
         await client.query('ROLLBACK').catch(() => undefined);
         // A sink with schema.evolution=basic does not take the advisory lock.
-        if (attempt < 3 && concurrentlyCreatedSqlStates.has(codeOf(error))) continue;
+        if (attempt < 3 && concurrentlyCreatedSqlStates.has(sqlStateOf(error))) continue;
         throw new Error(failure(error, current), { cause: error });
       }
     }
   });
 }
 
-function codeOf(error: unknown): string {
+function sqlStateOf(error: unknown): string {
   return error instanceof pg.DatabaseError ? (error.code ?? '') : '';
 }
 
 function failure(error: unknown, change: TableChange | undefined): string {
   const what = change === undefined ? '' : `, at: ${changeSql(change)}`;
-  return `nothing was changed: ${messageOf(error)}${advice(codeOf(error), change)}${what}`;
+  return `nothing was changed: ${messageOf(error)}${advice(sqlStateOf(error), change)}${what}`;
 }
 
 function advice(code: string, change: TableChange | undefined): string {

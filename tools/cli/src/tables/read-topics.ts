@@ -1,7 +1,8 @@
 /** Reads the committed records of output topics, up to the end offsets at the start. */
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { ownHeaders } from '@kafnus/agent-runtime';
-import { awaitBrokers, call, type ClientSettings, type KafkaAddress } from '@kafnus/local-stack';
+import { call } from '@kafnus/kafka-admin';
+import { awaitBrokers, type ClientSettings, type KafkaAddress } from '@kafnus/local-stack';
 import {
   answerTimeoutMs,
   clientSettings,

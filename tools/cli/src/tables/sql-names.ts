@@ -1,7 +1,7 @@
 /** Names in PostgreSQL: quoting, length, and names that are not allowed. */
 import { maxNameBytes, systemColumns } from '@kafnus/ngsi-core';
 import { printable, quoted } from '../terminal/text.js';
-import type { FindingCode } from './table-finding.js';
+import type { TableFindingCode } from './table-finding.js';
 
 export interface TableName {
   readonly schema: string;
@@ -80,7 +80,7 @@ export function isPlain(name: string): boolean {
 
 /** Why PostgreSQL does not allow the name. */
 export interface NameProblem {
-  readonly code: Extract<FindingCode, 'name-illegal' | 'name-too-long' | 'name-reserved'>;
+  readonly code: Extract<TableFindingCode, 'name-illegal' | 'name-too-long' | 'name-reserved'>;
   readonly message: string;
 }
 

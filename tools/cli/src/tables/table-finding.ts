@@ -1,4 +1,5 @@
 /** The findings of `kafnus tables`. Their codes are part of the JSON output. */
+import { sortedFindings, type Finding } from '@kafnus/kafka-admin';
 import type { TableName } from './sql-names.js';
 
 /** All codes with their meanings. docs/tables.md has the same list. */
@@ -38,31 +39,23 @@ export const findingCodes = {
   'sample-refused': 'an agent refuses part of the sample',
 } as const;
 
-export type FindingCode = keyof typeof findingCodes;
+export type TableFindingCode = keyof typeof findingCodes;
 
 /**
  * error: rows fail, or the sink stops. warning: rows may fail, or are stored with a change. note:
  * no row fails.
  */
-export const levels = ['error', 'warning', 'note'] as const;
-export type Level = (typeof levels)[number];
-
-export interface TableFinding {
-  readonly level: Level;
-  readonly code: FindingCode;
+export interface TableFinding extends Finding<TableFindingCode> {
   readonly table?: TableName;
   readonly column?: string;
-  /** What is wrong, with the offending value. */
-  readonly message: string;
-  /** What to do. */
-  readonly advice: string;
   /** SQL for an administrator; the command does not execute it. */
   readonly sql?: string;
 }
 
 /** By level, table and column. */
-export function sortedFindings(findings: readonly TableFinding[]): TableFinding[] {
-  const place = ({ level, table, column = '' }: TableFinding): string =>
-    `${levels.indexOf(level)} ${table?.schema ?? ''}\n${table?.name ?? ''}\n${column}`;
-  return [...findings].sort((a, b) => (place(a) < place(b) ? -1 : place(a) > place(b) ? 1 : 0));
+export function sortedTableFindings(findings: readonly TableFinding[]): TableFinding[] {
+  return sortedFindings(
+    findings,
+    ({ table, column = '' }) => `${table?.schema ?? ''}\n${table?.name ?? ''}\n${column}`,
+  );
 }

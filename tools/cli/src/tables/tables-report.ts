@@ -2,11 +2,12 @@
  * The output of the command: SQL with comments (plan), the changes (apply), the findings (check),
  * or JSON.
  */
+import { levelCounts } from '@kafnus/kafka-admin';
 import type { DatabaseCatalog } from './database-catalog.js';
 import { changeSql, changeText, type TableChange } from './table-change.js';
 import { counted } from '../terminal/text.js';
 import { transactionHead } from './database.js';
-import { levels, sortedFindings, type TableFinding } from './table-finding.js';
+import { sortedTableFindings, type TableFinding } from './table-finding.js';
 import { quoteIdentifier, shownTable, tableKey, type TableName } from './sql-names.js';
 import type { TablesPlan, TableState } from './plan-tables.js';
 import { styleOf, type Style } from '../terminal/style.js';
@@ -27,7 +28,7 @@ const plain = styleOf(false);
  * For `check`, everything that is missing is a finding too. `plan` and `apply` show it as changes.
  */
 export function findingsOf({ command, plan }: Pick<Report, 'command' | 'plan'>): TableFinding[] {
-  return sortedFindings(
+  return sortedTableFindings(
     command === 'check' ? [...plan.changes.flatMap(missingFindings), ...plan.findings] : plan.findings,
   );
 }
@@ -122,10 +123,7 @@ export function applyText(report: Report, width: number, style: Style): string {
 /** The state of the tables, and the findings. */
 export function checkText(report: Report, width: number, style: Style): string {
   const findings = findingsOf(report);
-  const counts = levels
-    .map((level) => ({ level, count: findings.filter((finding) => finding.level === level).length }))
-    .filter(({ count }) => count > 0)
-    .map(({ level, count }) => `${count} ${level}${count === 1 ? '' : 's'}`);
+  const counts = levelCounts(findings);
   const verdict =
     report.plan.tables.length === 0
       ? nothingToDo(report)

@@ -1,6 +1,6 @@
 /** The topics of the agents for `kafnus topics`, from the settings of the agents. */
 import { changelogTopic, loadConfig, settingsOf, topicSettings, type RuntimeConfig } from '@kafnus/agent-runtime';
-import type { AgentTopics } from '@kafnus/kafka-admin';
+import { messageOf, type AgentTopics } from '@kafnus/kafka-admin';
 import {
   agentNames,
   namingOptions,
@@ -14,7 +14,6 @@ import {
   type VersionConfig,
 } from '@kafnus/ngsi-core';
 import { UsageError, type Io } from '../command.js';
-import { messageOf } from '../error-message.js';
 import { inOptionsOfCommand } from '../options.js';
 
 /** The names of the state stores. Only lastdata has one. */

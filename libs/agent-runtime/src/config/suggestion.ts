@@ -1,12 +1,15 @@
 /**
- * `; did you mean x?` for the most similar known name, when at most a third of the characters
- * differ; else ''.
+ * `; did you mean x?` for the known name that is nearest to the given one, when at most a third of
+ * its characters differ; else ''. Names are compared without case, dashes, dots and underscores:
+ * most mistakes are made there.
  */
-export function suggestion(given: string, known: readonly string[]): string {
+export function suggestion(given: string, known: Iterable<string>): string {
+  const plain = (name: string): string => name.toLowerCase().replace(/[-_.]/g, '');
+  const wanted = plain(given);
   let best: string | undefined;
-  let fewest = Math.floor(given.length / 3) + 1;
+  let fewest = Math.floor(wanted.length / 3) + 1;
   for (const name of known) {
-    const edits = editDistance(given.toLowerCase(), name.toLowerCase());
+    const edits = editDistance(wanted, plain(name));
     if (edits < fewest) [best, fewest] = [name, edits];
   }
   return best === undefined ? '' : `; did you mean ${best}?`;
