@@ -298,7 +298,11 @@ describePipeline('rows', (pipeline) => {
       TimeInstant: at('2026-05-01T11:00:00Z'),
       alterationType: attribute('Text', 'entityDelete'),
     };
-    const reborn: Entity = { ...removal, id: 'back' };
+    const removed: Entity = { ...removal, id: 'back' };
+    const created: Entity = {
+      ...version('back', '2026-05-01T12:00:00Z', 9),
+      alterationType: attribute('Text', 'entityCreate'),
+    };
     const entities = [
       version('late', '2026-05-01T10:00:00Z', 1),
       version('late', '2026-05-01T12:00:00Z', 3),
@@ -309,8 +313,9 @@ describePipeline('rows', (pipeline) => {
       removal,
       version('gone', '2026-05-01T10:30:00Z', 2),
       version('back', '2026-05-01T10:00:00Z', 1),
-      reborn,
-      version('back', '2026-05-01T12:00:00Z', 9),
+      removed,
+      // Announced: the replay deletes the entity, and an update at its newest time stays out.
+      created,
     ];
     const records = entities.flatMap((entity) =>
       ['raw_historic', 'raw_lastdata', 'raw_mutable'].map((topic) =>
