@@ -1,11 +1,6 @@
-/**
- * The topic of an agent's state: its configuration, and what to do when it does not fit its input.
- */
+/** The changelog topic: its configuration, and what to do when it does not fit its input. */
 
-/**
- * The newest segment is never compacted: with Kafka's 1 GiB a restore would read millions of
- * entries for nothing.
- */
+/** The newest segment is never compacted: with Kafka's 1 GiB a restore would read all of it. */
 export const changelogSegmentBytes = 100 << 20;
 
 /** The configuration of a changelog that is created. */

@@ -32,10 +32,7 @@ function pemOrFile(name: string, value: string): Readonly<Record<string, string>
   return isPem(value) ? { [`${name}.pem`]: value } : { [`${name}.location`]: value };
 }
 
-/**
- * Client credentials (RFC 6749, section 4.4): the client fetches tokens by itself, and each before
- * the last one expires.
- */
+/** Client credentials (RFC 6749, section 4.4): the client renews its tokens by itself. */
 function oauth(config: KafkaConnectionConfig): Readonly<Record<string, string>> {
   if (config.kafkaSaslMechanism !== 'OAUTHBEARER') return {};
   return {
@@ -66,13 +63,11 @@ export function connectionProperties(
     ...pemOrFile('ssl.key', config.kafkaSslKey),
     ...(config.kafkaSslKeyPassword === '' ? {} : { 'ssl.key.password': config.kafkaSslKeyPassword }),
     'socket.keepalive.enable': true,
-    // A transaction is a chain of small requests: Nagle's algorithm makes each wait for a delayed
-    // acknowledgement (40 ms).
+    // Nagle's algorithm delays each small request of a transaction by up to 40 ms.
     'socket.nagle.disable': true,
     // After an outage of minutes the agent is back within seconds.
     'reconnect.backoff.max.ms': 2000,
-    // A topic that is created after the agent started, or that gained partitions, is noticed within
-    // this.
+    // New topics and partitions are noticed within this time.
     'topic.metadata.refresh.interval.ms': 10_000,
   };
 }

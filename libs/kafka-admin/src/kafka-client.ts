@@ -173,8 +173,7 @@ interface Library {
   librdkafkaVersion: string;
 }
 
-// The package is CommonJS and assigns its members at run time: a named ES import would not see
-// them.
+// The package is CommonJS and assigns its members at run time, which an ES import does not see.
 const library = createRequire(import.meta.url)('@confluentinc/kafka-javascript') as Library & { RdKafka?: Library };
 
 /** The library. */

@@ -194,10 +194,7 @@ describe('refusals', () => {
 });
 
 const api = { findCoordinator: 10, describeGroups: 15, apiVersions: 18, consumerGroupDescribe: 69 } as const;
-/**
- * What a broker answers to the nth request of a kind; without one it hangs up, as at a request that
- * it does not know.
- */
+/** Answers to the nth request of a kind; without one the broker closes the connection. */
 type Script = Readonly<Partial<Record<keyof typeof api, (nth: number, port: number) => Buffer>>>;
 
 const servers: Server[] = [];

@@ -1,13 +1,9 @@
-/**
- * LZ4 frames, made here by the book; test/integration/restore.test.ts has those of a real Kafka.
- */
+/** LZ4 frames made by hand; test/integration/restore.test.ts has those of a real Kafka. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { decompressLz4 } from '../src/wire/lz4.js';
 
-/**
- * Literals, and then a match: so many bytes, from so many before. The last one of a block has none.
- */
+/** Literals, and a match `distance` bytes back; the last sequence of a block has no match. */
 interface Sequence {
   readonly literals: Uint8Array;
   readonly distance: number;

@@ -1,7 +1,4 @@
-/**
- * Record batches as the documentation of Kafka lays them out, made here and read there;
- * test/integration has real ones.
- */
+/** Record batches made after Kafka's documentation; test/integration has real ones. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { crc32c } from '../src/wire/crc32c.js';

@@ -13,7 +13,7 @@ import {
   partitions,
   there,
 } from './topics-scene.js';
-import { duration } from '../src/topics/topic-check.js';
+import { duration } from '../src/topics/finding-text.js';
 import type { TopicFinding } from '../src/topics/topic-finding.js';
 import { findingLevels, hasNoErrors, sortedFindings } from '../src/finding.js';
 import { planTopics } from '../src/topics/topic-plan.js';

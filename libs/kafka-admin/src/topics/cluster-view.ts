@@ -1,7 +1,4 @@
-/**
- * What a cluster says about topics, as far as the user may see it: what the plan and the check look
- * at.
- */
+/** The topics and groups of a cluster, as far as the user may see them. */
 
 /** What can be allowed on a topic and is asked for here, by the names of Kafka's ACLs. */
 export type TopicRight = 'Read' | 'Write' | 'Describe' | 'DescribeConfigs' | 'AlterConfigs';
@@ -35,10 +32,7 @@ export type TopicView =
 export interface ClusterView {
   /** Brokers that are up. */
   readonly brokers: number;
-  /**
-   * Replicas of a topic that is created without a number of its own; undefined when the user may
-   * not know.
-   */
+  /** The brokers' default.replication.factor; undefined when the user may not read it. */
   readonly defaultReplication: number | undefined;
   /** The topics that were asked for. */
   readonly topics: ReadonlyMap<string, TopicView>;

@@ -1,4 +1,4 @@
-/** plan, apply and check: what they do, one after the other, and what they then tell. */
+/** `topics plan`, `apply` and `check`: the steps, and what is reported of them. */
 import type { KafkaConnectionConfig } from '../connection-config.js';
 import { hasNoErrors, sortedFindings } from '../finding.js';
 import { checkTopics, type OutputTopic } from './topic-check.js';
@@ -36,7 +36,7 @@ export interface TopicsRequest {
   readonly asAgent: boolean;
 }
 
-/** What `apply` did to a topic, or did not get done. */
+/** What `apply` did to a topic, or why it did not. */
 interface TopicStep {
   readonly topic: string;
   readonly did: 'created' | 'configured' | 'refused';
@@ -56,10 +56,7 @@ export interface TopicsReport {
   readonly ok: boolean;
 }
 
-/**
- * A longer retention asks for more of the dead letters, and theirs for more of the errors agent's
- * own.
- */
+/** A fix may require another one: a retention must be as long as that of the input. */
 const updateRounds = 4;
 
 /** @throws Error when the cluster does not answer, or breaks off */
@@ -68,34 +65,34 @@ export async function runTopics(request: TopicsRequest): Promise<TopicsReport> {
   const cluster = await TopicCluster.connect(config, request.clientId);
   try {
     const outputs = await outputsOf(cluster, request);
-    const look = (awaited: readonly string[] = []): Promise<ClusterView> =>
+    const readView = (created: readonly string[] = []): Promise<ClusterView> =>
       cluster.view(
         [...topicNamesOf(agents), ...outputs.map(({ name }) => name)],
         agents.map(({ groupId }) => groupId),
-        awaited,
+        created,
       );
-    const judge = (view: ClusterView): { readonly plan: PlannedTopic[]; readonly findings: TopicFinding[] } => {
+    const evaluate = (view: ClusterView): { readonly plan: PlannedTopic[]; readonly findings: TopicFinding[] } => {
       const plan = planTopics(agents, view);
       const findings = sortedFindings(checkTopics({ ...request, plan, outputs, view }), ({ topic }) => topic);
       // What is missing is the plan itself.
       return { plan, findings: findings.filter(({ code }) => action !== 'plan' || code !== 'topic-missing') };
     };
 
-    let view = await look();
+    let view = await readView();
     const steps: TopicStep[] = [];
     if (action === 'apply') {
       const made = await createMissing(cluster, agents, view);
       steps.push(...made.steps);
-      view = await look(made.there);
+      view = await readView(made.there);
       for (let round = 0; request.updateConfig && round < updateRounds; round += 1) {
-        const configured = await setConfigs(cluster, judge(view).findings);
+        const configured = await setConfigs(cluster, evaluate(view).findings);
         steps.push(...configured);
         if (configured.length === 0) break;
-        view = await look();
+        view = await readView();
         if (configured.some(({ did }) => did === 'refused')) break;
       }
     }
-    const { plan, findings } = judge(view);
+    const { plan, findings } = evaluate(view);
     const ok = action === 'plan' || (hasNoErrors(findings) && steps.every(({ did }) => did !== 'refused'));
     return { action, servers: config.kafkaBrokers, view, plan, outputs, steps, findings, ok };
   } finally {
@@ -140,12 +137,12 @@ async function createAll(cluster: TopicCluster, topics: readonly PlannedTopic[],
     const { name } = topic;
     const seen = topicIn(view, name);
     if (seen.kind === 'there') {
-      // Created a moment ago by another process, it may be unknown to the next broker that is
-      // asked.
+      // Created a moment ago by another process, it may be unknown to the next broker.
       if (seen.partitions.every(({ hasLeader }) => hasLeader)) there.push(name);
       continue;
     }
-    const outcome = seen.kind === 'hidden' ? unseen(topic) : (orphaned(topic, view) ?? (await cluster.create(topic)));
+    const outcome =
+      seen.kind === 'hidden' ? hiddenRefusal(topic) : (inputMissing(topic, view) ?? (await cluster.create(topic)));
     if (outcome.kind === 'refused') {
       steps.push({ topic: name, did: 'refused', detail: outcome.reason });
       continue;
@@ -163,13 +160,13 @@ function createdText({ partitions, replication, settings }: PlannedTopic): strin
 }
 
 /** It may exist or not. */
-function unseen({ name }: PlannedTopic): Outcome {
+function hiddenRefusal({ name }: PlannedTopic): Outcome {
   const reason = `not authorised: grant the user Describe, and Create if it is missing, on topic ${name}`;
   return { kind: 'refused', reason };
 }
 
 /** A changelog without its input would get a number of partitions that is only a guess. */
-function orphaned({ input }: PlannedTopic, view: ClusterView): Outcome | undefined {
+function inputMissing({ input }: PlannedTopic, view: ClusterView): Outcome | undefined {
   if (input === undefined || topicIn(view, input).kind === 'there') return undefined;
   return { kind: 'refused', reason: `not created: it must have as many partitions as ${input}, which is not there` };
 }

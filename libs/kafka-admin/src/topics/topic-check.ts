@@ -1,10 +1,8 @@
-/**
- * What is wrong with the topics of a cluster, and what to do about it: a pure function of plan and
- * view.
- */
+/** What is wrong with topics, and what to do about it: a pure function of plan and view. */
 import { changelogSegmentBytes, partitionMismatch } from '../changelog-topic.js';
 import type { FindingLevel } from '../finding.js';
-import type { TopicFinding, TopicFindingCode } from './topic-finding.js';
+import { counted, duration, partitionList } from './finding-text.js';
+import type { Fix, TopicFinding, TopicFindingCode } from './topic-finding.js';
 import {
   brokerAheadMs,
   deadLetterRetentionMs,
@@ -16,7 +14,7 @@ import {
 } from './topic-plan.js';
 import { topicIn, type ClusterView, type TopicRight, type TopicView } from './cluster-view.js';
 
-/** A topic that an agent writes rows to: it is looked at when it is there, and never planned. */
+/** A topic that an agent writes rows to: it is checked when it exists, and never planned. */
 export interface OutputTopic {
   readonly name: string;
   readonly agent: AgentTopics;
@@ -27,7 +25,7 @@ export interface CheckInput {
   readonly plan: readonly PlannedTopic[];
   readonly outputs: readonly OutputTopic[];
   readonly view: ClusterView;
-  /** Instances of each agent that are to run, where that is told. */
+  /** Instances of each agent that are to run, where that is known. */
   readonly replicas?: number | undefined;
   /** The user is the agent's own, and must have its rights. */
   readonly asAgent: boolean;
@@ -36,7 +34,7 @@ export interface CheckInput {
 type Found = Extract<TopicView, { kind: 'there' }>;
 type Draft = Omit<TopicFinding, 'topic'>;
 
-/** Every setting that is looked at: what has to be read of a topic. */
+/** The settings of a topic that are read and checked. */
 export const checkedSettings = [
   'cleanup.policy',
   'retention.ms',
@@ -51,7 +49,7 @@ export const checkedSettings = [
 ] as const;
 type CheckedSetting = (typeof checkedSettings)[number];
 
-/** Everything that is found, in the order of the plan. */
+/** All findings, in the order of the plan. */
 export function checkTopics(input: CheckInput): TopicFinding[] {
   const planned = input.plan.flatMap((topic) =>
     [...plannedFindings(topic, input)].map((draft) => ({ ...draft, topic: topic.name })),
@@ -72,18 +70,18 @@ function* plannedFindings(topic: PlannedTopic, input: CheckInput): Generator<Dra
     yield missing(topic);
     return;
   }
-  yield* rights(topic, found, input.asAgent);
-  yield* partitions(topic, found, input);
-  yield* copies(found, topic.replication, input.view.brokers);
+  yield* rightFindings(topic, found, input.asAgent);
+  yield* partitionFindings(topic, found, input);
+  yield* replicationFindings(found, topic.replication, input.view.brokers);
   if (found.config.kind === 'unknown') {
     const advice = `grant the user DescribeConfigs on topic ${topic.name}, or look with kafka-configs.sh`;
     yield warning('config-unread', `its configuration could not be read: ${found.config.reason}`, advice);
     return;
   }
-  yield* keeping(topic, found, input);
+  yield* cleanupFindings(topic, found, input);
   if (topic.maxRecordBytes > 0) {
-    yield* messageSize(found, topic.maxRecordBytes);
-    yield* timestampLimits(found, inputsOf(topic, input.agents), input.view);
+    yield* messageSizeFindings(found, topic.maxRecordBytes);
+    yield* timestampFindings(found, inputsOf(topic, input.agents), input.view);
   }
 }
 
@@ -104,7 +102,7 @@ const needed: Readonly<Record<PlannedTopic['uses'][number]['use'], readonly Topi
   changelog: ['Read', 'Write'],
 };
 
-function* rights({ name, uses }: PlannedTopic, { rights: granted }: Found, asAgent: boolean): Generator<Draft> {
+function* rightFindings({ name, uses }: PlannedTopic, { rights: granted }: Found, asAgent: boolean): Generator<Draft> {
   if (granted === undefined) return;
   const lacking = [...new Set(uses.flatMap(({ use }) => needed[use]))].filter((right) => !granted.has(right));
   if (lacking.length === 0) return;
@@ -117,7 +115,7 @@ function* rights({ name, uses }: PlannedTopic, { rights: granted }: Found, asAge
 
 const addingPartitions = '"Adding partitions" in docs/operations.md';
 
-function* partitions(topic: PlannedTopic, found: Found, input: CheckInput): Generator<Draft> {
+function* partitionFindings(topic: PlannedTopic, found: Found, input: CheckInput): Generator<Draft> {
   const count = found.partitions.length;
   if (topic.input !== undefined) {
     const source = topicIn(input.view, topic.input);
@@ -153,7 +151,7 @@ function* partitions(topic: PlannedTopic, found: Found, input: CheckInput): Gene
  * How safe what is acknowledged is, and whether it can be written now.
  * @param wanted replicas; -1: not said
  */
-function* copies(found: Found, wanted: number, brokers: number): Generator<Draft> {
+function* replicationFindings(found: Found, wanted: number, brokers: number): Generator<Draft> {
   const replicas = Math.min(...found.partitions.map((partition) => partition.replicas));
   const reassign = 'give it more replicas with kafka-reassign-partitions.sh';
   if (replicas === 1 && brokers > 1) {
@@ -166,17 +164,17 @@ function* copies(found: Found, wanted: number, brokers: number): Generator<Draft
   const least = number(found, 'min.insync.replicas');
   if (least !== undefined && least > replicas) {
     const message = `min.insync.replicas is ${least}, and it has ${counted(replicas, 'replica')}: no write is taken`;
-    yield { ...error('min-isr-high', message, setIt), fix: fix('min.insync.replicas', minInSync(replicas)) };
+    yield error('min-isr-high', message, setIt, fix('min.insync.replicas', minInSync(replicas)));
   } else if (least !== undefined && least === replicas && replicas > 1) {
     const message = `min.insync.replicas is ${least}, as many as it has replicas: no write is taken while one broker is down`;
-    yield { ...warning('min-isr-high', message, setIt), fix: fix('min.insync.replicas', minInSync(replicas)) };
+    yield warning('min-isr-high', message, setIt, fix('min.insync.replicas', minInSync(replicas)));
   } else if (least === 1 && replicas >= 3) {
     const message = `min.insync.replicas is 1: what one broker has counts as written, and is lost with it`;
-    yield { ...warning('min-isr-low', message, setIt), fix: fix('min.insync.replicas', minInSync(replicas)) };
+    yield warning('min-isr-low', message, setIt, fix('min.insync.replicas', minInSync(replicas)));
   }
   if (text(found, 'unclean.leader.election.enable') === 'true') {
     const message = `unclean.leader.election.enable is true: committed records are lost when all good replicas are away`;
-    yield { ...warning('unclean-election', message, setIt), fix: fix('unclean.leader.election.enable', 'false') };
+    yield warning('unclean-election', message, setIt, fix('unclean.leader.election.enable', 'false'));
   }
 
   const { partitions: all } = found;
@@ -187,40 +185,37 @@ function* copies(found: Found, wanted: number, brokers: number): Generator<Draft
   }
   const behind = all.filter((partition) => partition.hasLeader && partition.inSync < partition.replicas);
   const stopped = behind.filter(({ inSync }) => least !== undefined && inSync < least);
-  const look = 'look why the brokers of the missing replicas are down or slow';
+  const checkReplicas = 'look why the brokers of the missing replicas are down or slow';
   if (stopped.length > 0) {
     const message = `${partitionList(stopped)} with fewer replicas in sync than min.insync.replicas (${least}): no write is taken`;
-    yield error('partition-behind', message, look);
+    yield error('partition-behind', message, checkReplicas);
   } else if (behind.length > 0) {
-    yield warning('partition-behind', `${partitionList(behind)} with replicas that are behind or gone`, look);
+    yield warning('partition-behind', `${partitionList(behind)} with replicas that are behind or gone`, checkReplicas);
   }
 }
 
 /** What is deleted, and when. */
-function* keeping(topic: PlannedTopic, found: Found, input: CheckInput): Generator<Draft> {
+function* cleanupFindings(topic: PlannedTopic, found: Found, input: CheckInput): Generator<Draft> {
   const policy = text(found, 'cleanup.policy');
   if (topic.kind === 'changelog') {
     if (policy !== undefined && policy !== 'compact') {
       const lost = policy.includes('delete')
         ? 'state that is older than its retention is lost'
         : 'it grows without an end';
-      yield {
-        ...error('cleanup-policy', `cleanup.policy is ${policy}: ${lost}`, setIt),
-        fix: fix('cleanup.policy', 'compact'),
-      };
+      yield error('cleanup-policy', `cleanup.policy is ${policy}: ${lost}`, setIt, fix('cleanup.policy', 'compact'));
     }
     const segment = number(found, 'segment.bytes');
     if (segment !== undefined && segment > changelogSegmentBytes) {
       const message = `segment.bytes is ${segment}: the newest segment is never compacted, and a restore reads all of it`;
-      yield { ...note('segments-large', message, setIt), fix: fix('segment.bytes', changelogSegmentBytes) };
+      yield note('segments-large', message, setIt, fix('segment.bytes', changelogSegmentBytes));
     }
     return;
   }
   if (policy?.includes('compact') === true) {
     const message = `cleanup.policy is ${policy}: of the records of one key only the newest is kept, the others are lost`;
-    yield { ...error('cleanup-policy', message, setIt), fix: fix('cleanup.policy', 'delete') };
+    yield error('cleanup-policy', message, setIt, fix('cleanup.policy', 'delete'));
   }
-  yield* retention(topic, found, input);
+  yield* retentionFindings(topic, found, input);
   const bytes = number(found, 'retention.bytes');
   if (bytes !== undefined && bytes >= 0) {
     const message = `retention.bytes is ${bytes}: beyond that, records of a partition are deleted, whether they were read or not`;
@@ -237,20 +232,20 @@ function* keeping(topic: PlannedTopic, found: Found, input: CheckInput): Generat
   }
 }
 
-function* retention(topic: PlannedTopic, found: Found, input: CheckInput): Generator<Draft> {
-  const kept = milliseconds(found, 'retention.ms');
-  if (kept === undefined) return;
+function* retentionFindings(topic: PlannedTopic, found: Found, input: CheckInput): Generator<Draft> {
+  const retentionMs = milliseconds(found, 'retention.ms');
+  if (retentionMs === undefined) return;
   const planned = topic.kind === 'raw' ? rawRetentionMs : deadLetterRetentionMs;
-  if (kept < leastRetentionMs) {
-    const message = `records are deleted after ${duration(kept)} (retention.ms), also those that nobody has read: an agent that stands still for as long has lost them`;
-    yield { ...warning('retention-short', message, setIt), fix: fix('retention.ms', planned) };
+  if (retentionMs < leastRetentionMs) {
+    const message = `records are deleted after ${duration(retentionMs)} (retention.ms), also those that nobody has read: an agent that stands still for as long has lost them`;
+    yield warning('retention-short', message, setIt, fix('retention.ms', planned));
     return;
   }
   if (topic.kind !== 'dead-letter') return;
   const raw = longestRetention(inputsOf(topic, input.agents), input.view);
-  if (Number.isFinite(raw) && kept < raw) {
-    const message = `refusals are deleted after ${duration(kept)} (retention.ms), before the raw records (${duration(raw)}): raise it`;
-    yield { ...warning('retention-short', message, setIt), fix: fix('retention.ms', Math.max(planned, raw)) };
+  if (Number.isFinite(raw) && retentionMs < raw) {
+    const message = `refusals are deleted after ${duration(retentionMs)} (retention.ms), before the raw records (${duration(raw)}): raise it`;
+    yield warning('retention-short', message, setIt, fix('retention.ms', Math.max(planned, raw)));
   }
 }
 
@@ -266,49 +261,46 @@ function* outputFindings({ agent, name }: OutputTopic, view: ClusterView): Gener
       `nothing, if that was chosen; for more of them follow ${addingPartitions}`,
     );
   }
-  yield* copies(found, agent.replication, view.brokers);
+  yield* replicationFindings(found, agent.replication, view.brokers);
   const policy = text(found, 'cleanup.policy');
   if (policy?.includes('compact') === true) {
     const message = `cleanup.policy is ${policy}: keys hold the entity id only, so records of other entities are dropped (SPEC 8)`;
-    yield { ...error('cleanup-policy', message, setIt), fix: fix('cleanup.policy', 'delete') };
+    yield error('cleanup-policy', message, setIt, fix('cleanup.policy', 'delete'));
   }
   const raw = longestRetention([agent], view);
-  const kept = milliseconds(found, 'retention.ms');
-  if (kept !== undefined && Number.isFinite(raw) && kept < raw) {
-    const message = `records are deleted after ${duration(kept)} (retention.ms), by the time of the raw record: what is read ${duration(kept)} late is gone before a sink sees it, and ${agent.inputTopic} keeps ${duration(raw)}`;
-    yield { ...warning('retention-short', message, setIt), fix: fix('retention.ms', raw) };
+  const retentionMs = milliseconds(found, 'retention.ms');
+  if (retentionMs !== undefined && Number.isFinite(raw) && retentionMs < raw) {
+    const message = `records are deleted after ${duration(retentionMs)} (retention.ms), by the time of the raw record: what is read ${duration(retentionMs)} late is gone before a sink sees it, and ${agent.inputTopic} keeps ${duration(raw)}`;
+    yield warning('retention-short', message, setIt, fix('retention.ms', raw));
   }
-  yield* messageSize(found, agent.maxRecordBytes);
-  yield* timestampLimits(found, [agent], view);
+  yield* messageSizeFindings(found, agent.maxRecordBytes);
+  yield* timestampFindings(found, [agent], view);
 }
 
-function* messageSize(found: Found, largest: number): Generator<Draft> {
+function* messageSizeFindings(found: Found, largest: number): Generator<Draft> {
   const limit = number(found, 'max.message.bytes');
   if (limit === undefined || limit >= largest) return;
   const message = `max.message.bytes is ${limit}, and the agent writes records and batches of up to ${largest} bytes (message.max.bytes): the broker refuses what is larger`;
-  yield { ...error('message-size', message, setIt), fix: fix('max.message.bytes', largest) };
+  yield error('message-size', message, setIt, fix('max.message.bytes', largest));
 }
 
 /**
  * Outputs, dead letters and changelog have the time of the raw record (SPEC 3), which may be as old
  * as the retention of its topic, and as far ahead of the clock as the agent leaves it.
  */
-function* timestampLimits(found: Found, inputsFrom: readonly AgentTopics[], view: ClusterView): Generator<Draft> {
+function* timestampFindings(found: Found, inputsFrom: readonly AgentTopics[], view: ClusterView): Generator<Draft> {
   // The broker overwrites the time, and checks none.
   if (text(found, 'message.timestamp.type') === 'LogAppendTime') return;
   const before = milliseconds(found, 'message.timestamp.before.max.ms');
   if (before !== undefined && before < longestRetention(inputsFrom, view)) {
     const message = `message.timestamp.before.max.ms is ${duration(before)}: the broker refuses the records that are made of older raw records`;
-    yield {
-      ...error('timestamp-limit', message, setIt),
-      fix: fix('message.timestamp.before.max.ms', noTimestampLimit),
-    };
+    yield error('timestamp-limit', message, setIt, fix('message.timestamp.before.max.ms', noTimestampLimit));
   }
   const after = milliseconds(found, 'message.timestamp.after.max.ms');
   const aheadMs = Math.max(0, ...inputsFrom.map((agent) => agent.aheadMs));
   if (after !== undefined && after < aheadMs) {
     const message = `message.timestamp.after.max.ms is ${duration(after)}: the broker refuses the records that are made of raw records further ahead of its clock, and the agent writes them up to ${duration(aheadMs)} ahead`;
-    yield { ...error('timestamp-limit', message, setIt), fix: fix('message.timestamp.after.max.ms', brokerAheadMs) };
+    yield error('timestamp-limit', message, setIt, fix('message.timestamp.after.max.ms', brokerAheadMs));
   }
 }
 
@@ -319,23 +311,16 @@ const foreverMs = Number.MAX_SAFE_INTEGER;
 
 const setIt = 'set it: topics apply --update-config';
 
-function error(code: TopicFindingCode, message: string, advice: string): Draft {
-  return draft('error', code, message, advice);
-}
+type DraftOf = (code: TopicFindingCode, message: string, advice: string, fix?: Fix) => Draft;
 
-function warning(code: TopicFindingCode, message: string, advice: string): Draft {
-  return draft('warning', code, message, advice);
-}
+const draftOf =
+  (level: FindingLevel): DraftOf =>
+  (code, message, advice, fix) => ({ level, code, message, advice, ...(fix && { fix }) });
+const error = draftOf('error');
+const warning = draftOf('warning');
+const note = draftOf('note');
 
-function note(code: TopicFindingCode, message: string, advice: string): Draft {
-  return draft('note', code, message, advice);
-}
-
-function draft(level: FindingLevel, code: TopicFindingCode, message: string, advice: string): Draft {
-  return { level, code, message, advice };
-}
-
-function fix(setting: CheckedSetting, value: string | number): NonNullable<TopicFinding['fix']> {
+function fix(setting: CheckedSetting, value: string | number): Fix {
   return { setting, value: String(value) };
 }
 
@@ -344,9 +329,7 @@ function inputsOf({ name }: PlannedTopic, agents: readonly AgentTopics[]): Agent
   return agents.filter(({ deadLetterTopic, changelog }) => deadLetterTopic === name || changelog === name);
 }
 
-/**
- * How long the inputs of these agents keep records, ms: Infinity for ever, 0 when none is known.
- */
+/** The longest retention of these agents' inputs, ms: Infinity for ever, 0 when none is known. */
 function longestRetention(agents: readonly AgentTopics[], view: ClusterView): number {
   const known = agents.map(({ inputTopic }) => {
     const found = topicIn(view, inputTopic);
@@ -368,29 +351,4 @@ function number(found: Found, setting: CheckedSetting): number | undefined {
 function milliseconds(found: Found, setting: CheckedSetting): number | undefined {
   const value = number(found, setting);
   return value !== undefined && (value < 0 || value >= foreverMs) ? Infinity : value;
-}
-
-const units = [
-  [86_400_000, 'day'],
-  [3_600_000, 'hour'],
-  [60_000, 'minute'],
-  [1000, 'second'],
-] as const;
-
-/** `7 days`, `36 hours`, `90 seconds`: in the largest unit that it is a whole number of. */
-export function duration(ms: number): string {
-  for (const [size, unit] of units) if (ms >= size && ms % size === 0) return counted(ms / size, unit);
-  return `${ms} ms`;
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
-}
-
-const shownPartitions = 8;
-
-function partitionList(partitions: Found['partitions']): string {
-  const numbers = partitions.slice(0, shownPartitions).map(({ partition }) => partition);
-  const more = partitions.length > shownPartitions ? `, and ${partitions.length - shownPartitions} more,` : '';
-  return `partition${partitions.length === 1 ? '' : 's'} ${numbers.join(', ')}${more}`;
 }

@@ -1,4 +1,4 @@
-/** What `topics` asks of a cluster and does to it. */
+/** The requests of `topics` to a cluster. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KafkaConnectionConfig } from '../connection-config.js';
 import { messageOf } from '../error-text.js';
@@ -26,7 +26,7 @@ import type { ClusterView, ConfigView, PartitionView, TopicRight, TopicView } fr
 const answerMs = 10_000;
 /** New topics are seen, with leaders, after this long; or something is wrong with the cluster. */
 const visibleMs = 30_000;
-const lookAgainMs = 100;
+const retryDelayMs = 100;
 
 /** Names of the rights by the client's numbers. */
 const rightsByCode: ReadonlyMap<number, readonly TopicRight[]> = new Map(
@@ -40,7 +40,7 @@ const rightsByCode: ReadonlyMap<number, readonly TopicRight[]> = new Map(
   } as const).map(([name, rights]) => [kafka.AclOperationTypes[name] ?? Number.NaN, rights]),
 );
 
-/** What became of a request: done, already so, or refused with what to do. */
+/** The outcome of a request. `reason` says what to do. */
 export type Outcome =
   { readonly kind: 'done' } | { readonly kind: 'exists' } | { readonly kind: 'refused'; readonly reason: string };
 
@@ -91,22 +91,22 @@ export class TopicCluster {
 
   /**
    * What is to be known about these topics and groups.
-   * @param awaited topics that have just been created: they get some time to be seen, with leaders
+   * @param created topics that have just been created: they get some time to be seen, with leaders
    * @throws Error when the cluster does not answer
    */
   async view(
     names: readonly string[],
     groups: readonly string[],
-    awaited: readonly string[] = [],
+    created: readonly string[] = [],
   ): Promise<ClusterView> {
     const { brokers } = await this.#metadata();
-    let seen = await this.#look(names);
-    for (const since = Date.now(); Date.now() - since < visibleMs; seen = await this.#look(names)) {
+    let seen = await this.#describeWithConfigs(names);
+    for (const since = Date.now(); Date.now() - since < visibleMs; seen = await this.#describeWithConfigs(names)) {
       const { descriptions, configs } = seen;
       // Each broker learns of a topic in its own time, and the connection for configuration is not
       // the client's.
-      if (descriptions.every((one) => !awaited.includes(one.name) || isVisible(one, configs.get(one.name)))) break;
-      await sleep(lookAgainMs);
+      if (descriptions.every((one) => !created.includes(one.name) || isVisible(one, configs.get(one.name)))) break;
+      await sleep(retryDelayMs);
     }
     const { descriptions, configs } = seen;
     return {
@@ -117,9 +117,7 @@ export class TopicCluster {
     };
   }
 
-  /**
-   * Creates a topic as planned. When it is there already, created by whomever, it stays as it is.
-   */
+  /** Creates a topic as planned; one that exists stays as it is. */
   async create({ name, partitions, replication, settings }: PlannedTopic): Promise<Outcome> {
     try {
       const config = Object.fromEntries(settings.map((setting) => [setting.name, setting.value]));
@@ -151,12 +149,12 @@ export class TopicCluster {
   }
 
   #metadata(): Promise<ClientMetadata> {
-    return asked('brokers and topics', (done) => {
+    return described('brokers and topics', (done) => {
       this.#producer.getMetadata({ allTopics: true, timeout: answerMs }, done);
     });
   }
 
-  async #look(names: readonly string[]): Promise<{
+  async #describeWithConfigs(names: readonly string[]): Promise<{
     readonly descriptions: readonly TopicDescription[];
     readonly configs: ReadonlyMap<string, ConfigView>;
   }> {
@@ -167,7 +165,7 @@ export class TopicCluster {
 
   async #describe(names: readonly string[]): Promise<TopicDescription[]> {
     if (names.length === 0) return [];
-    return asked('its topics', (done) => {
+    return described('its topics', (done) => {
       this.#admin.describeTopics(names, { includeAuthorizedOperations: true, timeout: answerMs }, done);
     });
   }
@@ -179,15 +177,12 @@ export class TopicCluster {
     return new Map(answers.map((answer) => [answer.name, configView(answer)]));
   }
 
-  /**
-   * A broker tells its own configuration only, and which one the connection leads to is not known:
-   * it is asked about all.
-   */
+  /** A broker knows only its own configuration, and which one answers is unknown: all are named. */
   async #defaultReplication(brokers: readonly number[]): Promise<number | undefined> {
     const resources = brokers.map((id) => ({ type: 'broker', name: String(id) }) as const);
     const answers = await this.#read(resources, ['default.replication.factor']);
-    const told = (typeof answers === 'string' ? [] : answers).find(({ kind }) => kind === 'config');
-    const value = Number(told?.kind === 'config' ? told.values.get('default.replication.factor') : Number.NaN);
+    const config = (typeof answers === 'string' ? [] : answers).find(({ kind }) => kind === 'config');
+    const value = Number(config?.kind === 'config' ? config.values.get('default.replication.factor') : Number.NaN);
     return value > 0 ? value : undefined;
   }
 
@@ -199,10 +194,7 @@ export class TopicCluster {
     return resources.length === 0 ? [] : readConfigs(this.#wire, resources, names);
   }
 
-  /**
-   * A group that nobody tells about is left out: its members are a help, and not what the check is
-   * about.
-   */
+  /** Groups that the user may not see are left out: the number of members is optional. */
   async #members(groups: readonly string[]): Promise<Map<string, number>> {
     const members = new Map<string, number>();
     if (typeof this.#wire === 'string') return members;
@@ -216,9 +208,9 @@ export class TopicCluster {
 }
 
 /** The client says no more than "timed out": what it was about is added. */
-async function asked<T>(what: string, ask: Parameters<typeof call<T>>[0]): Promise<T> {
+async function described<T>(what: string, request: Parameters<typeof call<T>>[0]): Promise<T> {
   try {
-    return await call(ask);
+    return await call(request);
   } catch (error) {
     throw new Error(`the cluster does not tell ${what}: ${messageOf(error)}. Are all of its brokers well? Try again`, {
       cause: error,

@@ -57,20 +57,11 @@ export interface PlannedTopic {
 }
 
 const dayMs = 86_400_000;
-/**
- * What raw topics should keep at least: an agent that stands still over a night must find
- * everything.
- */
+/** At least a day: an agent that stands still over a night must find everything. */
 export const leastRetentionMs = dayMs;
-/**
- * A week: over a holiday nobody has to get up. It is Kafka's default too, said aloud because
- * clusters change it.
- */
+/** A week, for holidays. It is Kafka's default, and set because clusters change that. */
 export const rawRetentionMs = 7 * dayMs;
-/**
- * Refusals are found late, and are all that is left of the record: time to correct the cause and to
- * send them again.
- */
+/** Time to find a refusal, to correct its cause and to send the record again. */
 export const deadLetterRetentionMs = 28 * dayMs;
 /** The broker's default of message.timestamp.after.max.ms. */
 export const brokerAheadMs = 3_600_000;
@@ -114,9 +105,7 @@ export function planTopics(agents: readonly AgentTopics[], view: ClusterView): P
     });
 }
 
-/**
- * Replicas that must have a write: all but one, so that one broker may be down and one copy lost.
- */
+/** The min.insync.replicas with which one broker may be down and one replica lost. */
 export function minInSync(replication: number): number {
   return replication >= 3 ? replication - 1 : 1;
 }

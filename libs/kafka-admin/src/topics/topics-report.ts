@@ -142,9 +142,7 @@ function findingLines({ level, code, topic, message, advice, fix }: TopicFinding
   ];
 }
 
-/**
- * What Kafka's own tool takes to make the same change; a value with a comma goes in brackets there.
- */
+/** The same change with Kafka's own tool, which wants brackets around a value with a comma. */
 function configCommand(topic: string, { setting, value }: Fix): string {
   return `kafka-configs.sh --bootstrap-server ... --alter --topic ${topic} --add-config ${setting}=${value}`;
 }

@@ -6,9 +6,7 @@
 const polynomial = 0x82f63b78;
 const slices = 8;
 
-/**
- * For each slice 256 places: what a byte does to a CRC that goes on for `slice` bytes behind it.
- */
+/** By slice, 256 entries: what a byte does to a CRC that `slice` more bytes follow. */
 const table = makeTable();
 
 function makeTable(): Int32Array {
@@ -31,8 +29,7 @@ function makeTable(): Int32Array {
  * @returns the CRC as a number of 32 bits without sign
  */
 export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length): number {
-  // Every index is within bounds: a number | undefined for each of eight bytes would cost the
-  // speed.
+  // Every index is within bounds, and checks for undefined would cost the speed.
   const view = bytes as { readonly [index: number]: number };
   const of = table as { readonly [index: number]: number };
   let crc = -1;

@@ -18,11 +18,9 @@ const apiVersions: ApiRequest = { key: 18, version: 0 };
 const describeConsumerGroups: ApiRequest = { key: 69, version: 0 };
 const groupKey = 0;
 
-/**
- * A coordinator that moves is there again after this long, or something is wrong with the cluster.
- */
-const patienceMs = 10_000;
-const lookAgainMs = 100;
+/** After this long, a coordinator that moves is available again. */
+const retryTimeoutMs = 10_000;
+const retryDelayMs = 100;
 
 /**
  * What the cluster tells about these groups: an answer for each of them.
@@ -54,13 +52,13 @@ export async function groupsIn(
   groups: readonly string[],
 ): Promise<Map<string, GroupAnswer>> {
   const coordinators = new Coordinators(config, connection.clientId);
-  const deadline = Date.now() + patienceMs;
+  const deadline = Date.now() + retryTimeoutMs;
   const answers = new Map<string, GroupAnswer>();
   try {
     for (const group of new Set(groups)) {
       let answer = await lookUp(connection, coordinators, group);
       while (answer.kind === 'refused' && answer.transient && Date.now() < deadline) {
-        await sleep(lookAgainMs);
+        await sleep(retryDelayMs);
         answer = await lookUp(connection, coordinators, group);
       }
       answers.set(group, answer);
@@ -75,15 +73,15 @@ async function lookUp(connection: WireConnection, coordinators: Coordinators, gr
   const found = await connection.request(findCoordinator, new ByteWriter().string(group).int8(groupKey).toBuffer());
   found.int32(); // throttled for so many ms
   const code = found.int16();
-  const told = found.nullableString();
+  const brokerMessage = found.nullableString();
   found.int32(); // the broker's id
   const host = found.string();
   const port = found.int32();
-  if (code !== 0) return refusal(group, code, told);
+  if (code !== 0) return refusal(group, code, brokerMessage);
   return coordinators.ask(host, port, group);
 }
 
-/** A connection to each coordinator, kept for the next group. */
+/** A connection to each coordinator, which is used for the next group as well. */
 class Coordinators {
   readonly #open = new Map<string, WireConnection>();
 
@@ -117,7 +115,7 @@ async function describe(connection: WireConnection, group: string): Promise<Grou
   const body = new ByteWriter();
   body.array([group], (name) => body.string(name));
   const classic = readClassicGroup(await connection.request(describeClassicGroups, body.toBuffer()), group);
-  if (classic.kind !== 'absent' || !(await takes(connection, describeConsumerGroups))) return classic;
+  if (classic.kind !== 'absent' || !(await supports(connection, describeConsumerGroups))) return classic;
 
   // The head of a flexible request ends with tagged fields (KIP-482).
   const flexible = new ByteWriter().noTags();
@@ -128,7 +126,7 @@ async function describe(connection: WireConnection, group: string): Promise<Grou
 }
 
 /** A broker closes the connection at a request that it does not know. */
-async function takes(connection: WireConnection, { key, version }: ApiRequest): Promise<boolean> {
+async function supports(connection: WireConnection, { key, version }: ApiRequest): Promise<boolean> {
   const answer = await connection.request(apiVersions, Buffer.alloc(0));
   if (answer.int16() !== 0) return false;
   const offered = answer.array(() => ({ key: answer.int16(), least: answer.int16(), most: answer.int16() }));

@@ -3,10 +3,7 @@ import { ByteWriter } from './protocol-bytes.js';
 import type { ApiRequest, WireConnection } from './wire-connection.js';
 import type { AbortedTransaction } from './record-batch.js';
 
-/**
- * The first that is given records compressed with zstd, and so the least that any topic can be read
- * with.
- */
+/** The first version whose answers may have zstd: an older one cannot read every topic. */
 const fetch: ApiRequest = { key: 1, version: 10 };
 const consumer = -1;
 const readCommitted = 1;

@@ -34,8 +34,11 @@ const errors = {
   groupIdNotFound: 69,
 } as const;
 
-/** @param code of the protocol. @param told by the broker, if anything */
-export function refusal(group: string, code: number, told: string | null = null): GroupAnswer {
+/**
+ * @param code of the protocol
+ * @param brokerMessage of the answer, where it has one
+ */
+export function refusal(group: string, code: number, brokerMessage: string | null = null): GroupAnswer {
   const refused = (message: string, transient = false): GroupAnswer => ({ kind: 'refused', transient, message });
   switch (code) {
     case errors.coordinatorLoading:
@@ -49,7 +52,7 @@ export function refusal(group: string, code: number, told: string | null = null)
     case errors.topicAuthorization:
       return refused(`not authorised: grant the user Describe on each topic that group ${group} reads`);
     default:
-      return refused(`group ${group}: ${told || 'the broker refuses'} (error ${code})`);
+      return refused(`group ${group}: ${brokerMessage || 'the broker refuses'} (error ${code})`);
   }
 }
 
@@ -111,7 +114,7 @@ export function readConsumerGroup(answer: ByteReader, group: string): GroupAnswe
   answer.int32(); // throttled for so many ms
   const [described] = answer.compactArray((): GroupAnswer => {
     const code = answer.int16();
-    const told = answer.compactNullableString();
+    const brokerMessage = answer.compactNullableString();
     answer.compactString(); // group
     const state = answer.compactString();
     answer.int32(); // epoch of the group
@@ -133,7 +136,7 @@ export function readConsumerGroup(answer: ByteReader, group: string): GroupAnswe
     });
     answer.int32(); // authorised operations
     answer.tags();
-    return groupOf(group, code, told, state, members);
+    return groupOf(group, code, brokerMessage, state, members);
   });
   return described ?? { kind: 'absent' };
 }
@@ -153,13 +156,13 @@ function consumerAssignment(answer: ByteReader): Map<string, readonly number[]> 
 function groupOf(
   group: string,
   code: number,
-  told: string | null,
+  brokerMessage: string | null,
   state: string,
   members: readonly GroupMember[],
 ): GroupAnswer {
-  // A broker that was not told to coordinate groups of KIP-848 has none.
+  // A broker whose group coordinator does not support KIP-848 has none.
   if (code === errors.groupIdNotFound || code === errors.unsupportedVersion) return { kind: 'absent' };
-  if (code !== 0) return refusal(group, code, told);
+  if (code !== 0) return refusal(group, code, brokerMessage);
   if (state === dead) return { kind: 'absent' };
   return { kind: 'group', state: states.get(state) ?? 'unknown', members };
 }

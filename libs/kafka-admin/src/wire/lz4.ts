@@ -81,9 +81,7 @@ class Output {
     else for (let at = start; at < end; at += 1) this.#bytes[to + at - start] = from[at] ?? 0;
   }
 
-  /**
-   * Repeats what came out so many bytes before; the two may overlap, and then it repeats itself.
-   */
+  /** Repeats earlier output. Source and target may overlap, and then the output repeats itself. */
   match(distance: number, length: number): void {
     if (distance === 0 || distance > this.#length) throw new RangeError('an LZ4 match of what is not there');
     const to = this.#room(length);

@@ -47,14 +47,9 @@ export interface Extent {
   readonly next: number;
   /** Their length in bytes. */
   readonly length: number;
-  /**
-   * Why the batch behind them cannot be read here; undefined when there is none, or not all of it.
-   */
+  /** Why the next batch cannot be read here; undefined when there is no whole one. */
   readonly obstacle: string | undefined;
-  /**
-   * The base offset of the batch behind them, when its checksum is wrong: nothing of it can be
-   * believed.
-   */
+  /** The base offset of the next batch, when its checksum is wrong: it is not read. */
   readonly damagedAt: number | undefined;
 }
 
@@ -76,8 +71,7 @@ export function extentOf(batches: Buffer, from: number): Extent {
     next = offsetAt(batches, at) + batches.readInt32BE(at + lastOffsetAt) + 1;
     at = end;
   }
-  // The first batch is sent whole, however large it is (KIP-74), and ends behind what was asked
-  // for.
+  // The first batch is sent whole, however large it is (KIP-74), and ends behind `from`.
   const obstacle = batches.length > 0 && next <= from ? 'an answer without a whole batch that is new' : undefined;
   return { next, length: at, obstacle, damagedAt: undefined };
 }

@@ -1,7 +1,4 @@
-/**
- * Reading and changing configuration: DescribeConfigs (KIP-133) and IncrementalAlterConfigs
- * (KIP-339).
- */
+/** Configuration: DescribeConfigs (KIP-133) and IncrementalAlterConfigs (KIP-339). */
 import { ByteWriter } from './protocol-bytes.js';
 import type { ApiRequest, WireConnection } from './wire-connection.js';
 

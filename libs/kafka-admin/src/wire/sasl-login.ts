@@ -35,10 +35,7 @@ export function canLogIn(mechanism: string): boolean {
   return Object.hasOwn(logins, mechanism);
 }
 
-/**
- * Whether a connection of our own can be made with this configuration; with Kerberos the Kafka
- * client alone can.
- */
+/** Whether a WireConnection can log in: with Kerberos only the Kafka client can. */
 export function canConnect({ kafkaSecurityProtocol, kafkaSaslMechanism }: KafkaConnectionConfig): boolean {
   return !kafkaSecurityProtocol.startsWith('sasl_') || canLogIn(kafkaSaslMechanism);
 }
@@ -77,9 +74,9 @@ async function scram(hash: 'sha256' | 'sha512', config: KafkaConnectionConfig, e
   const signature = hmac(createHash(hash).update(clientKey).digest(), messages);
   const proof = clientKey.map((byte, index) => byte ^ (signature[index] ?? 0));
   const serverFinal = String(await exchange(Buffer.from(`${withoutProof},p=${Buffer.from(proof).toString('base64')}`)));
-  const told = Buffer.from(/^v=([^,]+)/.exec(serverFinal)?.[1] ?? '', 'base64');
+  const serverSignature = Buffer.from(/^v=([^,]+)/.exec(serverFinal)?.[1] ?? '', 'base64');
   const expected = hmac(hmac(salted, 'Server Key'), messages);
-  if (told.length !== expected.length || !timingSafeEqual(told, expected))
+  if (serverSignature.length !== expected.length || !timingSafeEqual(serverSignature, expected))
     throw new Error('the broker does not know the password itself: it is none of this cluster');
 }
 

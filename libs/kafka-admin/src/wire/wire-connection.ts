@@ -14,10 +14,7 @@ import { tlsOptions } from './tls-options.js';
 const timeoutMs = 10_000;
 /** What goes before each answer: its length. */
 const lengthBytes = 4;
-/**
- * More than the answer about a thousand topics, and than a batch; what claims to be longer is not
- * Kafka.
- */
+/** More than a batch, or an answer about a thousand topics: what is longer is not Kafka. */
 const maxAnswerBytes = 64 << 20;
 const saslHandshake = { key: 17, version: 1 };
 const saslAuthenticate = { key: 36, version: 0 };
@@ -49,9 +46,7 @@ export class WireConnection {
   readonly clientId: string;
   #received: Buffer[] = [];
   #size = 0;
-  /**
-   * Bytes of the answer that comes, with its length; of the length alone, while that is not known.
-   */
+  /** Bytes of the next answer with its length; of the length alone until that is known. */
   #expected = lengthBytes;
   #correlation = 0;
   #waiting: Waiting | undefined;
