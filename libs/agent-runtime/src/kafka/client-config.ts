@@ -1,6 +1,6 @@
 /**
- * From the configuration to librdkafka's properties: ours by default, the operator's where given, and those that the
- * delivery guarantee rests on always ours.
+ * From the configuration to librdkafka's properties: ours by default, the operator's where given,
+ * and those that the delivery guarantee rests on always ours.
  */
 import { connectionProperties } from '@kafnus/kafka-admin';
 import { ConfigurationError, type RuntimeConfig } from '../config.js';
@@ -87,7 +87,8 @@ export function startOffset({ kafkaConsumer }: Pick<RuntimeConfig, 'kafkaConsume
 /** The group member. The caller adds `rebalance_cb`. */
 export function consumerProperties(config: RuntimeConfig, agent: string): Properties {
   const { [offsetReset]: _start, ...given } = checked('consumer', config.kafkaConsumer);
-  // KIP-848: the broker assigns; these three settings are the broker's then, and the client refuses them.
+  // KIP-848: the broker assigns; these three settings are the broker's then, and the client refuses
+  // them.
   const membership =
     given['group.protocol'] === 'consumer'
       ? {}
@@ -101,7 +102,8 @@ export function consumerProperties(config: RuntimeConfig, agent: string): Proper
     ...membership,
     'allow.auto.create.topics': false,
     'check.crcs': false,
-    // Small fetches, often: a fetched block stays in memory until its last record is freed. 120 MB less than the defaults.
+    // Small fetches, often: a fetched block stays in memory until its last record is freed. 120 MB
+    // less than the defaults.
     'queued.min.messages': 5000,
     'queued.max.messages.kbytes': 8192,
     'fetch.message.max.bytes': 262_144,
@@ -141,8 +143,8 @@ export function restoreProperties(config: RuntimeConfig, agent: string): Propert
     'isolation.level': 'read_committed',
     'enable.partition.eof': true,
     'check.crcs': false,
-    // Little is fetched ahead, in small blocks: the memory that a queue takes at its fullest is not given back when the restore
-    // is over. 5000 records last longer than a fetch takes.
+    // Little is fetched ahead, in small blocks: the memory that a queue takes at its fullest is not
+    // given back when the restore is over. 5000 records last longer than a fetch takes.
     'queued.min.messages': 5000,
     'queued.max.messages.kbytes': 1024,
     'fetch.message.max.bytes': 131_072,
@@ -152,19 +154,27 @@ export function restoreProperties(config: RuntimeConfig, agent: string): Propert
   };
 }
 
-/** `<group>-<instance>`: stable, so that a successor ends its predecessor's transaction at once (KIP-98). */
+/**
+ * `<group>-<instance>`: stable, so that a successor ends its predecessor's transaction at once
+ * (KIP-98).
+ */
 export function transactionalId(config: RuntimeConfig): string {
   return `${config.groupId}-${config.instanceId}`;
 }
 
-/** What every producer of the suite and of its tools needs, so that nothing is lost or written twice without a word. */
+/**
+ * What every producer of the suite and of its tools needs, so that nothing is lost or written twice
+ * without a word.
+ */
 export const losslessProducer = {
   'enable.idempotence': true,
-  // With two requests in flight the first may be refused (a partition without its leader yet) and the second be taken: a
-  // broker that knows nothing of a producer takes any sequence number. librdkafka then counts the first as delivered, and
-  // the transaction is committed without it (confluent-kafka-go issue 921).
+  // With two requests in flight the first may be refused (a partition without its leader yet) and
+  // the second be taken: a broker that knows nothing of a producer takes any sequence number.
+  // librdkafka then counts the first as delivered, and the transaction is committed without it
+  // (confluent-kafka-go issue 921).
   'max.in.flight.requests.per.connection': 1,
-  // Reports for failures only: they name the topic that refused, and cost nothing while all is well.
+  // Reports for failures only: they name the topic that refused, and cost nothing while all is
+  // well.
   'delivery.report.only.error': true,
   dr_cb: true,
 } as const;
@@ -174,22 +184,25 @@ export function producerProperties(config: RuntimeConfig, agent: string): Proper
   return {
     ...common(config, agent),
     'allow.auto.create.topics': false,
-    // The end of a transaction sends at once whatever lingers, and nobody sees its records before: to gather for 10 ms costs no
-    // latency, and saves the wake-up of a thread for every few records of a backlog (6 us a record). Without transactions each
-    // millisecond would be one of the record's latency.
+    // The end of a transaction sends at once whatever lingers, and nobody sees its records before:
+    // to gather for 10 ms costs no latency, and saves the wake-up of a thread for every few records
+    // of a backlog (6 us a record). Without transactions each millisecond would be one of the
+    // record's latency.
     'linger.ms': config.delivery === 'exactly-once' ? 10 : 0,
-    // A coordinator that still writes the markers of the last transaction sends us away for this long: 100 ms by default.
+    // A coordinator that still writes the markers of the last transaction sends us away for this
+    // long: 100 ms by default.
     'retry.backoff.ms': 5,
     'queue.buffering.max.kbytes': 65_536,
     'queue.buffering.max.messages': 100_000,
-    // A topic was there when it was looked up: a producer that does not find it has waited long enough after this time, and
-    // must not block the commit (the default is 30 s).
+    // A topic was there when it was looked up: a producer that does not find it has waited long
+    // enough after this time, and must not block the commit (the default is 30 s).
     'topic.metadata.propagation.max.ms': 3000,
     // A topic without a leader, or with too few replicas in sync, must be named by its refused
     // records before the commit is given up without a name: after that the outcome would be
     // unknown, and state be restored each time. The default is the transaction's timeout.
     'message.timeout.ms': Math.floor(config.transactionTimeoutMs / 2),
-    // What fits into a raw topic of default size fits into its dead letter, context headers included.
+    // What fits into a raw topic of default size fits into its dead letter, context headers
+    // included.
     'message.max.bytes': defaultMaxBytes,
     ...checked('producer', config.kafkaProducer),
     ...losslessProducer,

@@ -1,10 +1,14 @@
 /**
- * What the error codes of librdkafka mean for the loop: a decision each, taken here and nowhere else.
+ * What the error codes of librdkafka mean for the loop: a decision each, taken here and nowhere
+ * else.
  */
 import { asKafkaError, errorCode, errorCodes, type KafkaError } from '@kafnus/kafka-admin';
 import type { Refusal, RefusalKind } from '../session.js';
 
-/** Another producer with the same transactional id has taken over, or the coordinator has ended our transaction for us. */
+/**
+ * Another producer with the same transactional id has taken over, or the coordinator has ended our
+ * transaction for us.
+ */
 const fencing = errorCodes([
   'ERR__FENCED',
   'ERR_PRODUCER_FENCED',
@@ -94,7 +98,10 @@ export function missingRightOf(cause: string): string | undefined {
   return [...missingRights].find(([text]) => cause.includes(text))?.[1];
 }
 
-/** The error of an event, which the client hands over as its text alone: the code is -1, whatever it was. */
+/**
+ * The error of an event, which the client hands over as its text alone: the code is -1, whatever it
+ * was.
+ */
 export function eventError(event: Error): KafkaError {
   const error = asKafkaError(event);
   const code = eventTexts.get(error.message);

@@ -1,12 +1,14 @@
 /**
  * Looks topics up, and creates them. What is known of them is kept elsewhere (topic-cache.ts).
  *
- * Topics are created by the agent and not by the broker's auto-creation, so that partitions, replication and configuration
- * are those that were set. Rights are looked up with the topic (KIP-430): a transaction that touches a forbidden topic
- * fails as a whole and does not say which topic it was, so the question must be answered before.
+ * Topics are created by the agent and not by the broker's auto-creation, so that partitions,
+ * replication and configuration are those that were set. Rights are looked up with the topic
+ * (KIP-430): a transaction that touches a forbidden topic fails as a whole and does not say which
+ * topic it was, so the question must be answered before.
  *
- * An operator may leave creation to the brokers all the same, with `allow.auto.create.topics` of the producer. Then topics
- * come into being when the producer asks for their metadata: that request is the lookup, and needs no right but to write.
+ * An operator may leave creation to the brokers all the same, with `allow.auto.create.topics` of
+ * the producer. Then topics come into being when the producer asks for their metadata: that request
+ * is the lookup, and needs no right but to write.
  */
 import {
   asKafkaError,
@@ -74,7 +76,8 @@ export class Topics {
           error: new Error(`topic ${name} does not exist, and its creation is switched off (KAFNUS_TOPICS_CREATE)`),
         };
       await this.#create(name, spec, timeoutMs);
-      // The new topic spreads over the brokers in its own time: until it is seen, it is unavailable and asked for again.
+      // The new topic spreads over the brokers in its own time: until it is seen, it is unavailable
+      // and asked for again.
       const created = await this.#describe(name, timeoutMs);
       if (created) return created;
       return { kind: 'unavailable', error: new Error(`topic ${name} was created, but is not visible yet`) };
@@ -88,7 +91,8 @@ export class Topics {
 
   /**
    * Partitions of a topic that is read; null when it does not exist.
-   * @throws Error; when a right is missing it is one that says so and has no code: the right may come, so it is worth asking again
+   * @throws Error; when a right is missing it is one that says so and has no code: the right may
+   *   come, so it is worth asking again
    */
   async partitionCount(name: string): Promise<number | null> {
     const missing = new Error(`not authorised to read topic ${name}: grant Read on it`);
@@ -126,7 +130,10 @@ export class Topics {
     return description.partitions.length > 0 ? description : undefined;
   }
 
-  /** A broker that has just made the topic may have no partitions to tell yet: the topic is asked for again. */
+  /**
+   * A broker that has just made the topic may have no partitions to tell yet: the topic is asked
+   * for again.
+   */
   async #lookupCreating(
     producer: KafkaProducer,
     name: string,
@@ -171,7 +178,10 @@ function stateOf({ name, partitions }: TopicDescription): TopicState {
   return { kind: 'writable', partitions: partitions.length, ...(Number.isNaN(inSync) ? {} : { inSync }) };
 }
 
-/** A cluster without an authorizer, or one too old to tell, gives no operations: then the request itself will show. */
+/**
+ * A cluster without an authorizer, or one too old to tell, gives no operations: then the request
+ * itself will show.
+ */
 function isAllowed({ authorizedOperations }: TopicDescription, wanted: ReadonlySet<number>): boolean {
   if (authorizedOperations === undefined || authorizedOperations.length === 0) return true;
   return authorizedOperations.some((operation) => wanted.has(operation));
