@@ -182,7 +182,9 @@ export const mutations = [
     name: 'purges-ignored',
     breaks: 'at-least-once: offsets are committed of records that a fatal error purged from the queue of the producer',
     file: source('kafka/record-producer.ts'),
-    edits: [{ find: 'if (isPurge(error)) this.#onLoss(report.topic, error);', replace: 'if (isPurge(error)) return;' }],
+    edits: [
+      { find: 'if (isPurged(error)) this.#onLoss(report.topic, error);', replace: 'if (isPurged(error)) return;' },
+    ],
     tests: [
       atLeastOnce(
         'records sent of which one was queued when a fatal error ended the producer fail every commit until reset(), and then they are sent again',

@@ -16,7 +16,12 @@ const ignore = (): void => undefined;
 
 /** An admin client whose calls wait: what they are, their timeouts, and how they return. */
 interface Waiting {
-  readonly calls: { readonly name: string; readonly timeout: number | undefined; readonly fail: () => void }[];
+  readonly calls: {
+    readonly name: string;
+    readonly timeout: number | undefined;
+    readonly topics?: readonly string[];
+    readonly fail: () => void;
+  }[];
   disconnects: number;
 }
 
@@ -27,13 +32,14 @@ beforeEach(() => {
   const create = (): AdminClient => {
     const waiting: Waiting = { calls: [], disconnects: 0 };
     admins.push(waiting);
-    const add = (name: string, timeout: number | undefined, done: (error: Error) => void): void => {
-      waiting.calls.push({ name, timeout, fail: () => done(new Error('no answer')) });
+    type Fail = (error: Error) => void;
+    const add = (name: string, timeout: number | undefined, done: Fail, topics: readonly string[] = []): void => {
+      waiting.calls.push({ name, timeout, topics, fail: () => done(new Error('no answer')) });
     };
     return {
-      createTopic: (_topic, timeout, done) => add('createTopic', timeout, done as (error: Error) => void),
-      describeTopics: (_topics, { timeout }, done) => add('describeTopics', timeout, done as (error: Error) => void),
-      listOffsets: (_partitions, { timeout }, done) => add('listOffsets', timeout, done as (error: Error) => void),
+      createTopic: (_topic, timeout, done) => add('createTopic', timeout, done as Fail),
+      describeTopics: (topics, { timeout }, done) => add('describeTopics', timeout, done as Fail, topics),
+      listOffsets: (_partitions, { timeout }, done) => add('listOffsets', timeout, done as Fail),
       disconnect: () => void (waiting.disconnects += 1),
     } satisfies AdminClient;
   };
@@ -94,6 +100,29 @@ describe('a restore in a call that has not returned', () => {
     expect((await looked).kind).toBe('unavailable');
     abort.abort();
     await restored;
+  });
+});
+
+describe('lookups of topics', () => {
+  test('during another one are one call behind it, with each topic once; a stop ends those that wait', async () => {
+    const session = open();
+    const lookUp = (name: string): Promise<TopicState> => session.ensureTopic(name, null);
+    const asked = (): unknown => admins[0]?.calls.map(({ topics }) => topics);
+    const [first, ...behind] = ['a', 'b', 'c', 'b'].map(lookUp);
+    expect(asked()).toEqual([['a']]);
+    admins[0]?.calls[0]?.fail();
+    expect(await first).toMatchObject({ kind: 'unavailable', error: { message: 'topic a: no answer' } });
+    expect(asked()).toEqual([['a'], ['b', 'c']]);
+    const late = lookUp('d');
+    session.cancel();
+    admins[0]?.calls[1]?.fail();
+    const noAnswer = { kind: 'unavailable', error: { message: expect.stringMatching(/topic [bc]: no answer/) } };
+    expect(await Promise.all(behind)).toMatchObject([noAnswer, noAnswer, noAnswer]);
+    expect(await late).toMatchObject({
+      kind: 'unavailable',
+      error: { message: 'topic d: the session is being closed' },
+    });
+    expect(asked()).toHaveLength(2);
   });
 });
 

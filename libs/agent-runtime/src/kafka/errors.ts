@@ -123,5 +123,5 @@ export function refusalOf(error: KafkaError): Refusal {
 }
 
 export const isRefusal = (error: KafkaError): boolean => refusals.has(error.code);
-export const isPurge = (error: KafkaError): boolean => purges.has(error.code);
+export const isPurged = (error: KafkaError): boolean => purges.has(error.code);
 export const needsOperator = (error: KafkaError): boolean => operatorNeeded.has(error.code);

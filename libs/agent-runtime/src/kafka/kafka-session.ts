@@ -5,7 +5,7 @@
  *     GroupConsumer      group-consumer.ts, with event-queue.ts and fetched-records.ts
  *     Writer             transactional-writer.ts for exactly-once, idempotent-writer.ts for
  *                        at-least-once: both on record-producer.ts and commit-calls.ts
- *     TopicAdmin         topics.ts
+ *     TopicAdmin         topics.ts, topic-lookups.ts
  *     ChangelogReader    restore.ts
  */
 import { kafka, loginProblem, type AdminClient } from '@kafnus/kafka-admin';
@@ -60,9 +60,8 @@ export class KafkaSession implements Session {
     const KafkaWriter = config.delivery === 'exactly-once' ? TransactionalWriter : IdempotentWriter;
     this.#writer = new KafkaWriter(this.#context, this.#consumer);
     this.#topics = new Topics(
+      this.#context,
       () => (this.#admin ??= this.#createAdmin()),
-      this.#calls,
-      (topic) => listener.topicCreated(topic),
       config.kafkaProducer['allow.auto.create.topics'] === true ? () => this.#writer.producer.client : undefined,
     );
   }
@@ -110,7 +109,7 @@ export class KafkaSession implements Session {
   };
 
   cancel(): void {
-    this.#cancelled.abort();
+    this.#cancelled.abort(new Error('the session is being closed'));
   }
 
   async close(): Promise<void> {

@@ -22,7 +22,7 @@ import {
   allBrokersDown,
   eventError,
   isProducerUnusable,
-  isPurge,
+  isPurged,
   missingRightOf,
   queueFull,
   tooLarge,
@@ -172,7 +172,7 @@ export class RecordProducer {
     client.on('delivery-report', (error: KafkaError | null, report: { topic: string }) => {
       if (client !== this.#client || !error) return;
       this.#reports += 1;
-      if (isPurge(error)) this.#onLoss(report.topic, error);
+      if (isPurged(error)) this.#onLoss(report.topic, error);
       else this.failures.failed(report.topic, error);
     });
     return client;

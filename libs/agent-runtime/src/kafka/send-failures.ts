@@ -19,7 +19,7 @@
  *       commit()     -> the kept error, not the offsets
  */
 import type { KafkaError } from '@kafnus/kafka-admin';
-import { differentRecord, isProducerUnusable, isPurge } from './errors.js';
+import { differentRecord, isProducerUnusable, isPurged } from './errors.js';
 
 export class SendFailures {
   readonly #refused = new Map<string, KafkaError>();
@@ -50,7 +50,7 @@ export class SendFailures {
    * latter is asked for by the session itself, which does not report it here.
    */
   failed(topic: string, error: KafkaError): void {
-    if (isProducerUnusable(error) || isPurge(error)) this.#ended ??= error;
+    if (isProducerUnusable(error) || isPurged(error)) this.#ended ??= error;
     // Of a refused batch the good records are reported as well, and do not say why.
     else if (!this.#refused.has(topic) || error.code !== differentRecord) this.#refused.set(topic, error);
   }

@@ -24,8 +24,9 @@ import {
   type TopicDescription,
 } from '@kafnus/kafka-admin';
 import type { TopicSpec, TopicState } from '../session.js';
-import type { CallsInFlight } from './calls.js';
+import type { ClientContext } from './client-context.js';
 import { isRefusal } from './errors.js';
+import { TopicLookups } from './topic-lookups.js';
 
 /**
  * A request cannot be interrupted, and the process cannot end under it: see uninterruptibleMs of
@@ -39,24 +40,15 @@ const writeOperations: ReadonlySet<number> = new Set([kafka.AclOperationTypes['W
 
 /** Questions about topics; nothing is kept. */
 export class Topics {
+  readonly #context: ClientContext;
   readonly #admin: () => AdminClient;
-  readonly #calls: CallsInFlight;
-  readonly #onCreated: (topic: string) => void;
+  readonly #lookups = new TopicLookups((names, timeoutMs) => this.#describeAll(names, timeoutMs));
   readonly #autoCreator: (() => KafkaProducer) | undefined;
 
-  /**
-   * @param calls remembers the calls that have not returned
-   * @param autoCreator the producer, when the brokers create topics
-   */
-  constructor(
-    admin: () => AdminClient,
-    calls: CallsInFlight,
-    onCreated: (topic: string) => void,
-    autoCreator?: () => KafkaProducer,
-  ) {
+  /** @param autoCreator the producer, when the brokers create topics */
+  constructor(context: ClientContext, admin: () => AdminClient, autoCreator?: () => KafkaProducer) {
+    this.#context = context;
     this.#admin = admin;
-    this.#calls = calls;
-    this.#onCreated = onCreated;
     this.#autoCreator = autoCreator;
   }
 
@@ -117,17 +109,23 @@ export class Topics {
 
   async #lookup(name: string, timeoutMs: number): Promise<TopicDescription | undefined> {
     if (this.#autoCreator) return this.#lookupCreating(this.#autoCreator(), name, timeoutMs);
-    const admin = this.#admin();
-    const request = call<TopicDescription[]>((done) => {
-      admin.describeTopics([name], { includeAuthorizedOperations: true, timeout: timeoutMs }, done);
-    });
-    const [description] = await this.#calls.track(admin, request);
+    const description = await this.#lookups.lookUp(name, timeoutMs);
     if (!description) return undefined;
     if (description.error && description.error.code !== 0) {
       if (unknownTopic.has(description.error.code)) return undefined;
       throw asKafkaError(description.error);
     }
     return description.partitions.length > 0 ? description : undefined;
+  }
+
+  async #describeAll(names: readonly string[], timeoutMs: number): Promise<TopicDescription[]> {
+    // A stop does not wait for lookups that have not begun.
+    this.#context.cancelled.throwIfAborted();
+    const admin = this.#admin();
+    const request = call<TopicDescription[]>((done) => {
+      admin.describeTopics(names, { includeAuthorizedOperations: true, timeout: timeoutMs }, done);
+    });
+    return this.#context.calls.track(admin, request);
   }
 
   /**
@@ -142,7 +140,7 @@ export class Topics {
     const request = call<ClientMetadata>((done) => {
       producer.getMetadata({ topic: name, allTopics: false, timeout: timeoutMs }, done);
     });
-    const { topics } = await this.#calls.track(producer, request);
+    const { topics } = await this.#context.calls.track(producer, request);
     const partitions = topics.find((topic) => topic.name === name)?.partitions ?? [];
     if (partitions.length === 0) return undefined;
     return {
@@ -158,8 +156,8 @@ export class Topics {
   async #create(name: string, spec: TopicSpec, timeoutMs: number): Promise<void> {
     try {
       const admin = this.#admin();
-      await this.#calls.track(admin, createTopic(admin, name, spec, timeoutMs));
-      this.#onCreated(name);
+      await this.#context.calls.track(admin, createTopic(admin, name, spec, timeoutMs));
+      this.#context.listener.topicCreated(name);
     } catch (thrown) {
       // Another agent was faster.
       if (asKafkaError(thrown).code === topicExists) return;
