@@ -144,7 +144,7 @@ describe('GET /', () => {
         .update(content ?? '')
         .digest('base64')}'`;
     expect(directives.get('default-src')).toBe("'none'");
-    expect(directives.get('script-src')).toBe(hash(/<script>([^]*?)<\/script>/.exec(text)?.[1]));
+    expect(directives.get('script-src')).toBe(hash(/<script type="module">([^]*?)<\/script>/.exec(text)?.[1]));
     expect(directives.get('style-src')).toBe(hash(/<style>([^]*?)<\/style>/.exec(text)?.[1]));
     expect(directives.get('connect-src')).toBe("'self'");
     expect(directives.get('require-trusted-types-for')).toBe("'script'");

@@ -4,9 +4,16 @@
  * become code, wherever it slips through.
  */
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { StatusReport } from '../status.js';
-import { script } from './script.js';
 import { style } from './style.js';
+
+/**
+ * A module: checked with the types of a browser (see its tsconfig.json), and emitted beside this
+ * file.
+ */
+const file = readFileSync(new URL('browser/status-page.js', import.meta.url), 'utf8');
+const script = file.replace(/\/\/# sourceMappingURL=.*/, '');
 
 /** Headers of the page: CSP level 3 and Trusted Types. */
 export const pageHeaders = {
@@ -127,7 +134,7 @@ const before = `<!doctype html>
 </footer>
 `;
 
-const after = `<script>${script}</script>
+const after = `<script type="module">${script}</script>
 </body>
 </html>
 `;

@@ -1,29 +1,51 @@
 /**
- * What runs in the browser, as plain JavaScript: it is served as it is written here. It draws the
- * report that the page holds, then one from `/status.json` every two seconds while somebody looks.
- * Text gets into the page as text nodes only, never as HTML; characters that would not be seen, or
- * would turn the text around them, are spelled out.
+ * The script of the status page. It draws the report that the page contains, then one from
+ * `/status.json` every two seconds while the page is visible. Text gets into the page as text nodes
+ * only, never as HTML; characters that are invisible, or would turn the text around them, are
+ * spelled out.
  */
-export const script = String.raw`
-'use strict';
+/** @import { LedgerTotals, PartitionStatus, RecentActivity } from '../../status.js' */
+/** @import { RecentReject, StatusReport } from '../../status.js' */
+
 const pollMs = 2000;
 const timeoutMs = 5000;
-const byId = (id) => document.getElementById(id);
+/** What each part shows, as JSON. */
 const last = new Map();
-let lastAnswer;
-let timer;
+let lastAnswer = Date.now();
+let timer = 0;
 
-// --- Text ---
+/**
+ * @template {Element} [E=HTMLElement]
+ * @param {string} selector
+ * @param {ParentNode} within
+ * @returns {E}
+ */
+function find(selector, within = document) {
+  const element = within.querySelector(selector);
+  if (element === null) throw new Error('the page has no ' + selector);
+  return /** @type {any} */ (element);
+}
+/** @param {string} id */
+const byId = (id) => find('#' + id);
 
-const spelled = (character) => '\\u{' + character.codePointAt(0).toString(16) + '}';
+// --- text -------------------------------------------------------------------------------------
+
+/** @param {string} character */
+const spelled = (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`;
+/** @param {string | number} value */
 const shown = (value) => {
   const text = String(value).replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, spelled);
   return text.length > 300 ? text.slice(0, 300) + '… (' + count(text.length) + ' characters)' : text;
 };
+/** @param {number} value */
 const count = (value) => value.toLocaleString('en', { maximumFractionDigits: 0 });
+/** @param {number} value */
 const rate = (value) => value.toLocaleString('en', { maximumFractionDigits: value < 10 ? 1 : 0 });
+/** @type {(value: number, one: string, more: string) => string} */
 const many = (value, one, more) => count(value) + ' ' + (value === 1 ? one : more);
+/** @param {string} iso */
 const moment = (iso) => iso.slice(0, 19).replace('T', ' ');
+/** @param {number} ms */
 const span = (ms) => {
   const seconds = Math.max(0, Math.round(ms / 1000));
   if (seconds < 100) return seconds + ' s';
@@ -32,43 +54,68 @@ const span = (ms) => {
   const hours = Math.round(minutes / 60);
   return hours < 48 ? hours + ' h' : Math.round(hours / 24) + ' days';
 };
+/** @param {Readonly<Record<string, number>>} counts */
 const total = (counts) => Object.values(counts).reduce((sum, value) => sum + value, 0);
 
-// --- Elements ---
+// --- elements ---------------------------------------------------------------------------------
 
-// Only what is new: a screen reader shall not hear, and a selection not lose, what stays the same.
+/**
+ * Writes a text if it is new: a screen reader does not repeat, and a selection does not lose, what
+ * stays the same.
+ * @param {Element} element
+ * @param {string} text
+ */
 function write(element, text) {
   const wanted = shown(text);
   if (element.textContent !== wanted) element.textContent = wanted;
 }
+/**
+ * @param {string} name
+ * @param {Readonly<Record<string, string | number>>} attributes
+ * @param {readonly (Node | string | number)[]} children
+ */
 function make(name, attributes, ...children) {
   const element = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
   for (const child of children) element.append(child instanceof Node ? child : shown(child));
   return element;
 }
+/** @type {(value: Node | string | number | null, kind?: string) => HTMLElement} */
 const cell = (value, kind = '') => make('td', { class: kind }, value ?? '–');
+/** @type {(value: string, kind?: string) => HTMLElement} */
 const rowHead = (value, kind = '') => make('th', { scope: 'row', class: kind }, value);
+/** @param {number | null} value */
 const number = (value) => cell(value === null ? null : count(value), 'number');
-// As other tools take it: without separators.
+/** @param {number | null} value without separators, as other tools take it */
 const offset = (value) => cell(value, 'number');
 
-// Draws a part of the page when what it shows has changed.
+/**
+ * Draws a part of the page if its data have changed.
+ * @template T
+ * @param {string} name
+ * @param {T} data
+ * @param {(data: T) => void} draw
+ */
 function part(name, data, draw) {
   const text = JSON.stringify(data);
   if (last.get(name) === text) return;
   draw(data);
   last.set(name, text);
 }
+/** @type {(id: string, rows: readonly HTMLElement[]) => void} */
 function fill(id, rows) {
   const table = byId(id);
-  table.tBodies[0].replaceChildren(...rows);
+  find('tbody', table).replaceChildren(...rows);
   table.hidden = rows.length === 0;
   byId(id + '-none').hidden = rows.length > 0;
 }
 
-// --- Parts ---
+// --- parts of the page ------------------------------------------------------------------------
 
+/**
+ * @param {StatusReport} report
+ * @returns {['good' | 'warn' | 'bad', string]} a level, and a sentence about it
+ */
 function judge(report) {
   const { state, stalled, live, ready, problem, assignment } = report;
   if (stalled)
@@ -84,6 +131,7 @@ function judge(report) {
   return ['good', 'All is well. ' + many(assignment.length, 'partition is', 'partitions are') + ' read.'];
 }
 
+/** @param {StatusReport} report */
 function head(report) {
   const [level, sentence] = judge(report);
   const sign = { good: '', warn: '! ', bad: '!! ' }[level];
@@ -96,51 +144,60 @@ function head(report) {
   write(byId('instance'), report.instance);
   write(byId('version'), report.version);
   const now = Date.parse(report.time);
+  /** @param {string} iso */
   const ago = (iso) => moment(iso) + ' (' + span(now - Date.parse(iso)) + ' ago)';
   write(byId('since'), ago(report.since));
   write(byId('last-commit'), report.lastCommit === null ? 'none yet' : ago(report.lastCommit));
-  byId('entries').parentElement.hidden = report.stateEntries === null;
+  byId('entries')
+    .closest('div')
+    ?.toggleAttribute('hidden', report.stateEntries === null);
   write(byId('entries'), count(report.stateEntries ?? 0));
 }
 
 const width = 200;
 const height = 40;
 const leastSamples = 40;
+/**
+ * @param {string} id
+ * @param {readonly number[]} values
+ * @param {string} unit
+ * @param {RecentActivity} activity
+ */
 function chart(id, values, unit, { capacity, everySeconds }) {
   const figure = byId(id);
   const now = values.at(-1);
   const most = values.reduce((high, value) => Math.max(high, value), 0);
-  write(figure.querySelector('b'), now === undefined ? '–' : rate(now) + unit);
+  write(find('b', figure), now === undefined ? '–' : rate(now) + unit);
   write(
-    figure.querySelector('.peak'),
+    find('.peak', figure),
     now === undefined ? 'the first sample takes ' + everySeconds + ' s' : 'highest ' + rate(most),
   );
   // A process that is young gets more width for each sample.
   const room = Math.min(capacity, Math.max(values.length, leastSamples));
+  /** @param {number} index */
   const x = (index) => (width * (room - values.length + index)) / (room - 1);
+  /** @param {number} value */
   const y = (value) => height - (height * value) / Math.max(most, 1);
   const points = values.map((value, index) => x(index).toFixed(1) + ' ' + y(value).toFixed(1));
   const curve = points.length === 0 ? '' : 'M' + points.join('L');
-  figure.querySelector('.curve').setAttribute('d', curve);
-  figure
-    .querySelector('.area')
-    .setAttribute('d', curve === '' ? '' : curve + 'V' + height + 'H' + x(0).toFixed(1) + 'Z');
+  find('.curve', figure).setAttribute('d', curve);
+  find('.area', figure).setAttribute('d', curve === '' ? '' : curve + 'V' + height + 'H' + x(0).toFixed(1) + 'Z');
   const minutes = Math.round((room * everySeconds) / 60);
-  write(figure.querySelector('.from'), minutes + ' min ago');
+  write(find('.from', figure), minutes + ' min ago');
   const said = now === undefined ? 'no sample yet' : 'now ' + rate(now) + unit + ', highest ' + rate(most) + unit;
-  figure
-    .querySelector('svg')
-    .setAttribute(
-      'aria-label',
-      figure.querySelector('.name').textContent + ', the last ' + minutes + ' minutes: ' + said,
-    );
+  find('svg', figure).setAttribute(
+    'aria-label',
+    find('.name', figure).textContent + ', the last ' + minutes + ' minutes: ' + said,
+  );
 }
 
+/** @param {PartitionStatus} partition */
 function progress({ restore }) {
   if (restore === undefined) return 'waits to be restored';
   const bar = make('progress', { max: Math.max(restore.end, 1), value: restore.offset, 'aria-label': 'restored' });
   return make('span', {}, bar, 'restoring: ' + many(restore.entries, 'entry', 'entries'));
 }
+/** @param {readonly PartitionStatus[]} partitions */
 function assignment(partitions) {
   const sorted = [...partitions].sort((a, b) =>
     a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1,
@@ -161,9 +218,11 @@ function assignment(partitions) {
   );
 }
 
+/** @param {LedgerTotals} totals */
 function ledger({ read, emitted, skipped, rejected }) {
   const figures = { read, emitted, skipped: total(skipped), rejected: total(rejected) };
   for (const [name, value] of Object.entries(figures)) write(byId('sum-' + name), count(value));
+  /** @type {(kind: string, counts: Readonly<Record<string, number>>) => HTMLElement[]} */
   const rows = (kind, counts) =>
     Object.entries(counts)
       .sort(([, a], [, b]) => b - a)
@@ -171,6 +230,7 @@ function ledger({ read, emitted, skipped, rejected }) {
   fill('reasons', [...rows('rejected', rejected), ...rows('skipped', skipped)]);
 }
 
+/** @param {readonly RecentReject[]} list */
 function rejects(list) {
   fill(
     'rejects',
@@ -188,6 +248,7 @@ function rejects(list) {
   );
 }
 
+/** @param {StatusReport} report */
 function draw(report) {
   head(report);
   const { activity } = report;
@@ -200,37 +261,43 @@ function draw(report) {
   part('rejects', report.rejects, rejects);
 }
 
-// --- Configuration: asked for when somebody opens it ---
+// --- configuration: fetched when its part is opened -------------------------------------------
 
 async function config() {
-  const details = byId('config');
-  if (!details.open) return;
+  if (document.querySelector('#config[open]') === null) return;
   const answer = await fetch('config', { cache: 'no-store', signal: AbortSignal.timeout(timeoutMs) });
   if (!answer.ok) throw new Error('/config answers ' + answer.status);
-  part('config', Object.entries(await answer.json()), (settings) => {
-    details
-      .querySelector('tbody')
-      .replaceChildren(
-        ...settings.map(([name, { value, source }]) =>
-          make(
-            'tr',
-            { class: source === 'default' ? '' : 'given' },
-            rowHead(name, 'code'),
-            cell(typeof value === 'string' ? value : JSON.stringify(value), 'code free'),
-            cell(source),
-          ),
+  /** @type {Readonly<Record<string, { value: unknown, source: string }>>} */
+  const settings = await answer.json();
+  part('config', Object.entries(settings), (rows) => {
+    find('#config tbody').replaceChildren(
+      ...rows.map(([name, { value, source }]) =>
+        make(
+          'tr',
+          { class: source === 'default' ? '' : 'given' },
+          rowHead(name, 'code'),
+          cell(typeof value === 'string' ? value : JSON.stringify(value), 'code free'),
+          cell(source),
         ),
-      );
+      ),
+    );
   });
 }
 
-// --- Polling ---
+// --- polling ----------------------------------------------------------------------------------
 
 function answered() {
   lastAnswer = Date.now();
   document.body.classList.remove('stale');
   byId('lost').hidden = true;
 }
+/** @param {unknown} error */
+function problemOf(error) {
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  if (name === 'TimeoutError') return 'it takes longer than ' + timeoutMs / 1000 + ' s';
+  return name === 'TypeError' ? 'there is no connection' : message;
+}
+/** @param {string} problem */
 function lost(problem) {
   document.body.classList.add('stale');
   byId('lost').hidden = false;
@@ -256,19 +323,14 @@ async function poll() {
     answered();
     if (wasLost) await config();
   } catch (error) {
-    lost(
-      { TimeoutError: 'it takes longer than ' + timeoutMs / 1000 + ' s', TypeError: 'there is no connection' }[
-        error.name
-      ] ?? error.message,
-    );
+    lost(problemOf(error));
   }
   clearTimeout(timer);
-  timer = setTimeout(poll, pollMs);
+  timer = setTimeout(() => void poll(), pollMs);
 }
 
 draw(JSON.parse(byId('report').textContent));
 answered();
-document.addEventListener('visibilitychange', poll);
-byId('config').addEventListener('toggle', () => config().catch((error) => lost(error.message)));
-timer = setTimeout(poll, pollMs);
-`;
+document.addEventListener('visibilitychange', () => void poll());
+byId('config').addEventListener('toggle', () => void config().catch((error) => lost(problemOf(error))));
+timer = setTimeout(() => void poll(), pollMs);
