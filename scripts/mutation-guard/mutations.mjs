@@ -98,7 +98,7 @@ export const mutations = [
     edits: [{ find: 'return ageMs >= timeoutMs;', replace: 'return ageMs >= timeoutMs * 1000;' }],
     tests: [
       real(
-        'a transaction that is older than its coordinator waits and was aborted by it: at commit that is no rival, and a new producer goes on',
+        'a transaction that is older than its coordinator waits and was aborted by it: commit reports no fencing, and a new producer goes on',
       ),
     ],
   },
@@ -113,9 +113,7 @@ export const mutations = [
         replace: 'return Math.max(begunAt, performance.now()) + timeoutMs * usable;',
       },
     ],
-    tests: [
-      real('a transaction that is older than its coordinator waits is aborted, before its coordinator does that'),
-    ],
+    tests: [real('a transaction that is older than its coordinator waits is aborted before the coordinator aborts it')],
   },
   // --- a log that is not what it was -------------------------------------------------------------
   {

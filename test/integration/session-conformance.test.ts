@@ -17,6 +17,7 @@ import {
   startLocalKafka,
   type LocalKafka,
 } from '@kafnus/local-stack';
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { defaultMaxBytes, recordBytes } from '../../libs/agent-runtime/src/record-size.js';
 
@@ -101,93 +102,109 @@ withKafka(describe)('the session on a real Kafka', () => {
   conformance('group.protocol=consumer', { 'group.protocol': 'consumer' });
   conformance('a classic group', {}, 'at-least-once');
 
-  test('accepts records up to exactly the computed maximum size', async () => {
-    await createTopics(servers, [{ topic: 'sizes', partitions: 1 }]);
-    const session = open(
-      servers,
-      { inputTopic: 'sizes', groupId: 'sizes', instanceId: 'a', delivery, batchSize: 1 },
-      {},
-    );
-    await session.start();
-    try {
-      const base = { topic: 'sizes', partition: 0, key: null, value: null, headers: [], timestamp: Date.now() };
-      const manyHeaders = Array.from({ length: 2000 }, (_, index) => ({
-        [`header-${index}`]: 'x'.repeat(index % 200),
-      }));
-      for (const record of [base, { ...base, key: 'k'.repeat(500_000) }, { ...base, headers: manyHeaders }]) {
-        const full = { ...record, value: Buffer.alloc(defaultMaxBytes - recordBytes(record), 'v') };
-        expect(recordBytes(full)).toBe(defaultMaxBytes);
-        await session.begin();
-        expect(session.send(full)).toBe('queued');
-        expect(await session.commit([])).toEqual({ kind: 'committed' });
+  test.concurrent(
+    'accepts records up to exactly the computed maximum size',
+    async () => {
+      await createTopics(servers, [{ topic: 'sizes', partitions: 1 }]);
+      const session = open(
+        servers,
+        { inputTopic: 'sizes', groupId: 'sizes', instanceId: 'a', delivery, batchSize: 1 },
+        {},
+      );
+      await session.start();
+      try {
+        const base = { topic: 'sizes', partition: 0, key: null, value: null, headers: [], timestamp: Date.now() };
+        const manyHeaders = Array.from({ length: 2000 }, (_, index) => ({
+          [`header-${index}`]: 'x'.repeat(index % 200),
+        }));
+        for (const record of [base, { ...base, key: 'k'.repeat(500_000) }, { ...base, headers: manyHeaders }]) {
+          const full = { ...record, value: Buffer.alloc(defaultMaxBytes - recordBytes(record), 'v') };
+          expect(recordBytes(full)).toBe(defaultMaxBytes);
+          await session.begin();
+          expect(session.send(full)).toBe('queued');
+          expect(await session.commit([])).toEqual({ kind: 'committed' });
+        }
+        expect(await readAll(servers, 'sizes')).toHaveLength(3);
+      } finally {
+        await session.close();
       }
-      expect(await readAll(servers, 'sizes')).toHaveLength(3);
-    } finally {
-      await session.close();
-    }
-  }, 60_000);
+    },
+    60_000,
+  );
 
   describe('a transaction that is older than its coordinator waits', () => {
-    const place = { topic: 'aged', partition: 0 };
-    const record = (value: string): OutgoingRecord => ({
-      ...place,
+    async function aged(act: (session: KafkaSession, topic: string) => Promise<void>): Promise<void> {
+      const topic = `aged-${randomUUID()}`;
+      await createTopics(kafka.internalServers, [{ topic, partitions: 1 }]);
+      const identity: HarnessSession = { inputTopic: topic, groupId: topic, instanceId: 'a', delivery, batchSize: 1 };
+      const session = open(servers, identity, {}, {}, { KAFNUS_TRANSACTION_TIMEOUT_MS: '2000' });
+      try {
+        await session.start();
+        await act(session, topic);
+      } finally {
+        await session.close();
+      }
+    }
+    const record = (topic: string, value: string): OutgoingRecord => ({
+      topic,
+      partition: 0,
       key: null,
       value,
       headers: [],
       timestamp: Date.now(),
     });
-    let session: KafkaSession;
-    beforeAll(async () => {
-      await createTopics(kafka.internalServers, [{ topic: 'aged', partitions: 1 }]);
-      session = open(
-        servers,
-        { inputTopic: 'aged', groupId: 'aged', instanceId: 'a', delivery, batchSize: 1 },
-        {},
-        {},
-        { KAFNUS_TRANSACTION_TIMEOUT_MS: '2000' },
-      );
-      await session.start();
-    }, 60_000);
-    afterAll(() => session?.close());
 
-    test('is aborted, before its coordinator does that', async () => {
-      await session.begin();
-      session.send(record('too late'));
-      await sleep(1700);
-      const outcome = await session.commit([]);
-      expect(outcome).toMatchObject({ kind: 'aborted', cause: 'timed_out' });
-      expect(outcome.kind === 'aborted' && outcome.error.message).toContain('KAFNUS_TRANSACTION_TIMEOUT_MS');
-    });
-
-    test.each(['commit', 'abort'] as const)(
-      'and was aborted by it: at %s that is no rival, and a new producer goes on',
-      async (call) => {
-        // The second time within a minute, which would mean another process if it were one.
-        for (const value of ['once', 'twice']) {
+    test.concurrent(
+      'is aborted before the coordinator aborts it',
+      () =>
+        aged(async (session, topic) => {
           await session.begin();
-          session.send(record('too late'));
-          await sleep(5000);
-          const outcome = call === 'commit' ? await session.commit([]) : await session.abort();
-          expect(outcome).toMatchObject({ kind: 'unknown', cause: 'transaction_timeout', fenced: false });
-          expect(outcome.kind === 'unknown' && outcome.error.message).toContain('the coordinator has aborted');
-          await session.reset();
-          await session.begin();
-          session.send(record(`${call} ${value}`));
-          expect(await session.commit([])).toEqual({ kind: 'committed' });
-        }
-        const seen = (await readAll(servers, 'aged')).map(({ value }) => String(value));
-        expect(seen.slice(-2)).toEqual([`${call} once`, `${call} twice`]);
-        expect(seen).not.toContain('too late');
-      },
+          session.send(record(topic, 'too late'));
+          await sleep(1700);
+          const outcome = await session.commit([]);
+          expect(outcome).toMatchObject({ kind: 'aborted', cause: 'timed_out' });
+          expect(outcome.kind === 'aborted' && outcome.error.message).toContain('KAFNUS_TRANSACTION_TIMEOUT_MS');
+        }),
       60_000,
     );
 
-    test('and one that is committed in time, however long before the commit before was', async () => {
-      await session.begin();
-      session.send(record('in time'));
-      await sleep(1000);
-      expect(await session.commit([])).toEqual({ kind: 'committed' });
-    });
+    test.concurrent.each(['commit', 'abort'] as const)(
+      'and was aborted by it: %s reports no fencing, and a new producer goes on',
+      (call) =>
+        aged(async (session, topic) => {
+          // Twice within a minute, which would be a second process if it were a fencing.
+          for (const value of ['once', 'twice']) {
+            await session.begin();
+            session.send(record(topic, 'too late'));
+            await sleep(5000);
+            const outcome = call === 'commit' ? await session.commit([]) : await session.abort();
+            expect(outcome).toMatchObject({ kind: 'unknown', cause: 'transaction_timeout', fenced: false });
+            expect(outcome.kind === 'unknown' && outcome.error.message).toContain('the coordinator has aborted');
+            await session.reset();
+            await session.begin();
+            session.send(record(topic, value));
+            expect(await session.commit([])).toEqual({ kind: 'committed' });
+          }
+          const seen = (await readAll(servers, topic)).map(({ value }) => String(value));
+          expect(seen).toEqual(['once', 'twice']);
+        }),
+      60_000,
+    );
+
+    test.concurrent(
+      'does not concern one that is committed in time, however long after the commit before it',
+      () =>
+        aged(async (session, topic) => {
+          for (const pauseMs of [0, 2500]) {
+            await sleep(pauseMs);
+            await session.begin();
+            session.send(record(topic, 'in time'));
+            await sleep(1000);
+            expect(await session.commit([])).toEqual({ kind: 'committed' });
+          }
+        }),
+      60_000,
+    );
   });
 
   // The transaction timeout bounds the steps of a commit in both ways of delivery: here to 0.8 s
@@ -225,38 +242,42 @@ withKafka(describe)('the session on a real Kafka', () => {
 
   // The leader of a new partition rejects the first requests and accepts later ones. With more than
   // one request in flight, a fifth of these topics would miss records of a committed transaction.
-  test('loses no record that is written to a topic right after its creation', async () => {
-    await createTopics(servers, [{ topic: 'tenants', partitions: 1 }]);
-    const session = open(
-      servers,
-      { inputTopic: 'tenants', groupId: 'tenants', instanceId: 'a', delivery, batchSize: 1 },
-      {},
-      { 'linger.ms': 0 },
-    );
-    const topics = Array.from({ length: 40 }, (_, index) => `tenant-${index}`);
-    const values = Array.from({ length: 40 }, (_, index) => String(index));
-    await session.start();
-    try {
-      for (const topic of topics) {
-        await session.begin();
-        const spec = { partitions: 4, replicationFactor: 1, config: {} };
-        while ((await session.ensureTopic(topic, spec)).kind !== 'writable') await sleep(1);
-        for (const value of values) {
-          const partition = Number(value) % 4;
-          session.send({ topic, partition, key: null, value, headers: [], timestamp: Date.now() });
-          // One request for each record, as far as the settings allow.
-          await sleep(1);
+  test.concurrent(
+    'loses no record that is written to a topic right after its creation',
+    async () => {
+      await createTopics(servers, [{ topic: 'tenants', partitions: 1 }]);
+      const session = open(
+        servers,
+        { inputTopic: 'tenants', groupId: 'tenants', instanceId: 'a', delivery, batchSize: 1 },
+        {},
+        { 'linger.ms': 0 },
+      );
+      const topics = Array.from({ length: 40 }, (_, index) => `tenant-${index}`);
+      const values = Array.from({ length: 40 }, (_, index) => String(index));
+      await session.start();
+      try {
+        for (const topic of topics) {
+          await session.begin();
+          const spec = { partitions: 4, replicationFactor: 1, config: {} };
+          while ((await session.ensureTopic(topic, spec)).kind !== 'writable') await sleep(1);
+          for (const value of values) {
+            const partition = Number(value) % 4;
+            session.send({ topic, partition, key: null, value, headers: [], timestamp: Date.now() });
+            // One request for each record, as far as the settings allow.
+            await sleep(1);
+          }
+          expect(await session.commit([])).toEqual({ kind: 'committed' });
         }
-        expect(await session.commit([])).toEqual({ kind: 'committed' });
-      }
-      const seen = await readAll(servers, topics);
+        const seen = await readAll(servers, topics);
 
-      for (const topic of topics) {
-        const found = seen.filter((record) => record.topic === topic).map(({ value }) => String(value));
-        expect({ topic, found: found.toSorted() }).toEqual({ topic, found: values.toSorted() });
+        for (const topic of topics) {
+          const found = seen.filter((record) => record.topic === topic).map(({ value }) => String(value));
+          expect({ topic, found: found.toSorted() }).toEqual({ topic, found: values.toSorted() });
+        }
+      } finally {
+        await session.close();
       }
-    } finally {
-      await session.close();
-    }
-  }, 120_000);
+    },
+    120_000,
+  );
 });

@@ -1,6 +1,6 @@
 /**
- * Runs an agent without a broker, record by record, as Kafka Streams' TopologyTestDriver does: what it decides, what would
- * be written where, its state and its ledger.
+ * Runs an agent without a broker, record by record, as Kafka Streams' TopologyTestDriver does: what
+ * it decides, what would be written where, its state and its ledger.
  */
 import {
   deadLetter,
@@ -93,7 +93,10 @@ export class AgentDriver<C> {
     return this.outputs.get(topic) ?? [];
   }
 
-  /** A topic as a table: the last record of each key; a tombstone removes its key. Records without a key are in no table. */
+  /**
+   * A topic as a table: the last record of each key; a tombstone removes its key. Records without a
+   * key are in no table.
+   */
   latest(topic: string): Map<string, OutputRecord> {
     const table = new Map<string, OutputRecord>();
     for (const output of this.output(topic)) {

@@ -8,7 +8,7 @@ export * from './secure-acls.js';
 export * from './secure-certificates.js';
 export * from './secure-kafka.js';
 export * from './secure-tokens.js';
-export * from './session-conformance.js';
+export * from './conformance/suite.js';
 export { withKafka, type Describe } from './with-kafka.js';
 export * from './wire-batch.js';
 export { WireClient } from './wire-client.js';

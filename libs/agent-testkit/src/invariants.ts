@@ -1,6 +1,6 @@
 /**
- * What exactly-once means for whoever reads the output with read_committed: nothing lost, nothing twice, nothing that
- * nobody sent, each entity in one partition and in its order.
+ * What exactly-once means for whoever reads the output with read_committed: nothing lost, nothing
+ * twice, nothing that nobody sent, each entity in one partition and in its order.
  */
 
 /** An output that must be seen once. */

@@ -1,14 +1,14 @@
 /**
- * A Kafka in memory, for tests of the delivery guarantee: topics with transactions and read_committed, consumer groups with
- * cooperative rebalances, transactional identities that fence each other, and faults on demand. {@link MemorySession} is a
- * member; `session-conformance.ts` holds both to the behaviour of the session on a real Kafka.
+ * A Kafka in memory, for tests of the delivery guarantee: topics with transactions and
+ * read_committed, consumer groups with cooperative rebalances, transactional identities that fence
+ * each other, and faults on demand. {@link MemorySession} is a member; the conformance suite
+ * holds both to the behaviour of the session on a real Kafka.
  *
- * There is no clock and no chance in it: what happens follows from the order of the calls alone, so that a test can put a
- * fault at the n-th call and get the same run each time.
+ * There is no clock and no chance in it: what happens follows from the order of the calls alone, so
+ * that a test can put a fault at the n-th call and get the same run each time.
  */
 import {
   partitionName,
-  type CommitOutcome,
   type InputRecord,
   type OutgoingRecord,
   type TopicPartition,
@@ -20,7 +20,10 @@ import { MemoryGroup } from './memory-group.js';
 import { MemoryPartition, MemoryTransaction, type Isolation } from './memory-log.js';
 import { MemorySession, type MemorySessionOptions } from './memory-session.js';
 
-/** A call of the port, and `commit-done`: what was committed is final, but its sender has not heard of it yet. */
+/**
+ * A call of the port, and `commit-done`: what was committed is final, but its sender has not heard
+ * of it yet.
+ */
 export type MemoryOperation =
   | 'start'
   | 'next'
@@ -40,16 +43,18 @@ export type MemoryOperation =
   | 'close';
 
 /**
- * How a commit is to fail. `aborted`: and surely so. `unknown-committed` and `unknown-aborted`: the answer is lost, and it was
- * or was not committed; in the second case the transaction stays open until a successor ends it.
+ * How a commit is to fail. `aborted`: and surely so. `unknown-committed` and `unknown-aborted`: the
+ * answer is lost, and it was or was not committed; in the second case the transaction stays open
+ * until a successor ends it.
  */
 export type CommitFault = 'aborted' | 'unknown-committed' | 'unknown-aborted';
 
 /** The faults of a {@link MemoryCluster}. Set them at any time. */
 class MemoryFaults {
   /**
-   * Called before each call of a session: the place to crash it, to rebalance, or to set another fault, at exactly this
-   * point. A promise is waited for, except by `release` and `send`, which wait for nothing.
+   * Called before each call of a session: the place to crash it, to rebalance, or to set another
+   * fault, at exactly this point. A promise is waited for, except by `release` and `send`, which
+   * wait for nothing.
    */
   onCall: (call: { readonly session: MemorySession; readonly operation: MemoryOperation }) => Promise<void> | void =
     () => undefined;
@@ -76,7 +81,10 @@ class MemoryFaults {
   refusesRecord: (record: OutgoingRecord) => boolean = () => false;
   /** Topics about which so many questions get no answer. */
   readonly silentTopics = new Map<string, number>();
-  /** After so many records of a transaction the producer's queue is full once, until `sendable` was waited for. */
+  /**
+   * After so many records of a transaction the producer's queue is full once, until `sendable` was
+   * waited for.
+   */
   queueSize = Number.POSITIVE_INFINITY;
   /** The most bytes of a record: key, value and headers. */
   maxRecordBytes = 1_048_000;
@@ -159,7 +167,10 @@ export class MemoryCluster {
     this.changed();
   }
 
-  /** Appends one record. Keys choose the partition: the same key the same one, though not the one that Kafka would choose. */
+  /**
+   * Appends one record. Keys choose the partition: the same key the same one, though not the one
+   * that Kafka would choose.
+   */
   write(record: OutgoingRecord, transaction: MemoryTransaction | null): void {
     const partitions = this.partitions(record.topic);
     const wanted =
@@ -191,19 +202,28 @@ export class MemoryCluster {
     }, 0);
   }
 
-  /** Cuts a member off from its group, as when it has not polled for too long: it loses its partitions without being asked. */
+  /**
+   * Cuts a member off from its group, as when it has not polled for too long: it loses its
+   * partitions without being asked.
+   */
   lose(session: MemorySession): void {
     this.group(session.groupId).lose(session.member);
     this.changed();
   }
 
-  /** Moves every partition of a group to its next member; a single member is revoked all and given them again. */
+  /**
+   * Moves every partition of a group to its next member; a single member is revoked all and given
+   * them again.
+   */
   rotate(groupId: string): void {
     this.group(groupId).rotate();
     this.changed();
   }
 
-  /** Gives a transactional id to a new producer: the one before is fenced, and what it left open is aborted. @returns its epoch */
+  /**
+   * Gives a transactional id to a new producer: the one before is fenced, and what it left open is
+   * aborted. @returns its epoch
+   */
   initTransactions(id: string): number {
     const identity = this.#identity(id);
     this.endTransaction(id, 'aborted');
@@ -232,7 +252,9 @@ export class MemoryCluster {
     this.changed();
   }
 
-  /** Whether an open transaction may still change the committed offset of this partition (KIP-447). */
+  /**
+   * Whether an open transaction may still change the committed offset of this partition (KIP-447).
+   */
   offsetIsPending(groupId: string, partition: TopicPartition): boolean {
     const name = partitionName(partition);
     return [...this.#identities.values()].some(({ transaction }) => {
@@ -251,7 +273,10 @@ export class MemoryCluster {
     for (const look of [...this.#watchers]) look();
   }
 
-  /** Resolves when the condition, of whatever, holds. @throws Error with `what` when it does not within the time */
+  /**
+   * Resolves when the condition, of whatever, holds. @throws Error with `what` when it does not
+   * within the time
+   */
   async until(condition: () => boolean, what: string, timeoutMs = 10_000): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     while (!condition()) {
@@ -265,14 +290,6 @@ export class MemoryCluster {
     if (!identity) this.#identities.set(id, (identity = { epoch: 0, transaction: undefined }));
     return identity;
   }
-}
-
-/** What the sender of a failed commit hears. */
-export function failedCommit(fault: CommitFault): CommitOutcome {
-  const error = new Error(`injected: ${fault}`);
-  return fault === 'aborted'
-    ? { kind: 'aborted', cause: 'injected', error }
-    : { kind: 'unknown', cause: 'injected', fenced: false, error };
 }
 
 function hash(key: string | Buffer): number {

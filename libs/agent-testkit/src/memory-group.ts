@@ -1,7 +1,8 @@
 /**
- * The coordinator of a consumer group, as far as its members can tell it from Kafka's with the cooperative protocol: a
- * partition is given to a member only after the one before has given it back, all other partitions flow on, and a member
- * that was cut off may commit nothing until it is given partitions again.
+ * The coordinator of a consumer group, as far as its members can tell it from Kafka's with the
+ * cooperative protocol: a partition is given to a member only after the one before has given it
+ * back, all other partitions flow on, and a member that was cut off may commit nothing until it is
+ * given partitions again.
  *
  * Partition i goes to member (i + rotation) modulo their number, in the order in which they joined.
  */
@@ -41,10 +42,12 @@ export class MemoryGroup {
     this.rebalance();
   }
 
-  /** Cuts a member off: its partitions go to others at once, and it is told afterwards. It joins again when it has heard of it. */
+  /**
+   * Cuts a member off: its partitions go to others at once, and it is told afterwards. It joins
+   * again when it has heard of it.
+   */
   lose(member: MemoryMember): void {
     // Who was cut off already has nothing more to lose, and must hear of all that it had.
-    if (!this.has(member)) return;
     if (!this.has(member)) return;
     const lost = this.#expel(member);
     member.revoked(lost, true);
@@ -70,7 +73,9 @@ export class MemoryGroup {
     this.rebalance();
   }
 
-  /** Moves every partition to the next member; a single member loses all and is given them again. */
+  /**
+   * Moves every partition to the next member; a single member loses all and is given them again.
+   */
   rotate(): void {
     this.#rotation += 1;
     this.rebalance(true);

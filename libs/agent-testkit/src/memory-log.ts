@@ -1,7 +1,8 @@
 /**
- * One partition of an in-memory topic: records, the transactions that they belong to, and the markers that end these. As in
- * Kafka, a marker takes an offset and is never read, so that offsets have gaps; and read_committed ends at the last stable
- * offset, before the first record of a transaction that is still open.
+ * One partition of an in-memory topic: records, the transactions that they belong to, and the
+ * markers that end these. As in Kafka, a marker takes an offset and is never read, so that offsets
+ * have gaps; and read_committed ends at the last stable offset, before the first record of a
+ * transaction that is still open.
  */
 import type { InputRecord, OutgoingRecord, PartitionOffset, RecordHeader } from '@kafnus/agent-runtime';
 

@@ -1,6 +1,6 @@
 /**
- * Adds ACLs by Kafka's protocol (KIP-140, KIP-290): the JavaScript client cannot, and the command line tool takes two seconds
- * for a few, where a test wants hundreds.
+ * Adds ACLs by Kafka's protocol (KIP-140, KIP-290): the JavaScript client cannot, and the command
+ * line tool takes two seconds for a few, where a test wants hundreds.
  */
 import { connect, type Socket } from 'node:net';
 
@@ -32,7 +32,10 @@ export interface Acl {
   readonly permission?: keyof typeof permissions;
 }
 
-/** @param server `host:port` of a plaintext listener whose users may alter the cluster. @throws Error with the broker's message */
+/**
+ * @param server `host:port` of a plaintext listener whose users may alter the cluster. @throws
+ *   Error with the broker's message
+ */
 export async function addAcls(server: string, acls: readonly Acl[]): Promise<void> {
   const createAcls = { key: 30, version: 1 };
   const body = Buffer.concat([

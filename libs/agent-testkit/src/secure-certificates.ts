@@ -1,6 +1,6 @@
 /**
- * A certificate authority for tests: X.509 certificates (RFC 5280) on P-256 keys, written by hand because Node.js reads
- * certificates and makes none, and because a test wants expired ones, too.
+ * A certificate authority for tests: X.509 certificates (RFC 5280) on P-256 keys, written by hand
+ * because Node.js reads certificates and makes none, and because a test wants expired ones, too.
  */
 import { generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
@@ -14,7 +14,9 @@ interface Certificate {
 interface CertificateOptions {
   /** The subject's common name: Kafka's principal is `User:CN=<name>`. */
   readonly name: string;
-  /** Host names and IP addresses that a server with it may be called. Without any it is a client's. */
+  /**
+   * Host names and IP addresses that a server with it may be called. Without any it is a client's.
+   */
   readonly hosts?: readonly string[];
   /** Seconds from now. Default: an hour ago, and a day ahead. */
   readonly validFrom?: number;

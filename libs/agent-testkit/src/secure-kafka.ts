@@ -1,4 +1,7 @@
-/** A real Kafka as production has it: TLS on every listener for clients, three ways to log in, and ACLs that deny by default. */
+/**
+ * A real Kafka as production has it: TLS on every listener for clients, three ways to log in, and
+ * ACLs that deny by default.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,7 +22,8 @@ export interface SecureKafkaOptions {
 
 export interface SecureKafka {
   /**
-   * The broker. Its own listeners stay plain: CONTROLLER, and INTERNAL for the hands of a test, whose users may do everything.
+   * The broker. Its own listeners stay plain: CONTROLLER, and INTERNAL for the hands of a test,
+   * whose users may do everything.
    */
   readonly kafka: LocalKafka;
   /** Bootstrap servers, by how clients log in. */
@@ -93,7 +97,8 @@ export async function startSecureKafka({ users, clients, tokenSeconds }: SecureK
         'listener.name.oauth.oauthbearer.sasl.server.callback.handler.class': `${kafkaPackage}.OAuthBearerValidatorCallbackHandler`,
         'listener.name.oauth.sasl.oauthbearer.jwks.endpoint.url': jwksUrl,
         'listener.name.oauth.sasl.oauthbearer.expected.audience': audience,
-        // The default of Kafka 4.1.0 looks at no signature when it stands on a broker: a token of anybody would do.
+        // The default of Kafka 4.1.0 looks at no signature when it stands on a broker: a token of
+        // anybody would do.
         'listener.name.oauth.sasl.oauthbearer.jwt.validator.class': `${kafkaPackage}.BrokerJwtValidator`,
         // A session ends with its token; without this it would last as long as the connection.
         'listener.name.oauth.oauthbearer.connections.max.reauth.ms': `${tokenSeconds * 1000}`,

@@ -1,9 +1,15 @@
-/** An identity provider for tests: access tokens (JWT, RFC 7519) against client credentials (RFC 6749, section 4.4). */
+/**
+ * An identity provider for tests: access tokens (JWT, RFC 7519) against client credentials (RFC
+ * 6749, section 4.4).
+ */
 import { generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 
-/** How the token endpoint answers: as it should, with an error of its own, or with a token that nobody signed for the broker. */
+/**
+ * How the token endpoint answers: as it should, with an error of its own, or with a token that
+ * nobody signed for the broker.
+ */
 type TokenAnswer = 'token' | 'unavailable' | 'forged';
 
 export interface TokenProvider {
@@ -87,7 +93,10 @@ export async function startTokenProvider(options: TokenProviderOptions): Promise
   return provider;
 }
 
-/** In the Authorization header, or in the form (RFC 6749, section 2.3.1). librdkafka does not encode what it puts into the header. */
+/**
+ * In the Authorization header, or in the form (RFC 6749, section 2.3.1). librdkafka does not encode
+ * what it puts into the header.
+ */
 function credentials(request: IncomingMessage, form: URLSearchParams): { client: string; secret: string } {
   const basic = /^Basic (\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
   if (basic === undefined) return { client: form.get('client_id') ?? '', secret: form.get('client_secret') ?? '' };

@@ -7,8 +7,8 @@ export interface Describe {
 }
 
 /**
- * A `describe` for suites that need Java: on a machine without it they are skipped, and their name says why; under
- * CI=true they run and fail, for a build that has tested nothing must not be green.
+ * A `describe` for suites that need Java: on a machine without it they are skipped, and their name
+ * says why; under CI=true they run and fail, for a build that has tested nothing must not be green.
  */
 export function withKafka(describe: Describe): (name: string, suite: () => void) => void {
   return unless(whyNoLocalKafka, describe);

@@ -3,25 +3,9 @@
  * again, with records deleted.
  */
 import type { LogJump } from '@kafnus/agent-runtime';
-import type * as JestGlobals from '@jest/globals';
-import {
-  first,
-  numbered,
-  together,
-  values,
-  type Member,
-  type Scene,
-  type SessionHarness,
-} from './conformance-scene.js';
+import { first, numbered, together, values, type Member, type Suite } from './scene.js';
 
-type DefineCase = (title: string, play: (scene: Scene) => Promise<void>) => void;
-
-/** @param scene defines a case with topics and a group of its own */
-export function logRangeCases(
-  scene: DefineCase,
-  expect: typeof JestGlobals.expect,
-  harness: () => SessionHarness,
-): void {
+export function logRangeCases({ scene, expect, harness }: Suite): void {
   const jumped = (member: Member): Promise<void> => together([member], () => member.jumps.length > 0);
   const backwards = (jump: LogJump): object => ({ kind: 'out-of-range', jump });
 

@@ -8,6 +8,7 @@ import {
   type SessionEvent,
   type TopicPartition,
 } from '@kafnus/agent-runtime';
+import type * as JestGlobals from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RecordToWrite } from '@kafnus/local-stack';
 
@@ -48,9 +49,32 @@ export interface HarnessSession {
   readonly batchSize: number;
 }
 
+/** The functions of Jest that the suite needs. */
+export interface TestFunctions extends Pick<typeof JestGlobals, 'afterAll' | 'beforeAll' | 'expect' | 'test'> {
+  readonly describe: (name: string, suite: () => void) => void;
+}
+
+type DefineCase = (title: string, act: (scene: Scene) => Promise<void>) => void;
+
+/** What the cases of an area are defined with. */
+export interface Suite {
+  /** Defines a case, with topics and a group of its own. */
+  readonly scene: DefineCase;
+  /** Defines a case of transactions. */
+  readonly transactional: DefineCase;
+  /** Defines a case that injects a fault into the whole cluster. */
+  readonly alone: DefineCase;
+  readonly expect: typeof JestGlobals.expect;
+  readonly delivery: Delivery;
+  readonly harness: () => SessionHarness;
+}
+
 /** For each case, in ms. A case that hangs is the failure that the suite must show best. */
 export const caseMs = 60_000;
-/** Of the records. Not an old time: a broker compacts or deletes old segments under the reader's eyes. */
+/**
+ * Of the records. Not an old time: a broker compacts or deletes old segments under the reader's
+ * eyes.
+ */
 export const now = Date.now();
 /** The topics of one case, and its sessions: closed when it ends. */
 export class Scene {

@@ -2,17 +2,9 @@
  * The part of the conformance suite about commits without transactions: no offset is committed
  * before its records are there.
  */
-import type * as JestGlobals from '@jest/globals';
-import { numbered, valueOf, type Scene, type SessionHarness } from './conformance-scene.js';
+import { numbered, valueOf, type Suite } from './scene.js';
 
-type DefineCase = (title: string, play: (scene: Scene) => Promise<void>) => void;
-
-/** @param scene defines a case with topics and a group of its own */
-export function atLeastOnceCases(
-  scene: DefineCase,
-  expect: typeof JestGlobals.expect,
-  harness: () => SessionHarness,
-): void {
+export function atLeastOnceCases({ scene, alone, expect, harness }: Suite): void {
   scene('are there before the commit, and the offsets only after it', async (stage) => {
     await stage.input(1);
     await stage.output();
@@ -51,7 +43,7 @@ export function atLeastOnceCases(
     ['was queued when a fatal error ended the producer', true],
     ['is sent after a fatal error has ended the producer', false],
   ] as const) {
-    scene(`of which one ${when} fail every commit until reset(), and then they are sent again`, async (stage) => {
+    alone(`of which one ${when} fail every commit until reset(), and then they are sent again`, async (stage) => {
       await stage.input(1);
       await stage.output();
       await harness().breakProducers(1);
