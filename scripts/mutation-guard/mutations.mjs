@@ -20,6 +20,9 @@ const quick =
   (file, project = 'agent-runtime') =>
   (name) => ({ project, file: `libs/${project}/test/${file}`, name });
 const loop = quick('agent-loop.test.ts');
+const loopFaults = quick('loop-faults.test.ts');
+const loopOutputs = quick('loop-outputs.test.ts');
+const loopEnd = quick('loop-end.test.ts');
 const range = quick('log-range.test.ts');
 const batches = quick('record-batch.test.ts', 'kafka-admin');
 const store = quick('partition-store.test.ts');
@@ -33,7 +36,7 @@ const outputTopics = quick('output-topics.test.ts');
 const late = quick('kafka-session.test.ts');
 const callsAtStop = quick('calls-at-stop.test.ts');
 const underFault = (fault) =>
-  loop(`under a fault ${fault}, at every single call, commits between polls: nothing shows`);
+  loopFaults(`under a fault ${fault}, at every single call, commits between polls: nothing shows`);
 
 const core = (file) => (name) => ({ project: 'ngsi-core', file: `libs/ngsi-core/test/${file}`, name });
 const linear = core('linear-time.test.ts');
@@ -53,7 +56,10 @@ const atLeastOnce = (name) => real(`session conformance: a classic group, at-lea
  */
 export const controls = new Map(
   [
-    loop('the end a session that fails ends the process with its error'),
+    loop('status lag counts from the committed offset, also before the first commit'),
+    loopFaults('under a fault lost while the changelog is waited for: the partitions are released without it'),
+    loopOutputs('topics an illegal topic name is a reject of its tenant'),
+    loopEnd('the end a session that fails ends the process with its error'),
     range('expected 5, found 5, log from 0: none'),
     batches('CRC-32C of 123456789'),
     store('PartitionStore values are any number but NaN, which would be none'),
@@ -508,7 +514,7 @@ export const mutations = [
         replace: 'const started = performance.now();\n    batch.counts.commitInto(this.#options.ledger);\n',
       },
     ],
-    tests: [loop('under a fault aborted: what is read again is not counted twice')],
+    tests: [loopFaults('under a fault aborted: what is read again is not counted twice')],
   },
 
   // --- records made to stop an agent -------------------------------------------------------------
@@ -557,7 +563,7 @@ export const mutations = [
     breaks: 'an entry of the state that is too large for its changelog ends the process, and each process after it',
     file: source('output-topics.ts'),
     edits: [{ find: 'entryMayExceed(put.key, this.#maxBytes) ?', replace: 'entryMayExceed(put.key, Infinity) ?' }],
-    tests: [loop('sizes an entry of the state that is too large is a reject, and the state does not have it')],
+    tests: [loopOutputs('sizes an entry of the state that is too large is a reject, and the state does not have it')],
   },
   {
     name: 'input-unbounded',
@@ -569,14 +575,14 @@ export const mutations = [
         replace: 'boundInput(configured.decide, Infinity)',
       },
     ],
-    tests: [loop('sizes a record that is larger than what is read is a reject, and nobody looks into it')],
+    tests: [loopOutputs('sizes a record that is larger than what is read is a reject, and nobody looks into it')],
   },
   {
     name: 'input-headers-unmeasured',
     breaks: 'a header of tens of megabytes is lower-cased and sanitised, and the process runs out of memory',
     file: source('decision-guard.ts'),
     edits: [{ find: 'bytes += name.length + (header[name]?.length ?? 0)', replace: 'bytes += 0 * name.length' }],
-    tests: [loop('sizes headers count for what is read at most, names and values')],
+    tests: [loopOutputs('sizes headers count for what is read at most, names and values')],
   },
   {
     name: 'refusals-weightless',
@@ -594,7 +600,7 @@ export const mutations = [
     breaks: 'decisions that take seconds let the broker abort the transaction of a poll, again and again',
     file: source('agent-loop.ts'),
     edits: [{ find: 'if (writer.isFull || writer.isOld)', replace: 'if (writer.isFull)' }],
-    tests: [loop('sizes slow decisions do not let a transaction become so old that the broker aborts it')],
+    tests: [loopOutputs('sizes slow decisions do not let a transaction become so old that the broker aborts it')],
   },
   {
     name: 'shapes-weightless',
@@ -733,7 +739,9 @@ export const mutations = [
         replace: 'await this.#committer.commitAll();',
       },
     ],
-    tests: [loop('under a fault lost: what was open is aborted, never committed; the coordinator is not relied on')],
+    tests: [
+      loopFaults('under a fault lost: what was open is aborted, never committed; the coordinator is not relied on'),
+    ],
   },
   {
     name: 'offsets-after-changelog',
@@ -981,7 +989,7 @@ export const mutations = [
     file: source('committer.ts'),
     edits: [{ find: 'await session.reset(stop);', replace: 'await session.reset();' }],
     tests: [
-      loop('the end stop() in a recovery in which reset is never answered ends it, and nothing is lost or doubled'),
+      loopEnd('the end stop() in a recovery in which reset is never answered ends it, and nothing is lost or doubled'),
     ],
   },
   {
@@ -995,8 +1003,10 @@ export const mutations = [
       },
     ],
     tests: [
-      loop('the end stop() in a recovery in which committed is never answered ends it, and nothing is lost or doubled'),
-      loop('the end stop() in a revocation that waits for a recovery ends it, and the partition is given back'),
+      loopEnd(
+        'the end stop() in a recovery in which committed is never answered ends it, and nothing is lost or doubled',
+      ),
+      loopEnd('the end stop() in a revocation that waits for a recovery ends it, and the partition is given back'),
     ],
   },
   {
@@ -1004,7 +1014,7 @@ export const mutations = [
     breaks: 'an error where a commit is acted on leaves a loop that waits for the outcome for ever',
     file: source('committer.ts'),
     edits: [{ find: '.catch((error: unknown) => fail(error));', replace: '.catch(() => void fail);' }],
-    tests: [loop('the end an error beside the loop, where a commit is acted on, ends the process with it')],
+    tests: [loopEnd('the end an error beside the loop, where a commit is acted on, ends the process with it')],
   },
   {
     name: 'answer-for-another-rebalance',

@@ -1,55 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { hostname, tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
-
-import type { SettingsSchema } from '@kafnus/agent-contract';
+import { hostname } from 'node:os';
+import { describe, expect, test } from '@jest/globals';
 import { ConfigurationError, loadConfig, runtimeSettings, settingsOf, settingsReference } from '../src/config.js';
-import { jsonErrorOffset } from '../src/config/json-position.js';
-import type { Environment, PrintableConfig, RuntimeConfig } from '../src/config.js';
-
-interface Own {
-  readonly naming: 'default' | 'kafnus';
-  readonly tenants: readonly string[];
-  readonly ratio: number;
-}
-
-const settings: SettingsSchema = {
-  naming: { doc: 'Names.', format: ['default', 'kafnus'], default: 'default', env: 'KAFNUS_NAMING' },
-  tenants: { doc: 'Allowed tenants.', format: 'Array', default: [], env: 'KAFNUS_TENANTS' },
-  ratio: { doc: 'A number.', format: 'Number', default: 0.5, env: 'KAFNUS_RATIO', arg: 'the-ratio' },
-};
-const agent = { name: 'historic', settings };
-const brokers = { KAFNUS_KAFKA_BROKERS: 'kafka:9092' };
-
-const folder = mkdtempSync(join(tmpdir(), 'kafnus-config-'));
-afterAll(() => rmSync(folder, { recursive: true }));
-let files = 0;
-function file(content: string, extension = 'yaml'): string {
-  const path = join(folder, `config-${++files}.${extension}`);
-  writeFileSync(path, content);
-  return path;
-}
-
-function load(
-  env: Environment = brokers,
-  argv: readonly string[] = [],
-): { config: RuntimeConfig & Own; printable: PrintableConfig } {
-  const outcome = loadConfig<Own>(agent, { argv, env });
-  if (outcome.kind !== 'run') throw new Error(outcome.kind);
-  return outcome;
-}
-
-function failure(env: Environment, argv: readonly string[] = []): string {
-  try {
-    load({ ...brokers, ...env }, argv);
-  } catch (error) {
-    if (error instanceof ConfigurationError) return error.message;
-    throw error;
-  }
-  throw new Error('it was accepted');
-}
+import type { Environment } from '../src/config.js';
+import { agent, brokers, failure, file, load } from './config-scene.js';
 
 describe('defaults', () => {
   test('the brokers are all that is needed', () => {
@@ -346,85 +299,6 @@ describe('variables of others', () => {
   });
 });
 
-describe('secrets', () => {
-  const sasl = {
-    KAFNUS_KAFKA_SECURITY_PROTOCOL: 'SASL_SSL',
-    KAFNUS_KAFKA_SASL_MECHANISM: 'scram-sha-512',
-    KAFNUS_KAFKA_SASL_USERNAME: 'u',
-  };
-
-  test('from a file, without the newline at its end', () => {
-    const path = file('s3cret\n', 'txt');
-    const { config, printable } = load({ ...brokers, ...sasl, KAFNUS_KAFKA_SASL_PASSWORD_FILE: path });
-    expect(config.kafkaSaslPassword).toBe('s3cret');
-    expect(config.kafkaSaslMechanism).toBe('SCRAM-SHA-512');
-    expect(printable['kafkaSaslPassword']).toEqual({
-      value: '***',
-      source: `file ${path} of KAFNUS_KAFKA_SASL_PASSWORD_FILE`,
-    });
-  });
-
-  test('given twice, or empty', () => {
-    const path = file('\n', 'txt');
-    expect(failure({ KAFNUS_ADMIN_TOKEN: 'a', KAFNUS_ADMIN_TOKEN_FILE: path })).toBe(
-      'configuration: adminToken is given twice, by KAFNUS_ADMIN_TOKEN and by KAFNUS_ADMIN_TOKEN_FILE: remove one of them',
-    );
-    expect(failure({ KAFNUS_ADMIN_TOKEN_FILE: path })).toContain(`${path}, is empty`);
-  });
-
-  test('are never printed, wherever they are', () => {
-    const key = '-----BEGIN PRIVATE KEY-----\ns3cret\n-----END PRIVATE KEY-----';
-    const env = {
-      ...brokers,
-      ...sasl,
-      KAFNUS_KAFKA_SASL_PASSWORD: 's3cret',
-      KAFNUS_ADMIN_TOKEN: 's3cret',
-      KAFNUS_KAFKA_SSL_KEY: key,
-      KAFNUS_KAFKA_SSL_CERTIFICATE: '-----BEGIN CERTIFICATE-----',
-      KAFNUS_KAFKA_CONSUMER:
-        '{"sasl.password": "s3cret", "ssl.key.password": "s3cret", "ssl.keystore.password": "s3cret", "sasl.oauthbearer.client.secret": "s3cret",' +
-        ' "sasl.oauthbearer.config": "s3cret", "http.url": "http://me:s3cret@host/", "client.rack": "r1"}',
-    };
-    const { config, printable } = load(env);
-    expect(config.kafkaSslKey).toBe(key);
-    expect(config.kafkaConsumer['sasl.password']).toBe('s3cret');
-    expect(JSON.stringify(printable)).not.toContain('s3cret');
-    expect(printable['kafkaConsumer']?.value).toMatchObject({ 'client.rack': 'r1', 'http.url': 'http://***@host/' });
-    expect(printable['kafkaSaslPassword']?.value).toBe('***');
-  });
-
-  test('an unset secret is shown as such, and so is the path of a key', () => {
-    const path = file('x', 'pem');
-    const env = {
-      ...brokers,
-      KAFNUS_KAFKA_SECURITY_PROTOCOL: 'ssl',
-      KAFNUS_KAFKA_SSL_KEY: path,
-      KAFNUS_KAFKA_SSL_CERTIFICATE: path,
-    };
-    const { printable } = load(env);
-    expect(printable['adminToken']?.value).toBe('');
-    expect(printable['kafkaSslKey']?.value).toBe(path);
-  });
-
-  test.each<[string, () => [Environment, string[]]]>([
-    ['bad token', () => [{ KAFNUS_ADMIN_TOKEN: 's3cret with space' }, []]],
-    ['broken JSON', () => [{ KAFNUS_KAFKA_CONSUMER: '{"sasl.password": "s3cret}' }, []]],
-    ['unknown argument with a value', () => [{}, ['--kafka-sasl-pasword=s3cret']]],
-    ['unknown argument followed by a value', () => [{}, ['--kafka-sasl-pasword', 's3cret']]],
-    ['YAML alias', () => [{ KAFNUS_CONFIG: file('kafkaSaslPassword: *s3cret') }, []]],
-    ['YAML tag', () => [{ KAFNUS_CONFIG: file('kafkaSaslPassword: !s3cret') }, []]],
-    ['broken YAML', () => [{ KAFNUS_CONFIG: file('kafkaSaslPassword: "s3cret') }, []]],
-    ['broken JSON file', () => [{ KAFNUS_CONFIG: file('{"kafkaSaslPassword": "s3cret"', 'json') }, []]],
-    ['number for a password', () => [{ KAFNUS_CONFIG: file('adminToken: [s3cret]') }, []]],
-    [
-      'key without its first line',
-      () => [{ KAFNUS_KAFKA_SECURITY_PROTOCOL: 'ssl', KAFNUS_KAFKA_SSL_KEY: 's3cret' }, []],
-    ],
-  ])('are not in messages: %s', (_name, given) => {
-    expect(failure(...given())).not.toContain('s3cret');
-  });
-});
-
 describe('values that do not fit together', () => {
   test.each<[Environment, string]>([
     [
@@ -496,28 +370,5 @@ describe('help and version', () => {
       kind: 'version',
       text: 'historic 1.2.3',
     });
-  });
-});
-
-describe('position of JSON errors', () => {
-  test('agrees with JSON.parse on whether a text is JSON', () => {
-    const json = fc.json();
-    const damaged = fc
-      .tuple(json, fc.nat(), fc.constantFrom('', ',', '"', '}', '\\', '1', ' ', '\n', 'x', '[', '.', '-', '\u0001'))
-      .map(([text, at, put]) => text.slice(0, at % (text.length + 1)) + put + text.slice((at % (text.length + 1)) + 1));
-    fc.assert(
-      fc.property(fc.oneof(json, damaged, fc.string()), (text) => {
-        let valid = true;
-        try {
-          JSON.parse(text);
-        } catch {
-          valid = false;
-        }
-        const offset = jsonErrorOffset(text);
-        expect(offset === -1).toBe(valid);
-        expect(offset).toBeLessThanOrEqual(text.length);
-      }),
-      { numRuns: 2000 },
-    );
   });
 });

@@ -12,7 +12,7 @@ import {
   type RunOptions,
   type RuntimeConfig,
 } from '@kafnus/agent-runtime';
-import { MemoryCluster, type MemorySession } from '@kafnus/agent-testkit';
+import { MemoryCluster, type MemoryOperation, type MemorySession } from '@kafnus/agent-testkit';
 import { type RecordToWrite } from '@kafnus/local-stack';
 import {
   agent,
@@ -200,6 +200,28 @@ export function configOf(env: Readonly<Record<string, string>>): RuntimeConfig {
   const outcome = loadConfig(agent, { argv: [], env: { ...defaults, ...env } });
   if (outcome.kind !== 'run') throw new Error('a configuration was asked for');
   return outcome.config;
+}
+
+export type Act = (rig: Rig, session: MemorySession) => void;
+
+/** Lets a fault happen at the n-th call, counted over all sessions. */
+export function at(rig: Rig, wanted: number, act: Act, operations?: readonly MemoryOperation[]): { calls: number } {
+  const counter = { calls: 0 };
+  rig.cluster.faults.onCall = ({ session, operation }) => {
+    if (operations && !operations.includes(operation)) return;
+    counter.calls += 1;
+    if (counter.calls === wanted) act(rig, session);
+  };
+  return counter;
+}
+
+/** Counts the calls of one kind, without a fault. */
+export function counted(rig: Rig, operation: MemoryOperation): { readonly calls: number } {
+  return at(rig, Number.POSITIVE_INFINITY, fail, [operation]);
+}
+
+export function fail(): never {
+  throw new Error('there is no such fault');
 }
 
 /** Records of some keys and kinds, the same each time. */

@@ -3,22 +3,13 @@
  * refuse in every way.
  */
 import { describe, expect, jest, test } from '@jest/globals';
-import type { InputRecord } from '@kafnus/agent-runtime';
-import type { MemoryOperation } from '@kafnus/agent-testkit';
 import fc from 'fast-check';
 import { changelog, deadLetterTopic, groupId, input, inputTopic } from './counting-agent.js';
-import { header, Rig } from './loop-rig.js';
+import { counted, header, Rig } from './loop-rig.js';
 
 jest.setTimeout(60_000);
 
 const large = { transaction: 10_000, ahead: 2000 };
-
-/** Calls of an operation from now on. */
-function counting(rig: Rig, operation: MemoryOperation): { calls: number } {
-  const counter = { calls: 0 };
-  rig.cluster.faults.onCall = (call) => void (counter.calls += call.operation === operation ? 1 : 0);
-  return counter;
-}
 
 function messages(rig: Rig): (string | undefined)[] {
   return rig.deadLetters().map((deadRecord) => header(deadRecord, '__connect.errors.exception.message'));
@@ -28,17 +19,17 @@ function reasons(rig: Rig): (string | undefined)[] {
   return rig.deadLetters().map((deadRecord) => header(deadRecord, '__connect.errors.exception.class.name'));
 }
 
-const isBad = ({ value }: InputRecord): boolean => value?.toString().includes('bad') === true;
+const isBad = ({ value }: { readonly value: string | Buffer | null }): boolean =>
+  value?.toString().includes('bad') === true;
 
 /** Refuses the outputs of bad records, and their dead-letter records never. */
 function refuseBad(rig: Rig): void {
-  rig.cluster.faults.refusesRecord = ({ topic, value }) =>
-    topic.startsWith('out-') && value?.toString().includes('bad') === true;
+  rig.cluster.faults.refusesRecord = (output) => output.topic.startsWith('out-') && isBad(output);
 }
 
 test('topics that are well cost one lookup each', async () => {
   const rig = new Rig(1, { KAFNUS_BATCH_SIZE: '2' });
-  const lookups = counting(rig, 'ensureTopic');
+  const lookups = counted(rig, 'ensureTopic');
   rig.produce(Array.from({ length: 20 }, (_, n) => input('x', 'emit', n % 2 === 0 ? 'a' : 'b')));
   rig.start();
   await rig.finish();
@@ -51,7 +42,7 @@ describe('a topic that does not exist, where creation is off', () => {
     const rig = new Rig(1, { KAFNUS_TOPICS_CREATE: 'false', KAFNUS_BATCH_SIZE: '100' });
     rig.cluster.createTopic('out-a', 2);
     rig.cluster.createTopic(deadLetterTopic, 1);
-    const aborts = counting(rig, 'abort');
+    const aborts = counted(rig, 'abort');
     rig.produce(Array.from({ length: 200 }, (_, n) => input('x', 'emit', n % 2 === 0 ? 'a' : `unknown${n}`)));
     const since = performance.now();
     const { loop } = rig.start();
@@ -169,7 +160,7 @@ describe('a record that its topic refuses', () => {
     async (delivery) => {
       const rig = new Rig(1, { KAFNUS_BATCH_SIZE: '1000', KAFNUS_DELIVERY: delivery }, { limits: large });
       refuseBad(rig);
-      const commits = counting(rig, 'commit');
+      const commits = counted(rig, 'commit');
       rig.produce(
         Array.from({ length: 1000 }, (_, n) =>
           input(`k${n % 7}`, 'emit', n % 3 === 0 ? 'a' : 'b', n === 700 ? 'bad' : ''),
@@ -261,7 +252,7 @@ describe('a record that its topic refuses', () => {
     rig.produce([input('y', 'emit', 'b', 'v'.repeat(5000))]);
     const { loop } = rig.start();
     await rig.drained();
-    const commits = counting(rig, 'commit');
+    const commits = counted(rig, 'commit');
     rig.produce(
       Array.from({ length: 30 }, (_, n) => input('y', 'emit', 'b', n % 2 === 0 ? 'v'.repeat(6000) : 'small')),
     );
@@ -274,7 +265,7 @@ describe('a record that its topic refuses', () => {
     const rig = new Rig(1, { KAFNUS_BATCH_SIZE: '1000' }, { limits: large });
     rig.cluster.createTopic('out-b', 2, { 'max.message.bytes': '10000' });
     rig.produce(Array.from({ length: 600 }, (_, n) => input(`k${n % 5}`, 'emit', 'b', 'v'.repeat(500))));
-    const commits = counting(rig, 'commit');
+    const commits = counted(rig, 'commit');
     rig.start();
     await rig.finish();
     expect(rig.deadLetters()).toEqual([]);
@@ -286,7 +277,7 @@ describe('a record that its topic refuses', () => {
     const rig = new Rig(1, { KAFNUS_BATCH_SIZE: '200' }, { limits: large });
     rig.cluster.faults.refusesRecord = ({ topic }) => topic === 'out-b';
     rig.produce(Array.from({ length: 200 }, (_, n) => input('x', 'emit', n % 2 === 0 ? 'a' : 'b')));
-    const commits = counting(rig, 'commit');
+    const commits = counted(rig, 'commit');
     const { loop } = rig.start();
     await rig.drained();
     await rig.stop();
@@ -367,7 +358,7 @@ describe('a dead-letter record that its topic refuses', () => {
     const rig = new Rig(1);
     rig.cluster.faults.refusesRecord = ({ topic }) => topic === deadLetterTopic;
     rig.produce([input('x', 'emit'), input('x', 'reject'), input('x', 'emit')]);
-    const aborts = counting(rig, 'commit');
+    const aborts = counted(rig, 'commit');
     const { loop } = rig.start();
     await rig.cluster.until(
       () => loop.status.problem?.includes('is refused, also without its value') === true,
@@ -397,7 +388,7 @@ test('transactions that are aborted one after the other make the agent not ready
   const rig = new Rig(1);
   rig.cluster.faults.commits.push(...Array.from({ length: 5 }, () => 'aborted' as const));
   rig.produce([input('x', 'emit')]);
-  const commits = counting(rig, 'commit');
+  const commits = counted(rig, 'commit');
   const { loop } = rig.start();
   await rig.cluster.until(
     () => loop.status.problem?.includes('one after the other: injected: aborted') === true,

@@ -392,10 +392,7 @@ describe('recent rejects', () => {
     const rejected = cluster
       .read('dead')
       .filter(({ value }) => String(value).startsWith('reject'))
-      .map(
-        (deadRecord) =>
-          `${header(deadRecord, '__connect.errors.partition')}@${header(deadRecord, '__connect.errors.offset')}`,
-      );
+      .map((dead) => `${header(dead, '__connect.errors.partition')}@${header(dead, '__connect.errors.offset')}`);
     expect(rejected.length).toBeGreaterThan(10);
     expect(places.sort()).toEqual(rejected.sort());
     expect(loop.ledger.totals().rejected).toEqual({ 'no-good': rejected.length });
