@@ -1,6 +1,6 @@
 /**
- * CRC-32C (Castagnoli, RFC 3720 appendix B.4), the checksum of Kafka's record batches; `node:zlib`
- * has the other polynomial only.
+ * CRC-32C (Castagnoli, RFC 3720 appendix B.4), the checksum of record batches. `node:zlib` has only
+ * the other polynomial.
  */
 
 const table = new Uint32Array(256).map((_, byte) => {
@@ -9,7 +9,7 @@ const table = new Uint32Array(256).map((_, byte) => {
   return value >>> 0;
 });
 
-/** @param from the first byte that counts */
+/** @param from the first byte of the checksum */
 export function crc32c(bytes: Buffer, from = 0): number {
   let crc = 0xffffffff;
   for (let at = from; at < bytes.length; at += 1) crc = (table[(crc ^ (bytes[at] ?? 0)) & 0xff] ?? 0) ^ (crc >>> 8);

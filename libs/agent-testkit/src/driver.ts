@@ -1,6 +1,6 @@
 /**
- * Runs an agent without a broker, record by record, as Kafka Streams' TopologyTestDriver does: what
- * it decides, what would be written where, its state and its ledger.
+ * Runs an agent without a broker, record by record, as the TopologyTestDriver of Kafka Streams
+ * does: its decisions, its outputs, its state and its ledger.
  */
 import {
   deadLetter,
@@ -19,13 +19,13 @@ import {
 } from '@kafnus/agent-runtime';
 import { asRead } from './memory-log.js';
 
-/** What a test says of an input record; all else is filled in. Objects become JSON text. */
+/** An input record of a test; everything omitted has a default. Objects become JSON text. */
 export interface PipedRecord {
   /** Default: the agent's input topic. */
   readonly topic?: string;
   /** Default 0. */
   readonly partition?: number;
-  /** Default: one more than that of the record before, per topic and partition. */
+  /** Default: one more than that of the previous record of the partition. */
   readonly offset?: number;
   /** Milliseconds since the epoch. Default {@link defaultTimestamp}. */
   readonly timestamp?: number;
@@ -33,20 +33,20 @@ export interface PipedRecord {
   readonly key?: string | Buffer | object | null;
   /** Default null: a tombstone. */
   readonly value?: string | Buffer | object | null;
-  /** By name; or a list, where a header repeats. Values arrive as bytes, as from Kafka. */
+  /** By name, or a list when a header repeats. Values arrive as bytes, as from Kafka. */
   readonly headers?: Readonly<Record<string, string | Buffer>> | readonly RecordHeader[];
 }
 
-/** The timestamp of records that are given none: 2026-01-01T00:00:00.000Z. */
+/** The default timestamp of records: 2026-01-01T00:00:00.000Z. */
 export const defaultTimestamp = Date.UTC(2026, 0, 1);
 
 /** @typeParam C the values of the agent's settings */
 export class AgentDriver<C> {
-  /** As the runtime runs it: an exception of its decision is a reject. */
+  /** As in the runtime, an exception of the decision is a reject. */
   readonly configured: ConfiguredAgent;
-  /** What was written, by topic, in order. */
+  /** The outputs by topic, in order. */
   readonly outputs = new Map<string, OutputRecord[]>();
-  /** What would be in the dead-letter topic, as the runtime writes it. */
+  /** The dead-letter records, as the runtime writes them. */
   readonly deadLetters: OutgoingRecord[] = [];
   readonly ledger = new Ledger(Number.POSITIVE_INFINITY);
   readonly #stores = new Map<number, PartitionStore>();
@@ -54,7 +54,7 @@ export class AgentDriver<C> {
 
   /**
    * @param config values of the agent's settings; the others have their defaults
-   * @throws Error when the agent knows no such setting, or refuses the values
+   * @throws Error when the agent does not have such a setting, or refuses its value
    */
   constructor(agent: Agent<C>, config: Partial<C> = {}) {
     const unknown = Object.keys(config).find((key) => !Object.hasOwn(agent.settings, key));
@@ -69,7 +69,7 @@ export class AgentDriver<C> {
     this.configured = { ...configured, decide: guardDecision(configured.decide, () => undefined) };
   }
 
-  /** Hands a record to the agent and applies what it decides. */
+  /** Passes a record to the agent, and applies its decision. */
   pipe(piped: PipedRecord): Step {
     const record = this.#record(piped);
     const store = this.state(record.partition);
@@ -88,14 +88,14 @@ export class AgentDriver<C> {
     return step;
   }
 
-  /** What was written to a topic. */
+  /** The outputs of a topic. */
   output(topic: string): readonly OutputRecord[] {
     return this.outputs.get(topic) ?? [];
   }
 
   /**
-   * A topic as a table: the last record of each key; a tombstone removes its key. Records without a
-   * key are in no table.
+   * A topic as a table: the last record of each key. A tombstone removes its key; records without a
+   * key are omitted.
    */
   latest(topic: string): Map<string, OutputRecord> {
     const table = new Map<string, OutputRecord>();
@@ -108,7 +108,7 @@ export class AgentDriver<C> {
     return table;
   }
 
-  /** The state that belongs to an input partition. */
+  /** The state of an input partition. */
   state(partition = 0): PartitionStore {
     let store = this.#stores.get(partition);
     if (!store) this.#stores.set(partition, (store = new PartitionStore()));

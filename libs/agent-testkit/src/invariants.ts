@@ -1,11 +1,11 @@
 /**
- * What exactly-once means for whoever reads the output with read_committed: nothing lost, nothing
- * twice, nothing that nobody sent, each entity in one partition and in its order.
+ * The requirements of exactly-once on a read_committed reader: no output is lost, repeated or
+ * unexpected, and each entity is in one partition and in order.
  */
 
 /** An output that must be seen once. */
 export interface ExpectedRecord {
-  /** Tells it from all others. */
+  /** Identifies the record. */
   readonly id: string;
   /** The entity: records of one entity keep their order. */
   readonly entity: string;
@@ -23,7 +23,7 @@ export interface SeenRecord {
 
 type ViolationKind = 'lost' | 'duplicated' | 'unexpected' | 'out of order' | 'split';
 
-/** How often one rule was broken, with the first few cases in words. */
+/** How often a rule was broken, and the first few cases. */
 interface Violation {
   readonly kind: ViolationKind;
   readonly count: number;
@@ -33,14 +33,14 @@ interface Violation {
 export interface DeliveryReport {
   readonly expected: number;
   readonly seen: number;
-  /** Empty when all holds. */
+  /** Empty when no rule was broken. */
   readonly violations: readonly Violation[];
 }
 
-const EXAMPLES = 5;
+const maxExamples = 5;
 
 /**
- * Compares what was read with what had to come out.
+ * Compares the records that were read with the expected ones.
  * - lost: expected and never seen
  * - duplicated: seen again
  * - unexpected: seen and not expected
@@ -93,8 +93,8 @@ export function checkExactlyOnce(expected: Iterable<ExpectedRecord>, seen: Itera
 }
 
 /**
- * @param context what was going on, for the message: the fault, the seed
- * @throws Error with a table of what was broken how often, and the first cases of each
+ * @param context the circumstances for the message, such as the fault or the seed
+ * @throws Error with the number of violations of each kind, and the first cases
  */
 export function expectNoViolations(report: DeliveryReport, context = ''): void {
   if (report.violations.length === 0) return;
@@ -113,7 +113,7 @@ class Findings {
   add(kind: ViolationKind, example: string): void {
     const entry = this.#kinds.get(kind) ?? { count: 0, examples: [] };
     entry.count += 1;
-    if (entry.examples.length < EXAMPLES) entry.examples.push(example);
+    if (entry.examples.length < maxExamples) entry.examples.push(example);
     this.#kinds.set(kind, entry);
   }
 

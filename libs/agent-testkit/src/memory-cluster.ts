@@ -1,11 +1,11 @@
 /**
- * A Kafka in memory, for tests of the delivery guarantee: topics with transactions and
+ * A Kafka in memory for tests of the delivery guarantee: topics with transactions and
  * read_committed, consumer groups with cooperative rebalances, transactional identities that fence
- * each other, and faults on demand. {@link MemorySession} is a member; the conformance suite
- * holds both to the behaviour of the session on a real Kafka.
+ * each other, and injected faults. The conformance suite holds its {@link MemorySession} to the
+ * behavior of the session on a real Kafka.
  *
- * There is no clock and no chance in it: what happens follows from the order of the calls alone, so
- * that a test can put a fault at the n-th call and get the same run each time.
+ * It uses no clock and no random numbers: the order of the calls decides everything, so a test can
+ * inject a fault at the n-th call and get the same run each time.
  */
 import {
   partitionName,
@@ -21,8 +21,7 @@ import { MemoryPartition, MemoryTransaction, type Isolation } from './memory-log
 import { MemorySession, type MemorySessionOptions } from './memory-session.js';
 
 /**
- * A call of the port, and `commit-done`: what was committed is final, but its sender has not heard
- * of it yet.
+ * A call of the port. `commit-done`: the outcome is final, and its sender has not received it yet.
  */
 export type MemoryOperation =
   | 'start'
@@ -43,56 +42,57 @@ export type MemoryOperation =
   | 'close';
 
 /**
- * How a commit is to fail. `aborted`: and surely so. `unknown-committed` and `unknown-aborted`: the
- * answer is lost, and it was or was not committed; in the second case the transaction stays open
- * until a successor ends it.
+ * How a commit fails. `aborted`: it was certainly aborted. `unknown-committed` and
+ * `unknown-aborted`: its response is lost, and it was or was not committed; in the second case the
+ * transaction stays open until a successor ends it.
  */
 export type CommitFault = 'aborted' | 'unknown-committed' | 'unknown-aborted';
 
 /** The faults of a {@link MemoryCluster}. Set them at any time. */
 class MemoryFaults {
   /**
-   * Called before each call of a session: the place to crash it, to rebalance, or to set another
-   * fault, at exactly this point. A promise is waited for, except by `release` and `send`, which
-   * wait for nothing.
+   * Called before each call of a session: a test can crash the session here, rebalance, or set
+   * another fault. The call waits for a promise, except `release` and `send`.
    */
   onCall: (call: { readonly session: MemorySession; readonly operation: MemoryOperation }) => Promise<void> | void =
     () => undefined;
-  /** How the next commits fail, one each. */
+  /** The faults of the next commits, one each. */
   readonly commits: CommitFault[] = [];
   /**
-   * So many producers, from the next session that starts or is reset on, take no record: fatal
-   * errors. For at-least-once.
+   * The number of producers, from the next session that starts or is reset on, that a fatal error
+   * ends at their first record. For at-least-once.
    */
   brokenProducers = 0;
-  /** Topics that cannot be written or created, and why. */
+  /** Topics that cannot be written or created, with the error. */
   readonly refusedTopics = new Map<string, Error>();
   /**
-   * Topics of which a transaction is refused, without a word which one it was; lookups find them
+   * Topics whose transactions are refused with an error that does not name them; lookups find them
    * writable.
    */
   readonly unnamedRefusals = new Map<string, Error>();
-  /** Topics whose writes fail though lookups find them writable, with so many replicas in sync. */
+  /**
+   * Topics whose writes fail although lookups find them writable, with this number of replicas in
+   * sync.
+   */
   readonly failingTopics = new Map<string, { readonly inSync: number }>();
   /**
-   * Records whose contents their topic refuses. The configuration of a topic may refuse them as
-   * well: size, time, no key.
+   * Records whose contents their topic refuses. The configuration of a topic may refuse others:
+   * size, time, no key.
    */
   refusesRecord: (record: OutgoingRecord) => boolean = () => false;
-  /** Topics about which so many questions get no answer. */
+  /** Topics with the number of lookups that get no answer. */
   readonly silentTopics = new Map<string, number>();
   /**
-   * After so many records of a transaction the producer's queue is full once, until `sendable` was
-   * waited for.
+   * The number of records of a transaction after which the queue is full once, until `sendable`.
    */
   queueSize = Number.POSITIVE_INFINITY;
-  /** The most bytes of a record: key, value and headers. */
+  /** The largest record in bytes: key, value and headers. */
   maxRecordBytes = 1_048_000;
-  /** Turns of the event loop that a commit takes: meanwhile the next records are processed. */
+  /** Turns of the event loop that a commit takes, while the next records are processed. */
   commitTurns = 1;
 }
 
-/** A transactional id: the producer that holds it now, by number, and its open transaction. */
+/** A transactional id: the epoch of its current producer, and its open transaction. */
 interface Identity {
   epoch: number;
   transaction: MemoryTransaction | undefined;
@@ -106,7 +106,7 @@ export class MemoryCluster {
   readonly #watchers = new Set<() => void>();
   #unkeyed = 0;
 
-  /** A session of this cluster, not started yet. */
+  /** Makes a session, which is not started yet. */
   session(options: MemorySessionOptions): MemorySession {
     return new MemorySession(this, options);
   }
@@ -116,7 +116,7 @@ export class MemoryCluster {
     this.addTopic(name, { partitions, replicationFactor: -1, config });
   }
 
-  /** Like {@link createTopic}, with all that a session may say. */
+  /** Like {@link createTopic}, with all parameters of a session. */
   addTopic(name: string, spec: TopicSpec): void {
     if (this.#topics.has(name)) throw new Error(`The topic ${name} exists already`);
     const count = spec.partitions === -1 ? 1 : spec.partitions;
@@ -134,7 +134,7 @@ export class MemoryCluster {
     this.changed();
   }
 
-  /** Lets a partition lose its records from an offset on. */
+  /** Truncates a partition at an offset. */
   truncate(topic: string, partition: number, end: number): void {
     this.partitions(topic)[partition]?.truncate(end);
     this.changed();
@@ -147,7 +147,7 @@ export class MemoryCluster {
     this.createTopic(name, partitions, spec?.config);
   }
 
-  /** How a topic was created; undefined when it does not exist. */
+  /** The specification of a topic; undefined when it does not exist. */
   topicSpec(name: string): TopicSpec | undefined {
     return this.#topics.get(name)?.spec;
   }
@@ -167,10 +167,7 @@ export class MemoryCluster {
     this.changed();
   }
 
-  /**
-   * Appends one record. Keys choose the partition: the same key the same one, though not the one
-   * that Kafka would choose.
-   */
+  /** Appends one record. The same key always gets the same partition, though not that of Kafka. */
   write(record: OutgoingRecord, transaction: MemoryTransaction | null): void {
     const partitions = this.partitions(record.topic);
     const wanted =
@@ -203,8 +200,8 @@ export class MemoryCluster {
   }
 
   /**
-   * Cuts a member off from its group, as when it has not polled for too long: it loses its
-   * partitions without being asked.
+   * Expels a member from its group, as when it has not polled for too long: it loses its partitions
+   * without a revocation.
    */
   lose(session: MemorySession): void {
     this.group(session.groupId).lose(session.member);
@@ -212,8 +209,8 @@ export class MemoryCluster {
   }
 
   /**
-   * Moves every partition of a group to its next member; a single member is revoked all and given
-   * them again.
+   * Moves every partition of a group to its next member. A single member loses all, and gets them
+   * again.
    */
   rotate(groupId: string): void {
     this.group(groupId).rotate();
@@ -221,8 +218,8 @@ export class MemoryCluster {
   }
 
   /**
-   * Gives a transactional id to a new producer: the one before is fenced, and what it left open is
-   * aborted. @returns its epoch
+   * Gives a transactional id to a new producer: the previous one is fenced, and its open
+   * transaction aborted. @returns the epoch
    */
   initTransactions(id: string): number {
     const identity = this.#identity(id);
@@ -235,7 +232,7 @@ export class MemoryCluster {
     return this.#identity(id).epoch;
   }
 
-  /** The open transaction of an identity, begun if need be. */
+  /** The open transaction of an identity; begins one if there is none. */
   transaction(id: string): MemoryTransaction {
     const identity = this.#identity(id);
     return (identity.transaction ??= new MemoryTransaction());
@@ -263,7 +260,7 @@ export class MemoryCluster {
     });
   }
 
-  /** Calls `look` whenever something has changed, until the returned function is called. */
+  /** Calls `look` after each change, until the returned function is called. */
   watch(look: () => void): () => void {
     this.#watchers.add(look);
     return () => this.#watchers.delete(look);
@@ -273,10 +270,7 @@ export class MemoryCluster {
     for (const look of [...this.#watchers]) look();
   }
 
-  /**
-   * Resolves when the condition, of whatever, holds. @throws Error with `what` when it does not
-   * within the time
-   */
+  /** Resolves when the condition holds. @throws Error with `what` when it does not in time */
   async until(condition: () => boolean, what: string, timeoutMs = 10_000): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     while (!condition()) {

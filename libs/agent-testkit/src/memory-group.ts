@@ -1,14 +1,13 @@
 /**
- * The coordinator of a consumer group, as far as its members can tell it from Kafka's with the
- * cooperative protocol: a partition is given to a member only after the one before has given it
- * back, all other partitions flow on, and a member that was cut off may commit nothing until it is
- * given partitions again.
+ * The coordinator of a consumer group with the cooperative protocol, as its members see it: a
+ * partition is assigned to a member only after the previous one has released it, all other
+ * partitions stay, and a member that was expelled may not commit until it has partitions again.
  *
  * Partition i goes to member (i + rotation) modulo their number, in the order in which they joined.
  */
 import { partitionName, type PartitionOffset, type TopicPartition } from '@kafnus/agent-runtime';
 
-/** What the coordinator tells a member. */
+/** The notifications of the coordinator to a member. */
 export interface MemoryMember {
   readonly topic: string;
   assigned(partitions: readonly TopicPartition[]): void;
@@ -36,25 +35,26 @@ export class MemoryGroup {
     this.rebalance();
   }
 
-  /** An orderly end, or a member that was found dead: its partitions are free at once. */
+  /** A close, or the end of a member that has crashed: its partitions are free at once. */
   leave(member: MemoryMember): void {
     this.#expel(member);
     this.rebalance();
   }
 
   /**
-   * Cuts a member off: its partitions go to others at once, and it is told afterwards. It joins
-   * again when it has heard of it.
+   * Expels a member: its partitions go to others at once, and it is notified afterwards. It joins
+   * again when it has answered.
    */
   lose(member: MemoryMember): void {
-    // Who was cut off already has nothing more to lose, and must hear of all that it had.
+    // A member that was expelled before has no partitions, and still waits for its first
+    // notification.
     if (!this.has(member)) return;
     const lost = this.#expel(member);
     member.revoked(lost, true);
     this.rebalance();
   }
 
-  /** Whether a commit of this member is accepted: the others were cut off. */
+  /** Whether a commit of this member is accepted: it was not expelled. */
   has(member: MemoryMember): boolean {
     return this.#members.includes(member);
   }
@@ -73,9 +73,7 @@ export class MemoryGroup {
     this.rebalance();
   }
 
-  /**
-   * Moves every partition to the next member; a single member loses all and is given them again.
-   */
+  /** Moves every partition to the next member. A single member loses all, and gets them again. */
   rotate(): void {
     this.#rotation += 1;
     this.rebalance(true);

@@ -1,16 +1,15 @@
 /**
- * One partition of an in-memory topic: records, the transactions that they belong to, and the
- * markers that end these. As in Kafka, a marker takes an offset and is never read, so that offsets
- * have gaps; and read_committed ends at the last stable offset, before the first record of a
- * transaction that is still open.
+ * One partition of an in-memory topic: records, their transactions, and the markers that end these.
+ * As in Kafka, a marker takes an offset and is never delivered, so offsets have gaps;
+ * read_committed ends at the last stable offset, before the first record of an open transaction.
  */
 import type { InputRecord, OutgoingRecord, PartitionOffset, RecordHeader } from '@kafnus/agent-runtime';
 
-/** A transaction as the cluster knows it. */
+/** A transaction of a producer. */
 export class MemoryTransaction {
   state: 'open' | 'committed' | 'aborted' = 'open';
   readonly partitions = new Set<MemoryPartition>();
-  /** Offsets that it will commit, and for which group. */
+  /** The offsets that it commits, and their group. */
   offsets: { readonly group: string; readonly positions: readonly PartitionOffset[] } | undefined;
 
   /** Writes the markers. */
@@ -59,7 +58,7 @@ export class MemoryPartition {
     this.#low = Math.max(this.#low, Math.min(offset, this.high));
   }
 
-  /** Loses the records from this offset on: the election of a leader that does not have them. */
+  /** Loses the records from this offset on, as when a leader without them is elected. */
   truncate(offset: number): void {
     this.#entries.length = Math.min(this.#entries.length, offset);
   }
@@ -87,7 +86,7 @@ export class MemoryPartition {
     this.#entries.push(undefined);
   }
 
-  /** At most `limit` records from `offset` on, and the offset to go on from. */
+  /** At most `limit` records from `offset` on, and the next offset to read. */
   read(
     offset: number,
     limit: number,
@@ -111,7 +110,7 @@ function bytes(text: string | Buffer | null): Buffer | null {
   return typeof text === 'string' ? Buffer.from(text) : text;
 }
 
-/** Header values arrive as bytes, however they were given. */
+/** Header values arrive as bytes, also those that were sent as text. */
 export function asRead(header: RecordHeader): RecordHeader {
   return Object.fromEntries(
     Object.entries(header).map(([name, value]) => [name, typeof value === 'string' ? Buffer.from(value) : value]),

@@ -20,7 +20,7 @@ import { MemoryWriter } from './memory-writer.js';
 export interface MemorySessionOptions {
   readonly inputTopic: string;
   readonly groupId: string;
-  /** With the group, the transactional identity: a second session of the same id fences the first. */
+  /** With the group, the transactional identity: a second session with it fences the first. */
   readonly instanceId: string;
   /** The largest number of records of one event. Default 1000. */
   readonly batchSize?: number;

@@ -1,25 +1,22 @@
-/**
- * A transactional producer that is not the agent's: it fences one, or holds a transaction open
- * under its eyes.
- */
+/** A transactional producer beside the agent's: it fences that one, or keeps a transaction open. */
 import type { TopicPartition } from '@kafnus/agent-runtime';
 import { call, kafka } from '@kafnus/kafka-admin';
 
 export interface OtherProducer {
   /**
-   * Ends the producer; a transaction that it has open stays open until its timeout, or until its id
-   * is taken by another.
+   * Closes the producer. Its open transaction stays open until its timeout, or until another
+   * producer takes its id.
    */
   close(): Promise<void>;
 }
 
 export interface OtherProducerOptions {
-  /** Whoever had this id before is fenced. */
+  /** The previous producer with this id is fenced. */
   readonly transactionalId: string;
   /**
    * Begins a transaction and sends these offsets of a group with it. Until it ends they are
-   * unstable (KIP-447): the coordinator tells the group's offsets of these partitions to nobody who
-   * asks for stable ones.
+   * unstable (KIP-447): the coordinator does not return them to clients that require stable
+   * offsets.
    */
   readonly openOffsets?: {
     readonly group: string;

@@ -1,6 +1,6 @@
 /**
- * Adds ACLs by Kafka's protocol (KIP-140, KIP-290): the JavaScript client cannot, and the command
- * line tool takes two seconds for a few, where a test wants hundreds.
+ * Adds ACLs through Kafka's protocol (KIP-140, KIP-290). The JavaScript client cannot add any, and
+ * the command line tool takes two seconds for a few.
  */
 import { connect, type Socket } from 'node:net';
 
@@ -33,8 +33,8 @@ export interface Acl {
 }
 
 /**
- * @param server `host:port` of a plaintext listener whose users may alter the cluster. @throws
- *   Error with the broker's message
+ * @param server `host:port` of a plaintext listener whose users may alter the cluster
+ * @throws Error with the broker's message
  */
 export async function addAcls(server: string, acls: readonly Acl[]): Promise<void> {
   const createAcls = { key: 30, version: 1 };
@@ -50,7 +50,7 @@ export async function addAcls(server: string, acls: readonly Acl[]): Promise<voi
   const socket = connect(Number(port), host);
   socket.write(Buffer.concat([int32(body.length), body]));
   const answer = await response(socket);
-  // Correlation id, throttle time, and how many results follow: one for each ACL.
+  // The answer has a correlation id, a throttle time, and the number of results: one for each ACL.
   for (let at = 12, left = answer.readInt32BE(8); left > 0; left -= 1) {
     const code = answer.readInt16BE(at);
     const length = Math.max(0, answer.readInt16BE(at + 2));

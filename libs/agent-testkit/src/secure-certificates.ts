@@ -1,6 +1,6 @@
 /**
- * A certificate authority for tests: X.509 certificates (RFC 5280) on P-256 keys, written by hand
- * because Node.js reads certificates and makes none, and because a test wants expired ones, too.
+ * A certificate authority for tests: X.509 certificates (RFC 5280) with P-256 keys. Node.js cannot
+ * create certificates, and the tests need expired ones as well.
  */
 import { generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
@@ -14,9 +14,7 @@ interface Certificate {
 interface CertificateOptions {
   /** The subject's common name: Kafka's principal is `User:CN=<name>`. */
   readonly name: string;
-  /**
-   * Host names and IP addresses that a server with it may be called. Without any it is a client's.
-   */
+  /** The host names and IP addresses of a server. Without any it is a client certificate. */
   readonly hosts?: readonly string[];
   /** Seconds from now. Default: an hour ago, and a day ahead. */
   readonly validFrom?: number;
@@ -24,7 +22,7 @@ interface CertificateOptions {
 }
 
 export interface CertificateAuthority {
-  /** What clients and servers trust, as PEM. */
+  /** The certificate that clients and servers trust, as PEM. */
   readonly certificate: string;
   issue(options: CertificateOptions): Certificate;
 }
@@ -77,7 +75,7 @@ interface Contents {
 
 function certificate({ subject, issuer, publicKey, signer, from, until, extensions }: Contents): string {
   const ecdsaWithSha256 = sequence(oid('2a 86 48 ce 3d 04 03 02'));
-  // The first octet below 0x80 and above 0: a positive number without leading zeros.
+  // The first octet is between 1 and 0x7f: a positive number without leading zeros.
   const serial = randomBytes(12);
   serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40;
   const content = sequence(
@@ -112,7 +110,7 @@ function commonName(name: string): Buffer {
   return sequence(tagged(0x31, sequence(oid('55 04 03'), tagged(0x0c, Buffer.from(name)))));
 }
 
-/** `YYMMDDHHMMSSZ`: good until 2049. */
+/** `YYMMDDHHMMSSZ`: valid until 2049. */
 function utcTime(secondsFromNow: number): Buffer {
   const iso = new Date(Date.now() + secondsFromNow * 1000).toISOString();
   return tagged(0x17, Buffer.from(`${iso.slice(2, 19).replace(/[-:T]/g, '')}Z`));

@@ -1,6 +1,6 @@
 /**
- * A real Kafka as production has it: TLS on every listener for clients, three ways to log in, and
- * ACLs that deny by default.
+ * A real Kafka as in production: TLS on all listeners for clients, three kinds of login, and ACLs
+ * that deny by default.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,17 +16,17 @@ export interface SecureKafkaOptions {
   readonly users: Readonly<Record<string, string>>;
   /** OAuth clients with their secrets. */
   readonly clients: Readonly<Record<string, string>>;
-  /** How long an access token is good, and with it the session of who logged in by it (KIP-368). */
+  /** The lifetime of an access token, and of the sessions that it authenticates (KIP-368). */
   readonly tokenSeconds: number;
 }
 
 export interface SecureKafka {
   /**
-   * The broker. Its own listeners stay plain: CONTROLLER, and INTERNAL for the hands of a test,
-   * whose users may do everything.
+   * The broker. Its listeners CONTROLLER and INTERNAL are plaintext; users of INTERNAL are allowed
+   * everything.
    */
   readonly kafka: LocalKafka;
-  /** Bootstrap servers, by how clients log in. */
+  /** Bootstrap servers by kind of login. */
   readonly servers: {
     /** Mutual TLS: the principal is the certificate's subject, `User:CN=<name>`. */
     readonly mtls: string;
@@ -77,7 +77,7 @@ export async function startSecureKafka({ users, clients, tokenSeconds }: SecureK
     const kafka = await startLocalKafka({
       authorizer: true,
       listeners,
-      // Brokers read keys from named places only (CVE-2025-27817).
+      // Brokers read keys only from listed files (CVE-2025-27817).
       jvm: [`-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=${jwksUrl}`],
       properties: {
         ...tlsOf('mtls', authority, { name: 'broker', hosts: [host] }),
@@ -97,8 +97,8 @@ export async function startSecureKafka({ users, clients, tokenSeconds }: SecureK
         'listener.name.oauth.oauthbearer.sasl.server.callback.handler.class': `${kafkaPackage}.OAuthBearerValidatorCallbackHandler`,
         'listener.name.oauth.sasl.oauthbearer.jwks.endpoint.url': jwksUrl,
         'listener.name.oauth.sasl.oauthbearer.expected.audience': audience,
-        // The default of Kafka 4.1.0 looks at no signature when it stands on a broker: a token of
-        // anybody would do.
+        // On a broker, the default of Kafka 4.1.0 does not verify signatures, and accepts any
+        // token.
         'listener.name.oauth.sasl.oauthbearer.jwt.validator.class': `${kafkaPackage}.BrokerJwtValidator`,
         // A session ends with its token; without this it would last as long as the connection.
         'listener.name.oauth.oauthbearer.connections.max.reauth.ms': `${tokenSeconds * 1000}`,
@@ -136,7 +136,7 @@ export async function startSecureKafka({ users, clients, tokenSeconds }: SecureK
   }
 }
 
-/** The broker's certificate on one listener, and whom it trusts there. */
+/** The broker's certificate on a listener, and the certificates that it trusts there. */
 function tlsOf(
   listener: string,
   authority: CertificateAuthority,

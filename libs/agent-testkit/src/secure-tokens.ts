@@ -1,26 +1,23 @@
 /**
- * An identity provider for tests: access tokens (JWT, RFC 7519) against client credentials (RFC
- * 6749, section 4.4).
+ * An identity provider for tests: it issues access tokens (JWT, RFC 7519) for client credentials
+ * (RFC 6749, section 4.4).
  */
 import { generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 
-/**
- * How the token endpoint answers: as it should, with an error of its own, or with a token that
- * nobody signed for the broker.
- */
+/** The answers of the token endpoint: valid tokens, an error, or tokens with a wrong signature. */
 type TokenAnswer = 'token' | 'unavailable' | 'forged';
 
 export interface TokenProvider {
-  /** The token endpoint. It stays the same while the provider is away. */
+  /** The token endpoint; its address does not change. */
   readonly url: string;
-  /** The public keys (RFC 7517): what brokers check tokens with. */
+  /** The public keys (RFC 7517) with which brokers verify tokens. */
   readonly jwks: string;
-  /** Tokens that were handed out, by client. */
+  /** The number of issued tokens by client. */
   readonly issued: ReadonlyMap<string, number>;
   answer: TokenAnswer;
-  /** The secret of each client; it may be changed. */
+  /** The secret of each client; tests may change it. */
   readonly secrets: Map<string, string>;
   close(): Promise<void>;
 }
@@ -94,8 +91,8 @@ export async function startTokenProvider(options: TokenProviderOptions): Promise
 }
 
 /**
- * In the Authorization header, or in the form (RFC 6749, section 2.3.1). librdkafka does not encode
- * what it puts into the header.
+ * The credentials in the Authorization header or in the form (RFC 6749, section 2.3.1). librdkafka
+ * does not encode those in the header.
  */
 function credentials(request: IncomingMessage, form: URLSearchParams): { client: string; secret: string } {
   const basic = /^Basic (\S+)$/i.exec(request.headers.authorization ?? '')?.[1];

@@ -1,26 +1,26 @@
 /**
- * Record batches of format 2 (kafka.apache.org/documentation, "Record Batch"), written and read
- * byte by byte. The Kafka client cannot do either for every record: header names that are no
- * UTF-8, null header values, and names such as `__proto__`.
+ * Encodes and decodes record batches of format 2 (kafka.apache.org/documentation, "Record Batch").
+ * The Kafka client cannot do this for every record: header names that are not UTF-8, null header
+ * values, and names such as `__proto__`.
  */
 import { crc32c } from './crc32c.js';
 
-/** A header as it is on the wire: bytes. */
+/** A header, as bytes. */
 export interface WireHeader {
   readonly name: Buffer;
   readonly value: Buffer | null;
 }
 
-/** A record as it is on the wire. */
+/** A record, as bytes. */
 export interface WireRecord {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers: readonly WireHeader[];
-  /** Milliseconds since the epoch; -1 means that there is none. Any number of 64 bits. */
+  /** Milliseconds since the epoch, any number of 64 bits; -1 for none. */
   readonly timestamp: bigint;
 }
 
-/** A record that was read, with its place. */
+/** A record that was read, with its offset. */
 export interface PlacedRecord extends WireRecord {
   readonly offset: number;
 }
@@ -28,18 +28,18 @@ export interface PlacedRecord extends WireRecord {
 const format2 = 2;
 /** Bytes of a batch before its records. */
 const headBytes = 61;
-/** Where the part begins that the checksum covers: the attributes. */
+/** The offset of the attributes, where the checksummed part begins. */
 const checkedFrom = 21;
-/** Bytes that the length of a batch does not count: base offset and length. */
+/** The base offset and the length itself, which the length does not count. */
 const uncounted = 12;
 const compressionBits = 0b111;
 const transactionalBit = 0b1_0000;
 const controlBit = 0b10_0000;
 const none = -1n;
 
-/** What a record takes in a batch, in bytes, at most. */
+/** The largest size of a record in a batch, in bytes. */
 export function wireBytes({ key, value, headers }: WireRecord): number {
-  // The longest forms of length, attributes, time, offset, and the lengths of key, value and
+  // The longest encodings of length, attributes, time, offset, and the lengths of key, value and
   // headers.
   let bytes = 40 + (key?.length ?? 0) + (value?.length ?? 0);
   for (const header of headers) bytes += 10 + header.name.length + (header.value?.length ?? 0);
@@ -70,17 +70,17 @@ export function encodeBatch(records: readonly WireRecord[]): Buffer {
   return batch;
 }
 
-/** A transaction that was aborted: of this producer, from this offset to its marker. */
+/** An aborted transaction: of this producer, from this offset to its marker. */
 interface AbortedTransaction {
   readonly producer: number;
   readonly firstOffset: number;
 }
 
 /**
- * Reads the committed records of an answer to Fetch, from an offset on: no markers, and nothing of
- * aborted transactions. A batch that the answer holds only in part is left.
- * @returns the records, and the offset behind the last whole batch
- * @throws Error when a batch is compressed, which nothing under test does
+ * Decodes the committed records of a response to Fetch, from an offset on, without markers and
+ * aborted transactions. A batch that the response contains only in part is ignored.
+ * @returns the records, and the offset after the last whole batch
+ * @throws Error when a batch is compressed, which no test needs
  */
 export function decodeCommitted(
   batches: Buffer,

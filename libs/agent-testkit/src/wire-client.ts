@@ -1,34 +1,27 @@
 /**
- * Writes and reads records without the Kafka client: any bytes that the protocol allows. For a
- * cluster of one broker without login, such as {@link startLocalKafka} starts: partition leaders
- * are not looked up.
+ * Writes and reads records without the Kafka client, so with any bytes that the protocol allows. It
+ * does not look up partition leaders: it is for a cluster of one broker without login, such as that
+ * of {@link startLocalKafka}.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ByteWriter, fetchCommitted, WireConnection, type KafkaConnectionConfig } from '@kafnus/kafka-admin';
 import { decodeCommitted, encodeBatch, wireBytes, type PlacedRecord, type WireRecord } from './wire-batch.js';
 
-/**
- * The first version without the flexible form is as good as any: brokers from Kafka 2.1 to 4 take
- * it.
- */
+/** A version without the flexible encoding, which brokers from Kafka 2.1 to 4 accept. */
 const produceRequest = { key: 0, version: 7 };
 const allReplicas = -1;
 const timeoutMs = 10_000;
 /**
- * Below the 1,048,588 bytes that a topic takes in a batch by default; a record that is larger has
- * a batch of its own.
+ * A topic accepts batches of 1,048,588 bytes by default. A larger record gets a batch of its own.
  */
 const batchBytes = 500_000;
 const fetchBytes = 4 << 20;
 const notLeader = 6;
-/** What fetchCommitted says for this error. */
+/** The text of fetchCommitted for this error. */
 const notLeaderText = 'it is not the leader';
 const leaderMs = 10_000;
 
-/**
- * A broker answers about a topic that was just created before it knows that it leads its
- * partitions.
- */
+/** Repeats a request while the broker does not know yet that it leads a new partition. */
 async function whenLed<T>(work: () => Promise<T>): Promise<T> {
   for (const deadline = Date.now() + leaderMs; ; await sleep(50)) {
     try {
@@ -42,7 +35,7 @@ async function whenLed<T>(work: () => Promise<T>): Promise<T> {
 
 export class WireClient {
   readonly #connection: WireConnection;
-  /** Requests go one after the other. */
+  /** Requests are sent one after the other. */
   #last: Promise<unknown> = Promise.resolve();
 
   private constructor(connection: WireConnection) {
@@ -51,7 +44,7 @@ export class WireClient {
 
   /** @param broker `127.0.0.1:9092` @throws Error when nobody answers there */
   static async open(broker: string): Promise<WireClient> {
-    // All that a plain connection asks of the configuration.
+    // A plaintext connection reads no other setting.
     const config = { kafkaBrokers: broker, kafkaSecurityProtocol: 'plaintext' } as KafkaConnectionConfig;
     return new WireClient(await WireConnection.open(config, 'kafnus-wire-client'));
   }
@@ -84,9 +77,9 @@ export class WireClient {
   }
 
   /**
-   * What is committed of a partition from an offset on, as far as one answer goes: empty when
-   * nothing comes within 100 ms.
-   * @returns the records, and the offset to ask for next
+   * Reads the committed records of a partition from an offset on, as many as one response has; none
+   * when nothing arrives within 100 ms.
+   * @returns the records, and the next offset to read
    */
   async fetch(topic: string, partition: number, offset: number): Promise<{ records: PlacedRecord[]; next: number }> {
     return this.#inTurn(async () => {

@@ -7,14 +7,14 @@ export interface Describe {
 }
 
 /**
- * A `describe` for suites that need Java: on a machine without it they are skipped, and their name
- * says why; under CI=true they run and fail, for a build that has tested nothing must not be green.
+ * A `describe` for suites that need Java. Without Java they are skipped, and their name says why;
+ * under CI=true they run and fail, so that a build without tests does not pass.
  */
 export function withKafka(describe: Describe): (name: string, suite: () => void) => void {
   return unless(whyNoLocalKafka, describe);
 }
 
-/** The same for other needs. @param whyNot why they are not met, or undefined when they are */
+/** The same for other requirements. @param whyNot why one is not met; undefined when all are */
 export function unless(
   whyNot: () => string | undefined,
   describe: Describe,

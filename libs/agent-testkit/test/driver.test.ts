@@ -124,8 +124,8 @@ describe('AgentDriver', () => {
       'dead reject',
       'dead report',
     ]);
-    const headers = driver.deadLetters.map((letter) =>
-      letter.headers.flatMap((header) => Object.entries(header).map(([name, value]) => `${name}=${String(value)}`)),
+    const headers = driver.deadLetters.map((record) =>
+      record.headers.flatMap((header) => Object.entries(header).map(([name, value]) => `${name}=${String(value)}`)),
     );
     expect(headers[0]).toContain('h=x');
     expect(headers[0]).toContain('__connect.errors.exception.message=it is no good');

@@ -1,6 +1,5 @@
 /**
- * Record batches, byte by byte. That a broker and the Kafka client take them is shown by the fuzz
- * run, which writes all of its records so.
+ * Record batches, byte by byte. The fuzz run shows that brokers and the Kafka client accept them.
  */
 import { describe, expect, test } from '@jest/globals';
 import { crc32c } from '../src/crc32c.js';

@@ -15,7 +15,7 @@ afterEach(() => {
   }
 });
 
-/** A JAVA_HOME whose java says that it is of this version. */
+/** A JAVA_HOME whose java reports this version. */
 function fakeJava(version: string): string {
   const home = mkdtempSync(join(tmpdir(), 'kafnus-java-'));
   homes.push(home);

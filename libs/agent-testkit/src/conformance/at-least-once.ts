@@ -1,7 +1,4 @@
-/**
- * The part of the conformance suite about commits without transactions: no offset is committed
- * before its records are there.
- */
+/** Commits without transactions: no offset is committed before its records are stored. */
 import { numbered, valueOf, type Suite } from './scene.js';
 
 export function atLeastOnceCases({ scene, alone, expect, harness }: Suite): void {

@@ -34,8 +34,8 @@ export function consumingCases({ scene, transactional, expect, harness }: Suite)
   });
 
   scene('have and keep headers of any name as own members, also of one that every object has', async (stage) => {
-    // What sets a member by assignment loses __proto__, and makes a header that throws when it
-    // is looked at.
+    // Setting a member by assignment loses __proto__, and makes a header that throws when it is
+    // read.
     const names = ['__proto__', 'constructor', 'toString', '0', '', 'é€😀', '__proto__'];
     const headers = names.map((name, place) => ({ [name]: place === 0 ? '' : `${place}` }));
     const pairs = names.map((name, place) => [name, place === 0 ? '' : `${place}`]);

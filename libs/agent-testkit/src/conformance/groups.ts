@@ -19,7 +19,7 @@ export function groupCases({ scene, expect, harness }: Suite): void {
       expect(one.revoked).toHaveLength(1);
       expect(one.lost).toBe(false);
       const moved = first(one.revoked);
-      // Until the release the records are still its own to finish, and nobody else's.
+      // Until the release, only this member may process the records.
       await together([two], () => false, { forMs: harness().quietMs });
       expect(two.owned.size).toBe(0);
       await one.session.begin();
@@ -36,7 +36,7 @@ export function groupCases({ scene, expect, harness }: Suite): void {
       await together([one, two], () => two.records.length >= 500 - done);
       expect(two.values(moved.partition)).toEqual(values(moved.partition, 500).slice(done));
       expect(one.records.slice(before).filter(({ partition }) => partition === moved.partition)).toEqual([]);
-      // What stayed has flowed on, without a gap.
+      // The partition that stayed was read without a gap.
       const stayed = 1 - moved.partition;
       await together([one, two], () => one.values(stayed).length >= 500);
       expect(one.values(stayed)).toEqual(values(stayed, 500));

@@ -15,8 +15,8 @@ export function identityCases({ transactional, expect, harness }: Suite): void {
       old.session.send(stage.out('zombie', 0));
       await stage.quiet();
       const young = await stage.member('same');
-      // What the fenced one goes on to send is as futile as the rest, and must not disturb it
-      // before it commits.
+      // Further records of the fenced producer are lost as well, and it does not fail before its
+      // commit.
       for (let count = 0; count < 5; count += 1) {
         expect(old.session.send(stage.out('zombie', 1))).toBe('queued');
         await sleep(100);
@@ -32,7 +32,7 @@ export function identityCases({ transactional, expect, harness }: Suite): void {
       expect(await old.session.commit([])).toEqual({ kind: 'committed' });
       expect(await stage.read()).toEqual(['0:young', '0:again']);
       expect(await old.session.committed([stage.input0])).toEqual([{ ...stage.input0, offset: null }]);
-      // Now it is the other one that is fenced.
+      // Now the other one is fenced.
       await young.session.begin();
       young.session.send(stage.out('zombie', 0));
       expect(await young.session.commit([])).toMatchObject({ kind: 'unknown', fenced: true });

@@ -1,7 +1,4 @@
-/**
- * The part of the conformance suite about logs that are not what they were: truncated, created
- * again, with records deleted.
- */
+/** Logs that have changed: truncated, created again, or with deleted records. */
 import type { LogJump } from '@kafnus/agent-runtime';
 import { first, numbered, together, values, type Member, type Suite } from './scene.js';
 
@@ -104,8 +101,8 @@ export function logRangeCases({ scene, expect, harness }: Suite): void {
     await member.receive(20);
     await harness().recreateTopic(stage.in, 1);
     await harness().produce(numbered(stage.in, 0, 3));
-    // The group may have noticed, and given the partition anew; or the session has, and this goes
-    // on where the new log begins.
+    // Either the group notices this, and assigns the partition again; or the session reports it,
+    // and this resumes at the beginning of the new log.
     await together([member], () => {
       if (member.jumps.length > 0) void member.session.rewind([{ ...stage.input0, offset: 0 }]);
       return member.records.length > 20 || member.jumps.length > 0;

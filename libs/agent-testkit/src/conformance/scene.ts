@@ -1,4 +1,4 @@
-/** The hands of the conformance suite: topics and members of one case, and what they do. */
+/** Helpers of the conformance suite: the topics and members of a case, and their actions. */
 import {
   partitionName,
   type InputRecord,
@@ -12,7 +12,7 @@ import type * as JestGlobals from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RecordToWrite } from '@kafnus/local-stack';
 
-/** How the suite reaches an implementation and the cluster behind it. */
+/** The access of the suite to an implementation and its cluster. */
 export interface SessionHarness {
   createTopic(topic: string, partitions: number, config?: Readonly<Record<string, string>>): Promise<void>;
   /** Outside of any transaction. */
@@ -21,23 +21,23 @@ export interface SessionHarness {
   deleteRecords(partition: TopicPartition, before: number): Promise<unknown>;
   /** Deletes a topic and creates it again. */
   recreateTopic(topic: string, partitions: number): Promise<unknown>;
-  /** A topic to its end, partition by partition in order. */
+  /** All records of a topic, partition by partition in order. */
   readCommitted(topic: string): Promise<readonly InputRecord[]>;
   /** Not started yet. */
   openSession(options: HarnessSession): Session;
   /**
-   * At-least-once only: fatal errors end so many producers, from the next session that starts or is
-   * reset on. The first records of such a producer are queued, and then they are gone.
+   * At-least-once only: fatal errors end this number of producers, from the next session that
+   * starts or is reset on. The first records of such a producer are queued, and then lost.
    */
   breakProducers(count: number): Promise<void>;
   /** Resolves when the first of {@link breakProducers} has its error. */
   brokenProducer(): Promise<unknown>;
-  /** Long enough for a record that is on its way to arrive, in ms. */
+  /** The time in ms in which a record that was sent arrives. */
   readonly quietMs: number;
   close(): Promise<void>;
 }
 
-/** How the sessions of a suite deliver. */
+/** The delivery of all sessions of a suite. */
 export type Delivery = 'exactly-once' | 'at-least-once';
 
 export interface HarnessSession {
@@ -45,7 +45,7 @@ export interface HarnessSession {
   readonly groupId: string;
   readonly instanceId: string;
   readonly delivery: Delivery;
-  /** Most records of one event; also makes the session fetch ahead of what was delivered. */
+  /** The largest number of records of one event; more than that is fetched ahead. */
   readonly batchSize: number;
 }
 
@@ -69,14 +69,13 @@ export interface Suite {
   readonly harness: () => SessionHarness;
 }
 
-/** For each case, in ms. A case that hangs is the failure that the suite must show best. */
+/** The timeout of a case in ms. */
 export const caseMs = 60_000;
 /**
- * Of the records. Not an old time: a broker compacts or deletes old segments under the reader's
- * eyes.
+ * The timestamp of records: brokers may compact or delete segments with old records during a case.
  */
 export const now = Date.now();
-/** The topics of one case, and its sessions: closed when it ends. */
+/** The topics of a case, and its sessions, which are closed at its end. */
 export class Scene {
   readonly in: string;
   readonly target: string;
@@ -121,7 +120,7 @@ export class Scene {
     return { topic: this.target, partition, key: 'key', value, headers: [], timestamp: now };
   }
 
-  /** Gives what is on its way the time to arrive. */
+  /** Waits until records that were sent have arrived. */
   quiet(result?: string): Promise<string | undefined> {
     return sleep(this.#harness.quietMs, result);
   }
@@ -139,14 +138,14 @@ export class Scene {
   }
 }
 
-/** A session with a hand that answers its events. */
+/** A session, and the answers to its events. */
 export class Member {
   readonly session: Session;
   readonly records: InputRecord[] = [];
   readonly owned = new Set<string>();
-  /** What was reported about the logs. */
+  /** The reports about the logs. */
   readonly jumps: (SessionEvent & { readonly jump: LogJump })[] = [];
-  /** Of the last revocation. */
+  /** The partitions of the last revocation. */
   revoked: readonly TopicPartition[] = [];
   lost = false;
   /** Whether revocations are answered at once. */
@@ -181,13 +180,13 @@ export class Member {
     this.session.release(partitions);
   }
 
-  /** Until it has so many partitions. */
+  /** Waits until it has this number of partitions. */
   async joined(partitions: number): Promise<this> {
     await together([this], () => this.owned.size === partitions, { wantRecords: false });
     return this;
   }
 
-  /** The next assignment that is not empty, unanswered. */
+  /** The next assignment that is not empty; the caller answers it. */
   async assignment(): Promise<readonly TopicPartition[]> {
     const deadline = performance.now() + caseMs / 2;
     while (performance.now() < deadline) {
@@ -202,20 +201,20 @@ export class Member {
     return together([this], () => this.records.length >= count);
   }
 
-  /** Takes what comes for a while. */
+  /** Takes events for some time. */
   idle(forMs: number, options: { wantRecords?: boolean } = {}): Promise<void> {
     return together([this], () => false, { ...options, forMs });
   }
 
-  /** Of a partition, in the order of arrival. */
+  /** The values of a partition, in the order of their arrival. */
   values(partition: number): (string | null)[] {
     return this.records.filter((record) => record.partition === partition).map(valueOf);
   }
 }
 
 /**
- * Lets members work side by side until the condition holds.
- * @param options `forMs`: that long, and it need not hold
+ * Lets members take events until the condition holds.
+ * @param options `forMs`: stop after this time, even if it does not hold
  * @throws Error when it does not hold in time
  */
 export async function together(
@@ -236,12 +235,12 @@ export async function together(
   }
 }
 
-/** Until nothing happens any more. */
+/** Waits until no event arrives any more. */
 export async function settled(session: Session): Promise<void> {
   while ((await session.next(200, true)).kind !== 'idle');
 }
 
-/** Repeats what may need a moment to become true. */
+/** Repeats a check that may need some time to pass. */
 export async function eventually(check: () => Promise<void>): Promise<void> {
   for (let attempt = 0; ; attempt += 1) {
     try {

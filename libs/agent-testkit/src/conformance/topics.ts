@@ -14,7 +14,7 @@ export function topicCases({ scene, expect }: Suite): void {
     const state = await session.ensureTopic(stage.target, null);
     expect(state.kind === 'writable' ? state.inSync : 0).toBeGreaterThan(0);
     expect(await session.partitionCount(stage.target)).toBe(3);
-    // One that is there stays as it is.
+    // An existing topic does not change.
     expect(await session.ensureTopic(stage.target, { ...spec, partitions: 5 })).toMatchObject({
       kind: 'writable',
       partitions: 3,

@@ -52,12 +52,12 @@ export function transactionCases({ scene, transactional, expect, harness, delive
       session.send({ topic: stage.target, partition: 1, key: null, value: 't', headers: [], timestamp });
     expect((await session.commit([])).kind).toBe('committed');
     const [full, tombstone, bare, ofBytes, ofText, ...timed] = await harness().readCommitted(stage.target);
-    // See writable-time.ts: a time that brokers refuse would stop everything.
+    // See writable-time.ts: a timestamp that brokers refuse would stop the agent.
     const ahead = timed.splice(3).map(({ timestamp }) => timestamp);
     expect(timed.map(({ timestamp }) => timestamp)).toEqual([1, -1, -1]);
     for (const time of ahead) expect(Math.abs(time - Date.now())).toBeLessThan(60_000);
     expect(ahead).toHaveLength(2);
-    // Not toMatchObject: for it null matches an empty Buffer, which has no members.
+    // toMatchObject would accept an empty Buffer for null.
     expect([ofBytes?.key, ofBytes?.value]).toEqual([empty, empty]);
     expect([ofText?.key, ofText?.value]).toEqual([empty, empty]);
     expect(full).toMatchObject({
@@ -97,7 +97,7 @@ export function transactionCases({ scene, transactional, expect, harness, delive
       await session.begin();
       session.send(stage.out('never', 0));
       expect(await session.abort()).toMatchObject({ kind: 'aborted' });
-      // Time to fetch ahead of what was delivered.
+      // Time for the session to fetch ahead.
       await stage.quiet();
       member.records.length = 0;
       await session.rewind([
@@ -121,7 +121,7 @@ export function transactionCases({ scene, transactional, expect, harness, delive
     const member = await stage.member('a', 10);
     const assigned = await member.assignment();
     await member.session.accept([{ ...first(assigned), offset: 5 }]);
-    // Once before anything was delivered, and once after.
+    // Before the first record is delivered, and after it.
     await stage.quiet();
     await member.session.rewind([{ ...stage.input0, offset: null }]);
     await member.receive(20);
@@ -145,15 +145,15 @@ export function transactionCases({ scene, transactional, expect, harness, delive
     await session.begin();
     session.send(stage.out('fine', 0));
     expect((await session.commit([])).kind).toBe('committed');
-    // Without a transaction, what the other topic took stays there.
+    // Without a transaction, the records of the other topic stay.
     expect(await stage.read()).toEqual(delivery === 'exactly-once' ? ['0:fine'] : ['0:lost too', '0:fine']);
     expect(await session.committed([stage.input0])).toEqual([{ ...stage.input0, offset: null }]);
   });
 
   /**
-   * A partition that has refused a batch misses its sequence numbers in the next transaction:
-   * that is aborted as well, by no fault of its records, and names no topic. The producer goes
-   * on with a new epoch then.
+   * A partition that has refused a batch misses its sequence numbers in the next transaction. So
+   * that one is aborted as well, without naming a topic, and the producer continues with a new
+   * epoch.
    */
   const commitNext = async (session: Session, record: OutgoingRecord): Promise<void> => {
     const outcomes: CommitOutcome[] = [];
@@ -185,7 +185,7 @@ export function transactionCases({ scene, transactional, expect, harness, delive
           kind: 'contents',
           about: 'size',
         });
-        // Each is good, and together they are too large a batch.
+        // Each record is accepted, but a batch of all is too large.
         await session.begin();
         for (let part = 0; part < 10; part += 1) session.send({ ...stage.out('', 0), value: 'x'.repeat(1000) });
         const together = await session.commit([]);
