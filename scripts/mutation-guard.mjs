@@ -89,7 +89,7 @@ async function expectPassing(copy, run) {
 }
 
 /** @returns {Promise<{ verdict: 'caught' | 'survived' | 'broken', detail: string }>} */
-async function judge(copy, mutation) {
+async function check(copy, mutation) {
   const mend = copy.apply(mutation);
   try {
     const problem = await compile(copy);
@@ -155,7 +155,7 @@ async function guard({ chosen, jobs, json }) {
     chosen.toSorted((a, b) => slow(b.tests[0]) - slow(a.tests[0])),
     async (copy, mutation) => {
       const since = performance.now();
-      const { verdict, detail } = await judge(copy, mutation);
+      const { verdict, detail } = await check(copy, mutation);
       const { name, breaks, file, tests } = mutation;
       results.push({ name, verdict, seconds: seconds(since), breaks, file, tests, detail });
       row(

@@ -79,7 +79,7 @@ async function checkImage(agent) {
       'what was found',
     );
   });
-  await check(`${agent}: every package of npm is one of pnpm-lock.yaml, and the SBOM tells of it`, async () => {
+  await check(`${agent}: every package of npm is one of pnpm-lock.yaml, and is in the SBOM`, async () => {
     const sbom = JSON.parse(await inImage(agent, '1000:1000', 'cat', '/app/sbom.cdx.json'));
     expectEqual(
       [sbom.bomFormat, sbom.specVersion, sbom.metadata.component.version],

@@ -79,7 +79,7 @@ export function composeProblems(agents) {
   );
   const untold = [...variables]
     .filter((name) => !example.includes(`${name}=`))
-    .map((name) => `.env.example does not tell of ${name}`);
+    .map((name) => `.env.example does not have ${name}`);
 
   return [...missing, ...unknown, ...unpinned, ...waits, ...targets, ...open, ...twice, ...untold];
 }

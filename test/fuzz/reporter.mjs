@@ -1,4 +1,4 @@
-/** For Jest: the run tells of its findings itself, so only what broke the run is shown here. */
+/** For Jest: the run reports its findings itself, so this shows only errors of the run. */
 export default class Reporter {
   onTestResult(_test, { testResults, testExecError, failureMessage }) {
     const known =

@@ -207,7 +207,7 @@ const poorContrast = `(() => {
   };
   const texts = [...document.querySelectorAll('body *')].filter((element) =>
     element.checkVisibility() && [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim() !== ''));
-  if (texts.length < 20) return ['too few texts to judge'];
+  if (texts.length < 20) return ['too few texts for a check'];
   return texts.flatMap((element) => {
     const [high, low] = [numbers(getComputedStyle(element).color), behind(element)].map(luminance).sort((a, b) => b - a);
     const contrast = (high + 0.05) / (low + 0.05);

@@ -117,7 +117,7 @@ async function startOnce(
 
 /**
  * Milliseconds between the start of the first restore and the end of the last one. @throws Error
- * when the log tells of none
+ * when the log has no report of one
  */
 function restoreTime(log: string): number {
   const times = (message: string): number[] =>
@@ -127,7 +127,7 @@ function restoreTime(log: string): number {
       .map((line) => Date.parse((JSON.parse(line) as { readonly time: string }).time));
   const milliseconds = Math.max(...times('state restored')) - Math.min(...times('restoring state'));
   if (Number.isFinite(milliseconds)) return Math.max(1, milliseconds);
-  throw new Error(`the log tells of no restore:\n${log.slice(-3000)}`);
+  throw new Error(`the log has no report of a restore:\n${log.slice(-3000)}`);
 }
 
 export function restoreTable({ readyMs, restores }: RestoreResult): string {

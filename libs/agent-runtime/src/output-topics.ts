@@ -315,7 +315,7 @@ export class OutputTopics {
         this.#refuse(topic, new Error(message), penaltyMs);
         refused += 1;
       } else if (topics.size === 0 && !isContents) {
-        this.#refuse(topic, new Error(`topic ${topic}: ${error.message}`), this.#troubles.condemned(topic));
+        this.#refuse(topic, new Error(`topic ${topic}: ${error.message}`), this.#troubles.refusedEverything(topic));
         refused += 1;
       }
     }

@@ -100,7 +100,7 @@ export interface GroupConsumer {
    */
   watermarks(partition: TopicPartition): { readonly low: number; readonly high: number } | null;
   /**
-   * Leaves the group and disconnects; where the cluster does not answer, without a word to the
+   * Leaves the group and disconnects; without an answer of the cluster, it does not notify the
    * group.
    */
   close(): Promise<void>;

@@ -132,8 +132,8 @@ export class TopicTroubles {
     return this.#penalty(trouble);
   }
 
-  /** It refuses everything. @returns for how long its records are dead-lettered now, ms */
-  condemned(topic: string): number {
+  /** The topic refuses all records. @returns for how long its records are dead-lettered, ms */
+  refusedEverything(topic: string): number {
     return this.#penalty(this.#of(topic));
   }
 

@@ -3,7 +3,7 @@
  * name a place to send them to.
  *
  * A record that carries a W3C trace context hands it on to its outputs, so that a trace leads from
- * the notification to the row. One span tells of each transaction; it is linked to the records in
+ * the notification to the row. Each transaction has one span; it is linked to the records in
  * it, as the messaging conventions of OpenTelemetry want it for batches: a span for each record
  * would cost more than the record.
  *

@@ -109,13 +109,13 @@ describe('a topic in trouble', () => {
     const troubles = new TopicTroubles(15_000);
     troubles.waited('a', 0, 1000);
     troubles.failed('b', 0, 1000, false);
-    troubles.condemned('c');
+    troubles.refusedEverything('c');
     troubles.refusedContents('d');
     troubles.forgetOld(3_600_000);
     expect(troubles.size).toBe(4);
     troubles.forgetOld(3_700_000);
     expect(troubles.size).toBe(2);
-    expect(troubles.condemned('c')).toBe(60_000);
+    expect(troubles.refusedEverything('c')).toBe(60_000);
   });
 
   test('five records refused and none taken between them are the topic', () => {

@@ -37,10 +37,10 @@ export type ConverterVerdict =
   | { readonly ok: false; readonly error: string };
 
 /**
- * Passes records through the JsonConverter of Kafka Connect, as a sink would, validates the structs
- * that come out, and converts them back: the converter takes a text in a number's place for 0
- * without a word, and that is refused here too. All records go through one Java process: about a
- * second, however many they are.
+ * Passes records through the JsonConverter of Kafka Connect, as a sink would, validates the
+ * resulting structs, and converts them back: the converter silently reads a text in the place of a
+ * number as 0, and that is refused here too. All records go through one Java process, which takes
+ * about a second for any number of them.
  */
 export async function checkWithJsonConverter(
   records: readonly Pick<OutputRecord, 'topic' | 'key' | 'value'>[],

@@ -163,8 +163,8 @@ export function transactionalId(config: RuntimeConfig): string {
 }
 
 /**
- * What every producer of the suite and of its tools needs, so that nothing is lost or written twice
- * without a word.
+ * The settings of every producer of the suite and its tools, so that no record is lost or written
+ * twice silently.
  */
 export const losslessProducer = {
   'enable.idempotence': true,

@@ -301,7 +301,7 @@ export class KafkaGroupConsumer implements GroupConsumer {
     this.#isUnreachable = !(await this.#clusterAnswers());
     if (this.#isUnreachable) {
       const text =
-        'the cluster does not answer: the group is left without a word, and misses this member when its session times out';
+        'the cluster does not answer: the group is not notified, and removes this member when its session times out';
       this.#context.listener.brokerProblem(new Error(text));
       return;
     }

@@ -116,7 +116,7 @@ function fill(id, rows) {
  * @param {StatusReport} report
  * @returns {['good' | 'warn' | 'bad', string]} a level, and a sentence about it
  */
-function judge(report) {
+function summarize(report) {
   const { state, stalled, live, ready, problem, assignment } = report;
   if (stalled)
     return [
@@ -133,7 +133,7 @@ function judge(report) {
 
 /** @param {StatusReport} report */
 function head(report) {
-  const [level, sentence] = judge(report);
+  const [level, sentence] = summarize(report);
   const sign = { good: '', warn: '! ', bad: '!! ' }[level];
   document.title = shown(sign + report.agent + ' ' + report.state + ' · ' + report.instance);
   write(byId('agent'), report.agent);
