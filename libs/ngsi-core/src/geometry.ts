@@ -3,6 +3,7 @@
  * latitude. The result is valid: finite numbers in range, closed rings, enough points, and the same
  * number of dimensions in all positions.
  */
+import { isObject, type JsonObject } from './notification.js';
 
 /** The NGSIv2 attribute types that have a geometry; they are case-sensitive, as in Orion. */
 export type GeoType = 'geo:point' | 'geo:line' | 'geo:box' | 'geo:polygon' | 'geo:json';
@@ -48,12 +49,6 @@ export function toWkb(type: GeoType, value: unknown, dialect: WkbDialect = 'iso'
 
 /** What is wrong with a geometry; undefined when it was written. */
 type Problem = string | undefined;
-
-type Json = Readonly<Record<string, unknown>>;
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 // ---- geo:point, geo:line, geo:box, geo:polygon (NGSIv2, "Geospatial properties of entities")
 
@@ -154,7 +149,7 @@ function hasZ(geometry: unknown, depth: number): boolean {
   return false;
 }
 
-function isEmpty(geometry: Json): boolean {
+function isEmpty(geometry: JsonObject): boolean {
   const members = geometry['type'] === 'GeometryCollection' ? geometry['geometries'] : geometry['coordinates'];
   return Array.isArray(members) && members.length === 0;
 }

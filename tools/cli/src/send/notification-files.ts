@@ -4,7 +4,7 @@
  */
 import { jsonErrorOffset, lineAndColumn } from '@kafnus/agent-runtime';
 import { isObject } from '@kafnus/ngsi-core';
-import { clipped, printable } from '../terminal/text.js';
+import { excerpt } from '../terminal/text.js';
 
 /** A notification, or why the file has none at this position. */
 export type FileEntry =
@@ -116,7 +116,7 @@ function* entries(
     const offset = Math.max(0, jsonErrorOffset(text));
     const place = position(offset, text);
     const what = place === '' ? `not JSON at ${lineAndColumn(text, offset).replace(/^line 1, /, '')}` : 'not JSON';
-    yield problem(`${what}, near ${shown(text.slice(Math.max(0, offset - 10)))}`, where + place);
+    yield problem(`${what}, near ${excerpt(text.slice(Math.max(0, offset - 10)), maxShown)}`, where + place);
     return;
   }
   const { value } = found;
@@ -135,7 +135,7 @@ function parsed(text: string): { readonly value: unknown } | undefined {
 
 function entry(where: string, parsed: unknown, value: string): FileEntry {
   const problem = (message: string): FileEntry => ({ kind: 'problem', message: `${where}: ${message}` });
-  if (!isObject(parsed)) return problem(`not a notification but ${shown(value)}`);
+  if (!isObject(parsed)) return problem(`not a notification but ${excerpt(value, maxShown)}`);
   const { data } = parsed;
   if (data === undefined && typeof parsed['id'] === 'string') {
     return problem('an entity, not a notification: write {"data": [<entity>]}');
@@ -145,14 +145,10 @@ function entry(where: string, parsed: unknown, value: string): FileEntry {
   for (const [index, entity] of data.entries()) {
     const id = isObject(entity) ? entity['id'] : undefined;
     if (typeof id !== 'string' || id === '') {
-      return problem(`data[${index}] has no string "id": ${shown(JSON.stringify(entity))}`);
+      return problem(`data[${index}] has no string "id": ${excerpt(JSON.stringify(entity), maxShown)}`);
     }
   }
   const first: unknown = data[0];
   const key = isObject(first) ? first['id'] : undefined;
   return { kind: 'notification', key: typeof key === 'string' ? key : '', value };
-}
-
-function shown(text: string): string {
-  return clipped(printable(text), maxShown);
 }

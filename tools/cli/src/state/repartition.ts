@@ -21,7 +21,7 @@ import { messageOf } from '@kafnus/kafka-admin';
 import type { ClientSettings } from '@kafnus/local-stack';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { OffsetRange } from '../kafka/offset-ranges.js';
-import { clipped, grouped, printable } from '../terminal/text.js';
+import { excerpt, grouped } from '../terminal/text.js';
 import {
   countChanges,
   describeTopics,
@@ -162,7 +162,7 @@ async function requireNoMembers(topics: GroupTopics, options: StateOptions, dead
     members = await topics.members();
   }
   if (members.length === 0) return;
-  const named = members.slice(0, 3).map((member) => clipped(printable(member), 80));
+  const named = members.slice(0, 3).map((member) => excerpt(member, 80));
   const more = members.length > named.length ? `, and ${members.length - named.length} more` : '';
   throw new Error(
     `the group ${options.group} has ${members.length} living members: ${named.join(', ')}${more}. Stop all instances of the ` +

@@ -1,6 +1,6 @@
 /** Statistics of the values of a column: enough to decide whether another type can store them. */
 import { isObject, jsonProblem, parseInstant, textProblem } from '@kafnus/ngsi-core';
-import { characters, clipped, printable } from '../terminal/text.js';
+import { characters, excerpt } from '../terminal/text.js';
 import type { Field } from './connect-row.js';
 import { geometryKind } from './geometry-kind.js';
 
@@ -104,11 +104,11 @@ export class StatisticsCollector implements ColumnStatistics {
     // longer.
     if (text.length > this.longest) this.#length(characters(text));
     for (const reading of readings) {
-      if (this.unread[reading] === undefined && !parsers[reading](text)) this.unread[reading] = shown(text);
+      if (this.unread[reading] === undefined && !parsers[reading](text)) this.unread[reading] = excerpt(text, maxShown);
     }
     // A numeric column would store the number.
     if (this.unread.number === undefined && Number.isFinite(Number(text))) this.#number(Number(text));
-    if (problem(text) !== undefined) this.unstorable ??= shown(text);
+    if (problem(text) !== undefined) this.unstorable ??= excerpt(text, maxShown);
   }
 
   #number(value: number): void {
@@ -123,7 +123,7 @@ export class StatisticsCollector implements ColumnStatistics {
     this.#length((bytes.length + sridBytes) * 2);
     const kind = geometryKind(bytes);
     if (kind === undefined) {
-      this.noGeometry ??= shown(JSON.stringify(value));
+      this.noGeometry ??= excerpt(JSON.stringify(value), maxShown);
       return;
     }
     const name = kind.z ? `${kind.type}Z` : kind.type;
@@ -132,10 +132,6 @@ export class StatisticsCollector implements ColumnStatistics {
     else this.flat = true;
     this.srids.add(typeof srid === 'number' ? srid : 0);
   }
-}
-
-function shown(text: string): string {
-  return clipped(printable(text), maxShown);
 }
 
 function isJson(text: string): boolean {

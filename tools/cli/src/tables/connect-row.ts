@@ -5,7 +5,7 @@
 import type { RecordHeader } from '@kafnus/agent-runtime';
 import { messageOf } from '@kafnus/kafka-admin';
 import { isObject } from '@kafnus/ngsi-core';
-import { clipped, printable, quoted } from '../terminal/text.js';
+import { excerpt, quoted } from '../terminal/text.js';
 import type { TableName } from './sql-names.js';
 
 /** A record as a sink reads it. */
@@ -65,7 +65,7 @@ export function readRow(record: SinkRecord): Row | UnusableRecord {
       columns: record.value === null ? null : fieldsOf(record.value, 'value'),
     };
   } catch (error) {
-    return { kind: 'invalid', message: clipped(printable(messageOf(error)), maxShown * 2) };
+    return { kind: 'invalid', message: excerpt(messageOf(error), maxShown * 2) };
   }
 }
 
@@ -90,11 +90,11 @@ function fieldsOf(bytes: Buffer | string, what: string): Field[] {
   try {
     document = JSON.parse(text);
   } catch {
-    throw new Error(`its ${what} is not JSON: ${clipped(printable(text), maxShown)}`);
+    throw new Error(`its ${what} is not JSON: ${excerpt(text, maxShown)}`);
   }
   const { schema, payload } = isObject(document) ? document : {};
   if (!isObject(schema) || schema['type'] !== 'struct' || !Array.isArray(schema['fields']) || !isObject(payload)) {
-    throw new Error(`its ${what} is not a struct with schema and payload: ${clipped(printable(text), maxShown)}`);
+    throw new Error(`its ${what} is not a struct with schema and payload: ${excerpt(text, maxShown)}`);
   }
   return schema['fields'].map((each: unknown): Field => {
     const field = isObject(each) ? each : {};

@@ -5,7 +5,7 @@
 import { ngsiAgent, versions, type EntityRule, type NgsiAgent, type VersionConfig } from '@kafnus/ngsi-core';
 import type { SinkRecord } from './connect-row.js';
 import type { TableFinding } from './table-finding.js';
-import { clipped, printable } from '../terminal/text.js';
+import { excerpt } from '../terminal/text.js';
 
 /** The agents that write rows for entities. */
 export const sampleAgents = ['historic', 'lastdata', 'mutable'] as const;
@@ -77,7 +77,7 @@ export class Sampler {
     return [...this.#refused.values()].map(({ agent, code, count, example }) => ({
       level: 'note',
       code: 'sample-refused',
-      message: `${agent} refuses ${count} ${count === 1 ? 'part' : 'parts'} of the sample (${code}): ${clipped(printable(example), 200)}`,
+      message: `${agent} refuses ${count} ${count === 1 ? 'part' : 'parts'} of the sample (${code}): ${excerpt(example, 200)}`,
       advice: 'the agent would write it to the dead-letter topic',
     }));
   }

@@ -1,10 +1,9 @@
 /** Findings about the records, which do not depend on the database. */
 import { mergedKind } from './column-type.js';
-import { counted } from '../terminal/text.js';
+import { counted, excerpt, printable, quoted } from '../terminal/text.js';
 import type { TableFinding } from './table-finding.js';
 import { isPlain, nameProblem, shownTable } from './sql-names.js';
 import { isErrorLog, type ColumnShape, type Shapes, type TableShape, type UnusableRecords } from './table-shapes.js';
-import { clipped, printable, quoted } from '../terminal/text.js';
 
 const maxNames = 5;
 
@@ -154,6 +153,6 @@ function* columnFindings({ table }: TableShape, column: ColumnShape): Generator<
 }
 
 function listed(names: readonly string[]): string {
-  const shown = names.slice(0, maxNames).map((name) => clipped(printable(name), 40));
+  const shown = names.slice(0, maxNames).map((name) => excerpt(name, 40));
   return names.length > maxNames ? `${shown.join(', ')} and ${names.length - maxNames} more` : shown.join(', ');
 }

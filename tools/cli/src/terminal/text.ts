@@ -27,9 +27,14 @@ export function clipped(text: string, width: number): string {
   return `${[...text].slice(0, Math.max(0, width - 1)).join('')}…`;
 }
 
+/** {@link printable}, and at most `width` characters. */
+export function excerpt(text: string, width: number): string {
+  return clipped(printable(text), width);
+}
+
 /** A value for an error message: printable, shortened, in quotes. */
 export function quoted(text: string): string {
-  return `'${clipped(printable(text), maxQuoted)}'`;
+  return `'${excerpt(text, maxQuoted)}'`;
 }
 
 /**
