@@ -212,7 +212,8 @@ export class Committer {
     lifecycle.to('recovering');
     telemetry.recovering(cause, error);
     try {
-      await session.reset(stop);
+      const isBlocked = await session.reset(stop);
+      if (isBlocked) this.#options.refusals.blocked();
       const owned = [...partitions].map(({ topic, partition }) => ({ topic, partition }));
       partitions.assign(await restorer.prepare(owned, stop, report));
     } catch (thrown) {

@@ -54,6 +54,14 @@ const hurriedMs = 250;
 const maxRefreshes = 1;
 const refreshMs = 1000;
 
+/** So long after a transaction that could not end, topics are doubted, ms. */
+const doubtMs = 60_000;
+/**
+ * A topic that may have been the reason is refused until it has more replicas in sync, or for so
+ * long: each attempt costs all tenants the time of such a transaction.
+ */
+const blockedPenaltyMs = 600_000;
+
 export class OutputTopics {
   readonly #options: OutputTopicsOptions;
   readonly #spec: TopicSpec | null;
@@ -66,6 +74,9 @@ export class OutputTopics {
   /** Lookups that have no answer yet. */
   readonly #lookups = new Map<string, Promise<TopicState>>();
   #refreshes = 0;
+  /** A refusal without a name may be the changelog's: it is looked up before the next write. */
+  #doubtsChangelog = false;
+  #blockedUntil = Number.NEGATIVE_INFINITY;
   /** Read once per poll. */
   #now = performance.now();
 
@@ -94,6 +105,7 @@ export class OutputTopics {
    * has to see first
    */
   check(step: Step): Step | string {
+    const { changelog } = this.#options;
     if (step.kind === 'skip') return step;
     let applied: Step = step;
     if (step.kind === 'emit') {
@@ -113,6 +125,7 @@ export class OutputTopics {
         }
       }
       if (applied.kind === 'emit' && applied.puts !== undefined) {
+        if (this.#doubtsChangelog && changelog !== undefined) return changelog;
         for (const put of applied.puts) {
           const rejection = entryMayExceed(put.key, this.#maxBytes) ? largeEntry(put, this.#maxBytes) : undefined;
           if (rejection === undefined) continue;
@@ -166,12 +179,20 @@ export class OutputTopics {
     const before = this.#cache.get(topic);
     const state = await this.#answer(topic);
     this.tick();
+    if (topic === this.#options.changelog) {
+      if (state?.kind === 'writable') {
+        this.#doubtsChangelog = false;
+        return undefined;
+      }
+      return `the state cannot be written: ${state?.error.message ?? `no answer about topic ${topic}`}`;
+    }
     if (topic === this.#options.configured.deadLetterTopic) {
       if (state?.kind === 'writable') return undefined;
       return `dead letters cannot be written: ${state?.error.message ?? `no answer about topic ${topic}`}`;
     }
     if (state !== undefined && state.kind !== 'unavailable') {
       this.#troubles.answered(topic);
+      if (state.kind === 'writable') await this.#doubt(topic, state);
       return undefined;
     }
     const error = state?.error ?? new Error(`topic ${topic}: no answer within ${answerMs} ms`);
@@ -193,6 +214,16 @@ export class OutputTopics {
     this.#troubles.answered(topic);
     this.#refuse(topic, error);
     return undefined;
+  }
+
+  /** After a transaction that could not end: each topic that may be the one is refused. */
+  async #doubt(topic: string, { isBehind, inSync = 0 }: TopicState & { readonly kind: 'writable' }): Promise<void> {
+    if (isBehind !== true || this.#now >= this.#blockedUntil) return;
+    const dead = await this.#answer(this.#options.configured.deadLetterTopic);
+    this.tick();
+    if (dead?.kind !== 'writable' || inSync >= (dead.inSync ?? 0)) return;
+    const message = `transactions with records for topic ${topic} cannot end: it has too few replicas in sync (${inSync})`;
+    this.#refuse(topic, new Error(message), blockedPenaltyMs);
   }
 
   #left(): number {
@@ -217,7 +248,7 @@ export class OutputTopics {
     if (running !== undefined) return running;
     const { session, telemetry } = this.#options;
     const lookup = session
-      .ensureTopic(topic, this.#spec, timeoutMs)
+      .ensureTopic(topic, topic === this.#options.changelog ? null : this.#spec, timeoutMs)
       // A session never rejects. If it does, the topic is asked for again, as without an answer.
       .catch((thrown: unknown): TopicState => {
         return { kind: 'unavailable', error: thrown instanceof Error ? thrown : new Error(String(thrown)) };
@@ -282,9 +313,20 @@ export class OutputTopics {
     return stands;
   }
 
+  /**
+   * A transaction could not end: one of its topics takes no write. All are looked up again: a topic
+   * without a leader shows then, and one with too few replicas in sync is told by having fewer than
+   * the dead-letter topic, which is as the cluster's operator wants topics.
+   */
+  blocked(): void {
+    this.#cache.forgetWritable();
+    this.#blockedUntil = performance.now() + doubtMs;
+  }
+
   /** A transaction was refused, and nobody says by which topic: rights are looked up again. */
   refusedUnnamed(): void {
     this.#cache.forgetWritable();
+    this.#doubtsChangelog = true;
   }
 
   /**

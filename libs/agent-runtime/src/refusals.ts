@@ -92,6 +92,11 @@ export class Refusals {
     this.#unexplained = 0;
   }
 
+  /** A transaction cannot end, and would not if it were written again. */
+  blocked(): void {
+    this.#options.topics.blocked();
+  }
+
   /** @returns undefined: the records are read again at once */
   aborted(outcome: Aborted, batch: Batch): Consequence | undefined {
     const { refused: topics = none, unnamed, error } = outcome;

@@ -161,9 +161,10 @@ export interface Writer<Output> {
   /**
    * A new writer under the same identity: fences the old one and ends its transaction. Retries
    * until the cluster answers.
+   * @returns whether that transaction cannot end, and the writer has another identity
    * @throws at once when `signal` is aborted; the writer can only be closed then
    */
-  reset(signal?: AbortSignal): Promise<void>;
+  reset(signal?: AbortSignal): Promise<boolean>;
   /**
    * The committed offsets, once they are stable: no transaction that could still change them is
    * open (KIP-447). Waits for the cluster, for as long as it takes.
@@ -181,8 +182,11 @@ export interface Writer<Output> {
 
 /** Whether records can be written to a topic. */
 export type TopicState =
-  /** `inSync`: the least replicas in sync of a partition, where the cluster says so. */
-  | { readonly kind: 'writable'; readonly partitions: number; readonly inSync?: number }
+  /**
+   * `inSync`: the least replicas in sync of a partition, where the cluster says so. `isBehind`: a
+   * partition has more replicas than that.
+   */
+  | { readonly kind: 'writable'; readonly partitions: number; readonly inSync?: number; readonly isBehind?: boolean }
   /**
    * The cluster says no (not authorised, invalid name, against its policy): waiting does not help.
    */

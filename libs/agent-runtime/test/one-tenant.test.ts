@@ -312,6 +312,23 @@ describe('a refusal that names no topic', () => {
   });
 });
 
+test('a changelog that refuses without a name stops the agent, and dead-letters no tenant', async () => {
+  const rig = new Rig(1);
+  rig.produce([input('x', 'emit'), input('x', 'emit', 'b'), input('x', 'emit', 'c')]);
+  const { loop } = rig.start();
+  await rig.drained();
+  rig.cluster.faults.unnamedRefusals.set(changelog, new Error('Broker: Topic authorization failed'));
+  rig.cluster.faults.silentTopics.set(changelog, Infinity);
+  rig.produce([input('x', 'emit'), input('x', 'emit', 'b'), input('x', 'emit', 'c')]);
+  await rig.cluster.until(() => loop.status.problem?.includes('the state cannot be written') === true, 'waiting');
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  rig.cluster.faults.unnamedRefusals.clear();
+  rig.cluster.faults.silentTopics.clear();
+  await rig.finish();
+  expect(rig.deadLetters()).toEqual([]);
+  expect(loop.status.problem).toBeNull();
+});
+
 describe('a dead-letter record that its topic refuses', () => {
   test('for its size goes without its value, and says where that is', async () => {
     const rig = new Rig(1);

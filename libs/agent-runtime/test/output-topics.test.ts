@@ -90,4 +90,50 @@ describe('a lookup', () => {
       expect(lookups).toHaveLength(1 + n);
     }
   });
+
+  describe('after a transaction that cannot end', () => {
+    const behind = (inSync: number): TopicState => ({ kind: 'writable', partitions: 1, inSync, isBehind: true });
+    const refused = { kind: 'reject', rejections: [{ code: 'topic-unwritable' }] };
+
+    async function decided(states: Readonly<Record<string, TopicState>>, before: boolean): Promise<unknown> {
+      const topics = outputTopics();
+      answer = () => Promise.resolve(states[lookups.at(-1) ?? ''] ?? there);
+      for (const topic of ['out-a', 'dead']) await topics.lookUp(topic);
+      expect(topics.check(step)).toBe(step);
+      if (!before) topics.blocked();
+      if (!before) expect(topics.check(step)).toBe('out-a');
+      for (const topic of ['out-a', 'dead']) await topics.lookUp(topic);
+      return topics.check(step);
+    }
+
+    test('a topic with fewer replicas in sync than the dead-letter topic is refused, and not before', async () => {
+      const states = { 'out-a': behind(1), dead: behind(2) };
+      expect(await decided(states, true)).toBe(step);
+      expect(await decided(states, false)).toMatchObject(refused);
+    });
+
+    test.each([
+      ['as many replicas in sync', { 'out-a': behind(2), dead: behind(2) }],
+      ['all of its few replicas in sync', { 'out-a': there, dead: behind(2) }],
+    ])('a topic with %s is looked up again, and written', async (_, states) => {
+      expect(await decided(states, false)).toBe(step);
+    });
+
+    test('a topic is written again when it has more replicas in sync', async () => {
+      const topics = outputTopics();
+      let state = behind(1);
+      answer = () => Promise.resolve(lookups.at(-1) === 'out-a' ? state : behind(2));
+      topics.blocked();
+      for (const topic of ['out-a', 'dead']) await topics.lookUp(topic);
+      expect(topics.check(step)).toMatchObject(refused);
+      for (const inSync of [1, 2]) {
+        state = behind(inSync);
+        now += 60_000;
+        topics.tick();
+        expect(topics.check(step)).toMatchObject(refused);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      expect(topics.check(step)).toBe(step);
+    });
+  });
 });

@@ -137,7 +137,7 @@ export class MemorySession implements Session {
     return this.#writer.abort();
   }
 
-  reset(signal?: AbortSignal): Promise<void> {
+  reset(signal?: AbortSignal): Promise<boolean> {
     return this.#writer.reset(signal);
   }
 

@@ -161,9 +161,10 @@ export class MemoryWriter implements Omit<Writer<OutgoingRecord>, 'start' | 'clo
     return this.#unusable() ?? this.#aborted('requested', new Error('aborted'));
   }
 
-  async reset(signal?: AbortSignal): Promise<void> {
+  async reset(signal?: AbortSignal): Promise<boolean> {
     await this.#calls.enter('reset', signal);
     this.takeOver();
+    return false;
   }
 
   async committed(partitions: readonly TopicPartition[], signal?: AbortSignal): Promise<readonly PartitionOffset[]> {

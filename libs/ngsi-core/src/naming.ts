@@ -57,8 +57,12 @@ const legalAffix = /^[a-zA-Z0-9._-]*$/;
 const legalService = /^[a-z0-9_]{1,50}$/;
 const maxServiceLength = 50;
 
-/** Topics that brokers write to; all are legal service names. */
+/**
+ * Written by the brokers themselves, and by Schema Registry, which a foreign record ends; all of
+ * them are legal service names.
+ */
 const kafkaTopics = [
+  '_schemas',
   '__consumer_offsets',
   '__transaction_state',
   '__share_group_state',

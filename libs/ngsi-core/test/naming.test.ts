@@ -132,6 +132,7 @@ describe('services that may not be used (SPEC 2)', () => {
     'raw_errors',
     'raw_errors_dead',
     '__consumer_offsets',
+    '_schemas',
   ])('default naming: %s would write to a topic that is not its own', (service) => {
     for (const agent of agentNames)
       expect(serviceProblem(named({ agent }), service)).toMatch(/input, dead-letter or internal/);

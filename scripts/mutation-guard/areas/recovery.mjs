@@ -38,8 +38,8 @@ export const recovery = [
     file: source('kafka/client-config.ts'),
     edits: [
       {
-        find: 'return `${config.groupId}-${config.instanceId}`;',
-        replace: 'return `${config.groupId}-${config.instanceId}-${performance.now()}`;',
+        find: 'const id = `${config.groupId}-${config.instanceId}`;',
+        replace: 'const id = `${config.groupId}-${config.instanceId}-${performance.now()}`;',
       },
     ],
     tests: [

@@ -69,6 +69,17 @@ export const tenants = [
     ],
   },
   {
+    name: 'blocked-transaction-repeated',
+    breaks: 'transactions that cannot end in a topic of one tenant follow each other, each under another id',
+    file: source('output-topics.ts'),
+    edits: [{ find: 'this.#blockedUntil = performance.now() + doubtMs;', replace: 'void doubtMs;' }],
+    tests: [
+      outputTopics(
+        'a lookup after a transaction that cannot end a topic with fewer replicas in sync than the dead-letter topic is refused, and not before',
+      ),
+    ],
+  },
+  {
     name: 'outage-counts-as-wait',
     breaks: 'after an outage of the cluster, tenants whose topics get their leaders last are dead-lettered at once',
     file: source('topic-troubles.ts'),

@@ -4,6 +4,7 @@
  * the agents.
  */
 import type { ExpectedRecord } from '@kafnus/agent-testkit';
+import type { InputRecord } from '@kafnus/agent-runtime';
 import type { RecordToWrite } from '@kafnus/local-stack';
 import { seeded } from './random.js';
 
@@ -149,6 +150,23 @@ export class Workload {
     this.expected.splice(0, this.expected.length, ...kept);
   }
 
+  /**
+   * A record whose topic was found unwritable: its outputs are replaced by a dead-letter record,
+   * which is as the record was.
+   */
+  refuse(correlator: string, { key, value, headers }: InputRecord): void {
+    const refused = this.expected.filter(({ id }) => id.startsWith(`${correlator}/`));
+    this.expected.splice(0, this.expected.length, ...this.expected.filter((record) => !refused.includes(record)));
+    const tenant = refused[0]?.entity.split('/')[0] ?? '';
+    const tally = this.tallies.get(tenant);
+    if (tally === undefined) throw new Error(`no output of ${correlator} was expected`);
+    tally.emitted -= 1;
+    tally.rejected += 1;
+    if (this.deadLetters.has(correlator)) return;
+    const original = headers.slice(0, 3).map((header) => text(header));
+    this.deadLetters.set(correlator, { key: String(key), value, headers: original });
+  }
+
   /** The next records, for these partitions only when `among` is given. */
   take(records: number, among?: readonly number[]): RecordToWrite[] {
     return Array.from({ length: records }, () => this.#next(among));
@@ -289,6 +307,10 @@ export class Workload {
   #pick(among: readonly number[]): number | undefined {
     return among[Math.floor(this.#random() * among.length)];
   }
+}
+
+function text(header: Readonly<Record<string, string | Buffer>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(header).map(([name, value]) => [name, String(value)]));
 }
 
 /** The tenant label of records without a valid service. */

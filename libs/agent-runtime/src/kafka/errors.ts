@@ -73,6 +73,9 @@ export const fatal = errorCode('ERR__FATAL');
 export const rebalancing = errorCode('ERR_REBALANCE_IN_PROGRESS');
 export const allBrokersDown = errorCode('ERR__ALL_BROKERS_DOWN');
 export const groupForbidden = errorCode('ERR_GROUP_AUTHORIZATION_FAILED');
+export const concurrentTransactions = errorCode('ERR_CONCURRENT_TRANSACTIONS');
+export const transactionalIdForbidden = errorCode('ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED');
+
 /** librdkafka's texts (rd_kafka_err2str) of the errors that are acted upon. */
 const eventTexts: ReadonlyMap<string, number> = new Map([
   ['Local: Fatal error', fatal],

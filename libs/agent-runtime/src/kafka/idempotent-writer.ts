@@ -143,7 +143,8 @@ export class IdempotentWriter implements Writer<OutgoingRecord> {
     return outcome;
   }
 
-  reset(signal?: AbortSignal): Promise<void> {
-    return this.producer.replace(signal);
+  async reset(signal?: AbortSignal): Promise<boolean> {
+    await this.producer.replace(signal);
+    return false;
   }
 }

@@ -40,6 +40,7 @@ export class RecordProducer {
   readonly commitCalls: CommitCalls;
   readonly #context: ClientContext;
   readonly #onLoss: (topic: string, error: KafkaError) => void;
+  readonly #spare: () => number;
   readonly #encoder = new Encoder();
   #client: KafkaProducer;
   /** Reports of failed deliveries so far. */
@@ -49,9 +50,11 @@ export class RecordProducer {
   /**
    * @param onLoss called for a record that is gone because the producer, or its transaction, had
    *   ended: the consequence of an error, never its cause
+   * @param spare see `transactionalId`
    */
-  constructor(context: ClientContext, onLoss: (topic: string, error: KafkaError) => void) {
+  constructor(context: ClientContext, onLoss: (topic: string, error: KafkaError) => void, spare = () => 0) {
     this.#context = context;
+    this.#spare = spare;
     this.commitCalls = new CommitCalls(context.listener);
     this.#onLoss = onLoss;
     this.#client = this.#createClient();
@@ -159,7 +162,7 @@ export class RecordProducer {
 
   #createClient(): KafkaProducer {
     const { config, agent, listener } = this.#context;
-    const client = new kafka.Producer(producerProperties(config, agent), {});
+    const client = new kafka.Producer(producerProperties(config, agent, this.#spare()), {});
     client.on('event.error', (event: Error) => {
       const error = eventError(event);
       if (error.code === allBrokersDown) listener.clusterAway(error);

@@ -173,7 +173,8 @@ function stateOf({ name, partitions }: TopicDescription): TopicState {
     return { kind: 'unavailable', inSync: 0, error: new Error(`topic ${name}: ${which} without a leader`) };
   }
   const inSync = Math.min(...partitions.map(({ isr }) => isr?.length ?? Number.NaN));
-  return { kind: 'writable', partitions: partitions.length, ...(Number.isNaN(inSync) ? {} : { inSync }) };
+  const isBehind = partitions.some(({ isr = [], replicas = [] }) => isr.length < replicas.length);
+  return { kind: 'writable', partitions: partitions.length, ...(Number.isNaN(inSync) ? {} : { inSync, isBehind }) };
 }
 
 /**

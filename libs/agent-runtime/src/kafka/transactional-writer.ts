@@ -14,6 +14,18 @@
  *   Without the wait, of random length, both would be fenced again, and both give up.
  *
  * - The coordinator aborts a transaction that is too old: transaction-age.ts.
+ *
+ * A transaction ends with a marker in each of its partitions. One that has no leader, or too few
+ * replicas in sync, cannot take it, and until it can the coordinator refuses the transactional id
+ * (CONCURRENT_TRANSACTIONS): one tenant's topic would stop all.
+ *
+ *     id     |== records for out-a, out-b ==|  aborted: marker in out-a; out-b has no leader
+ *     id                                       initTransactions: refused, refused, ...
+ *     id~1                                                       initTransactions, and on
+ *
+ * So after KAFNUS_TOPIC_TIMEOUT_MS another id is used. That is safe: an id is refused for so long
+ * only after the end of its transaction is decided, the committed offsets are read when they are
+ * stable (KIP-447), and a zombie under the old id has an old generation of the group.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asKafkaError, call, type KafkaError } from '@kafnus/kafka-admin';
@@ -23,7 +35,7 @@ import { transactionalId } from './client-config.js';
 import type { ClientContext } from './client-context.js';
 import { positionsOf } from './commit-calls.js';
 import { abortedBy, unknownAfter } from './commit-outcomes.js';
-import { isFenced, timedOut } from './errors.js';
+import { concurrentTransactions, isFenced, timedOut, transactionalIdForbidden } from './errors.js';
 import type { KafkaGroupConsumer } from './group-consumer.js';
 import { RecordProducer } from './record-producer.js';
 import { uninterruptibleMs, untilAnswered } from './retry.js';
@@ -48,6 +60,9 @@ export class TransactionalWriter implements Writer<OutgoingRecord> {
   #committedAt = Number.NEGATIVE_INFINITY;
   /** When the open transaction began. */
   #begunAt = performance.now();
+  /** Which transactional id is used: 0 is that of the instance. */
+  #spare = 0;
+  #maySpare = true;
   /** The last unknown outcome was that of a fenced producer. */
   #fenced = false;
 
@@ -55,7 +70,11 @@ export class TransactionalWriter implements Writer<OutgoingRecord> {
     this.#context = context;
     this.#consumer = consumer;
     // An abort purges what is still queued, and a transaction that has ended says so by itself.
-    this.producer = new RecordProducer(context, () => undefined);
+    this.producer = new RecordProducer(
+      context,
+      () => undefined,
+      () => this.#spare,
+    );
   }
 
   async start(): Promise<void> {
@@ -63,14 +82,43 @@ export class TransactionalWriter implements Writer<OutgoingRecord> {
     await this.#initTransactions();
   }
 
-  async #initTransactions(signal?: AbortSignal): Promise<void> {
+  /** @returns whether another transactional id had to be taken */
+  async #initTransactions(signal?: AbortSignal): Promise<boolean> {
     const { config, calls } = this.#context;
-    const initialised = (): Promise<void> => {
+    const before = this.#spare;
+    let since = performance.now();
+    const initialised = async (): Promise<void> => {
       const { client } = this.producer;
       const request = call<void>((done) => client.initTransactions(uninterruptibleMs, done));
-      return untilAborted(calls.track(client, request), signal);
+      try {
+        await untilAborted(calls.track(client, request), signal);
+      } catch (thrown) {
+        const { code } = asKafkaError(thrown);
+        const isForbidden = code === transactionalIdForbidden && this.#spare > 0;
+        const isBlocked = code === concurrentTransactions && performance.now() - since >= config.topicTimeoutMs;
+        if (!isForbidden && !(isBlocked && this.#maySpare)) throw thrown;
+        since = performance.now();
+        throw await this.#takeOther(isForbidden, signal);
+      }
     };
     await untilAnswered(this.#context, `initTransactions of ${transactionalId(config)}`, initialised, signal);
+    return this.#spare !== before;
+  }
+
+  /** @returns the error to be reported: one that ends nothing */
+  async #takeOther(isForbidden: boolean, signal?: AbortSignal): Promise<Error> {
+    const { config } = this.#context;
+    const refused = transactionalId(config, this.#spare);
+    this.#spare = isForbidden ? 0 : this.#spare + 1;
+    if (isForbidden) this.#maySpare = false;
+    // What the producer before has said of itself is not held against the next one.
+    this.producer.failures.replaced();
+    await this.producer.replace(signal);
+    const why = isForbidden
+      ? `not authorised to use it: grant Write on transactional ids with the prefix ${config.groupId}-`
+      : 'its last transaction cannot end while one of its topics takes no write';
+    const error = new Error(`transactional id ${refused}: ${why}; trying ${transactionalId(config, this.#spare)}`);
+    return Object.assign(error, { code: concurrentTransactions });
   }
 
   async begin(): Promise<void> {
@@ -153,10 +201,10 @@ export class TransactionalWriter implements Writer<OutgoingRecord> {
     return { kind: 'unknown', cause: 'transaction_timeout', fenced: false, error: late };
   }
 
-  async reset(signal?: AbortSignal): Promise<void> {
+  async reset(signal?: AbortSignal): Promise<boolean> {
     if (this.#fenced) await sleep(fencedPauseMs * (0.5 + Math.random()), undefined, { signal });
     this.#fenced = false;
     await this.producer.replace(signal);
-    await this.#initTransactions(signal);
+    return this.#initTransactions(signal);
   }
 }
