@@ -58,10 +58,7 @@ export interface RunOptions {
   readonly limits?: Limits;
 }
 
-/**
- * One running agent. {@link run} resolves when it has stopped, and rejects when the process must
- * end.
- */
+/** One running agent. {@link run} resolves after a stop, and rejects when the process must end. */
 export class AgentLoop {
   readonly lifecycle = new Lifecycle();
   readonly ledger: Ledger;
@@ -153,7 +150,7 @@ export class AgentLoop {
 
   /** Asks the loop to finish: it commits or aborts what is open, leaves the group and returns. */
   stop(): void {
-    this.#stop.abort(new Error('the agent is told to stop'));
+    this.#stop.abort(new Error('the agent is to stop'));
     this.#session.stopping();
     if (this.lifecycle.state === 'starting') this.#session.cancel();
     else this.#session.wake();

@@ -1,7 +1,4 @@
-/**
- * The topics of an agent, as its settings name them: what `topics plan`, `apply` and `check` are
- * about.
- */
+/** The topics of an agent, as its settings name them: for `topics plan`, `apply` and `check`. */
 import type { Agent } from '@kafnus/agent-contract';
 import type { AgentTopics } from '@kafnus/kafka-admin';
 import type { RuntimeConfig } from './config.js';

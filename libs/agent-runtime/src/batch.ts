@@ -33,8 +33,7 @@ export class Batch {
   }
 
   /**
-   * Records read, or written when these are more: a notification may hold one entity or ten
-   * thousand, or one of a megabyte.
+   * Records read or written, whichever is more: a notification may have one entity or thousands.
    */
   get size(): number {
     return Math.max(this.counts.records, this.outputs, this.#text / textOfRecord);

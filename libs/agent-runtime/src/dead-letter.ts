@@ -10,9 +10,7 @@ import type { OutgoingRecord } from './session.js';
 /** Kafka Connect puts a Java class here; ours names the code: `kafnus.rejected.<code>`. */
 const exceptionClassPrefix = 'kafnus.rejected.';
 
-/**
- * The message of a record with thousands of bad attributes must not make its dead letter too large.
- */
+/** A record may have thousands of bad attributes: their message must fit into the dead letter. */
 const maxReasonLength = 10_000;
 
 /**
@@ -27,11 +25,11 @@ function reason(rejections: readonly Rejection[]): string {
   const [first, ...more] = rejections.slice(0, 2);
   if (first === undefined || more.length === 0) return cut(first?.message ?? '');
   let text = `${rejections.length} problems: ${first.message}`;
-  let told = 1;
-  for (; told < rejections.length && text.length < maxReasonLength; told += 1) {
-    text += `; ${rejections[told]?.message ?? ''}`;
+  let shown = 1;
+  for (; shown < rejections.length && text.length < maxReasonLength; shown += 1) {
+    text += `; ${rejections[shown]?.message ?? ''}`;
   }
-  return told === rejections.length ? cut(text) : `${cut(text)}; and ${rejections.length - told} more`;
+  return shown === rejections.length ? cut(text) : `${cut(text)}; and ${rejections.length - shown} more`;
 }
 
 function cut(text: string): string {
@@ -94,10 +92,7 @@ export function withoutValue(deadRecord: OutgoingRecord, record: InputRecord): O
   return { ...deadRecord, value: null, headers: [...deadRecord.headers, omitted(deadRecord, record, '')] };
 }
 
-/**
- * The smallest dead-letter record that says where the record is: without value, key and headers of
- * its own.
- */
+/** Only where the record is: a dead-letter record without value, key and headers of its own. */
 export function contextOnly(deadRecord: OutgoingRecord, record: InputRecord): OutgoingRecord {
   const headers = [
     ...deadRecord.headers.slice(record.headers.length),

@@ -6,7 +6,7 @@
  * well and end too: one record would stop its partition, and with it all tenants, until somebody
  * moves the offset by hand. So the exception is an outcome of that record alone: a reject, with the
  * record unchanged in the dead-letter topic, and a line in the log with the stack, because it is a
- * defect of the agent and somebody has to mend it. `kafnus replay` sends the record back when that
+ * defect of the agent that must be fixed. `kafnus replay` sends the record back when that
  * is done.
  */
 import type { Decide, InputRecord, Step } from '@kafnus/agent-contract';

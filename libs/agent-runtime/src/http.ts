@@ -168,7 +168,7 @@ function addressOf(app: FastifyInstance): AddressInfo {
   return address;
 }
 
-/** What a client did wrong is told; what went wrong here is in the log only. */
+/** The client's mistakes are in the answer; our errors are in the log only. */
 function answerError(error: FastifyError, reply: FastifyReply): FastifyReply {
   const code = error.statusCode ?? 500;
   return reply.code(code).send({ error: code >= 500 ? 'internal error; the log says more' : error.message });

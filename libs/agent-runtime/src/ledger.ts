@@ -16,9 +16,7 @@ export class TenantCounts {
   emitted = 0;
   /** Output records. */
   outputs = 0;
-  /**
-   * Records in the dead-letter topic: the rejected, and the emitted of which a part was refused.
-   */
+  /** Dead-lettered records: the rejected, and the emitted of which a part was refused. */
   deadLetters = 0;
   /** Records skipped, by reason. */
   readonly skipped = new Map<string, number>();
@@ -165,7 +163,7 @@ export class Ledger {
     this.#labels = new TenantLabels(maxTenants);
   }
 
-  /** For {@link LedgerBatch.commitInto}, which sees to it that a batch is added once. */
+  /** For {@link LedgerBatch.commitInto}, which adds a batch once. */
   add(batch: LedgerBatch): void {
     for (const [tenant, counts] of batch.tenants) {
       const label = this.#labels.labelOf(tenant);
@@ -176,7 +174,7 @@ export class Ledger {
     }
   }
 
-  /** In all and by tenant, as `GET /health` tells them. */
+  /** In total and by tenant, as in `GET /health`. */
   totals(): LedgerTotals & { readonly tenants: Readonly<Record<string, LedgerTotals>> } {
     const tenants = [...this.#tenants].map(([tenant, counts]): [string, LedgerTotals] => [tenant, totalsOf(counts)]);
     // fromEntries defines members, even one called __proto__, which an assignment would not.

@@ -15,9 +15,7 @@ export function outOfRangeText({ topic, partition, position, found }: LogJump): 
   );
 }
 
-/**
- * Counts what was deleted unread, each offset once: after an abort the same gap is read over again.
- */
+/** Counts what was deleted unread, each offset once: after an abort the same gap comes again. */
 export class DeletedRecords {
   /** By partition the offset up to which it is counted. */
   readonly #counted = new Map<string, number>();

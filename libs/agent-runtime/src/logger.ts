@@ -14,9 +14,7 @@ export interface LoggerOptions {
 
 /** Characters of a header's value in a line. */
 const maxHeader = 200;
-/**
- * Names under which a secret might be logged by mistake, at the top of a line or one level below.
- */
+/** Names of secrets that could be logged by mistake, at the top of a line or one level below. */
 const secretNames = [
   'password',
   'token',

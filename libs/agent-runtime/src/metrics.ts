@@ -219,7 +219,7 @@ export interface MetricReference {
 }
 
 /**
- * All metrics of the table, for the reference page; without `kafnus_process_*`, `kafnus_nodejs_*`.
+ * All metrics of the table, for the reference page; those of Node and the process are not in it.
  */
 export const metricsReference: readonly MetricReference[] = Object.values(definitions).map(
   ({ name, type, help, labels }) => ({ name, type, help, labels: ['agent', ...labels] }),

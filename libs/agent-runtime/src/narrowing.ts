@@ -34,9 +34,7 @@ export class Narrowing {
   #suspects = 0;
   /** The largest size that has passed since a larger one was refused. */
   #passed = 0;
-  /**
-   * No larger transaction is tried for a while: it was refused though no single record of it was.
-   */
+  /** No larger one is tried for a while: it was refused, though no single record of it was. */
   #cap = Number.POSITIVE_INFINITY;
   #commitsAtCap = 0;
 

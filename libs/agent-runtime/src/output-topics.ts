@@ -39,13 +39,9 @@ export interface OutputTopicsOptions {
   readonly changelog?: string | undefined;
 }
 
-/**
- * How long the loop waits for the answer of a lookup, ms; it goes on beside the loop after that.
- */
+/** How long the loop waits for a lookup, ms; after that the lookup goes on beside the loop. */
 const answerMs = 1000;
-/**
- * The same while too much was waited for already: enough for the answer of a cluster that is well.
- */
+/** The same when the wait budget is spent: enough for the answer of a healthy cluster. */
 const hurriedMs = 250;
 /**
  * Lookups beside the loop at the same time, and the timeout of each, ms. The client makes one call
@@ -282,7 +278,7 @@ export class OutputTopics {
 
   /**
    * A transaction was refused by these topics. @param since when its first record was processed
-   * @returns why nothing can go on, when it is a topic of the agent itself that refuses for good
+   * @returns why nothing can go on, when it is a topic of the agent itself that always refuses
    */
   refused(topics: ReadonlyMap<string, Refusal>, since: number): string | undefined {
     let stands: string | undefined;
@@ -380,10 +376,7 @@ function tooLarge(output: OutputRecord, maxBytes: number): Rejection | undefined
   return { code: 'record-too-large', stage: 'KAFKA_PRODUCE', message };
 }
 
-/**
- * A key of the state may have more bytes than the outputs, in which most characters of names are
- * replaced by one byte.
- */
+/** A key may have more bytes than the outputs: their names have one byte for most characters. */
 function largeEntry({ key, value }: StatePut, maxBytes: number): Rejection | undefined {
   const size = recordBytes({ key, value: String(value), headers: [] });
   if (size <= maxBytes) return undefined;

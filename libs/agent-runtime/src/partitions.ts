@@ -19,9 +19,7 @@ export interface OwnedPartition extends TopicPartition {
   first: number | null;
   /** To be processed next; null before the first record. */
   next: number | null;
-  /**
-   * Its log ends before `next`, and nothing is read of it until somebody decides: see log-range.ts.
-   */
+  /** Its log ends before `next`, and nothing of it is read (log-range.ts). */
   outOfRange: LogJump | null;
   /** What the commit in flight makes `committed`. */
   committing: number | null;
@@ -104,10 +102,7 @@ export class Partitions implements Iterable<OwnedPartition> {
     }
   }
 
-  /**
-   * Where each partition has to go on after {@link rollback}; one that is out of range has nowhere
-   * to go.
-   */
+  /** Where each partition goes on after {@link rollback}; not one that is out of range. */
   rewindPositions(): PartitionOffset[] {
     const readable = [...this].filter(({ outOfRange }) => outOfRange === null);
     return readable.map(({ topic, partition, committed, first }) => ({

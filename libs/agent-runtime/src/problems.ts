@@ -56,9 +56,7 @@ export class Problems {
     this.#problems.delete(cause);
   }
 
-  /**
-   * A record that cannot be written yet: at most one per partition, since the next waits for it.
-   */
+  /** A record that cannot be written yet: at most one per partition, as the next waits. */
   setWaiting(record: TopicPartition & { readonly offset: number }, text: string): void {
     const { topic, partition, offset } = record;
     this.#problems.set(waitingKey(record), { cause: 'topics', text, record: { topic, partition, offset } });

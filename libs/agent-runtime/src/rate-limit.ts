@@ -1,5 +1,5 @@
 /**
- * Lets some events of a kind through per interval and counts the others: for log lines that repeat.
+ * Lets some events of a kind through per interval and counts the others: for repeated log lines.
  */
 export class RateLimit {
   readonly #seen = new Map<string, { since: number; taken: number; held: number }>();

@@ -7,15 +7,10 @@ import type { OutgoingRecord } from './session.js';
 
 type Content = Pick<OutgoingRecord, 'key' | 'value' | 'headers'>;
 
-/**
- * librdkafka's `message.max.bytes` unless it is set: what a broker of default configuration takes
- * (1,048,588), and a margin.
- */
+/** Default of `message.max.bytes`: the broker's default (1,048,588) less a margin. */
 export const defaultMaxBytes = 1_048_000;
 
-/**
- * Lengths, offset, timestamp and attributes of a record, and the two lengths of a header, at most.
- */
+/** Lengths, offset, timestamp and attributes of a record; the two lengths of a header; at most. */
 const recordOverhead = 70;
 const headerOverhead = 20;
 /** The least lengths that need another byte, as the zigzag varints of KIP-98. */
@@ -34,9 +29,7 @@ export function recordBytes(record: Content): number {
   return measure(record, bytesOf, (name, value) => lengthBytes(name) + lengthBytes(value));
 }
 
-/**
- * Whether a record could take more bytes. Quick, for it is asked for every record: encodes no text.
- */
+/** Whether a record could take more bytes. Called for every record: it encodes no text. */
 export function mayExceed(record: Content, bytes: number): boolean {
   return measure(record, unitsOf, () => headerOverhead) * bytesPerUnit > bytes;
 }

@@ -31,8 +31,7 @@ export interface RefusalsOptions {
 /** What the loop does before it reads the records again. */
 export interface Consequence {
   /**
-   * Why the agent is not ready, in words for an operator. The same again would only be refused
-   * again: the loop pauses.
+   * Why the agent is not ready, for an operator. The loop pauses before it tries the same again.
    */
   readonly problem: string;
   /** The record that waits, if it is one. */
@@ -41,9 +40,7 @@ export interface Consequence {
 
 type Aborted = CommitOutcome & { readonly kind: 'aborted' };
 
-/**
- * So many aborted transactions in a row that nothing is learnt from are a problem, and no accident.
- */
+/** Unexplained aborted transactions in a row from which the agent is not ready. */
 const maxUnexplained = 3;
 const none: ReadonlyMap<string, Refusal> = new Map();
 
@@ -65,10 +62,7 @@ export class Refusals {
     return this.#narrowing.limit;
   }
 
-  /**
-   * Transactions are narrowed down: none is decided ahead of another, and what each writes is
-   * noted.
-   */
+  /** Transactions are narrowed down: none is decided ahead, and what each writes is noted. */
   get isNarrowing(): boolean {
     return this.#narrowing.isActive;
   }

@@ -6,8 +6,7 @@
  *        the Kafka client hangs in its own thread
  *     2  the configuration is wrong
  *
- * `topics plan|apply|check` as the first arguments looks after the agent's topics instead: see
- * topics-command.ts.
+ * With `topics plan|apply|check` as first arguments it runs topics-command.ts instead.
  */
 import { fileURLToPath } from 'node:url';
 import type { Agent } from '@kafnus/agent-contract';
@@ -28,9 +27,8 @@ import { version } from './version.js';
 const watchdogMs = 1000;
 
 /**
- * Runs the agent until it is told to stop, and then ends the process.
- * @param script the `import.meta.url` of the service's main module: what `--concurrency` starts
- *   again
+ * Runs the agent until a signal stops it, and then ends the process.
+ * @param script the `import.meta.url` of the service's main module: `--concurrency` starts it again
  */
 export async function start<C>(agent: Agent<C>, script: string): Promise<void> {
   const argv = process.argv.slice(2);
@@ -160,8 +158,7 @@ async function runOne<C>(
 }
 
 /**
- * process.exit waits for the threads of libuv's pool: when a call of the client never returns, only
- * SIGKILL ends the process.
+ * process.exit waits for libuv's threads: if a call of the client never returns, SIGKILL is needed.
  */
 function endIfHanging(session: KafkaSession): void {
   if (session.unreturnedCalls > 0) process.kill(process.pid, 'SIGKILL');
@@ -220,10 +217,7 @@ async function wire<C>(agent: Agent<C>, config: RuntimeConfig & C, telemetry: Te
   }
 }
 
-/**
- * On lag without progress for stallTimeoutMs, /live fails, and the orchestrator restarts the
- * process.
- */
+/** On lag without progress for stallTimeoutMs, /live fails, so that the process is restarted. */
 function watchdog(
   loop: AgentLoop,
   config: RuntimeConfig,

@@ -53,10 +53,7 @@ export interface AgentStatus {
   readonly ledger: LedgerTotals & { readonly tenants: Readonly<Record<string, LedgerTotals>> };
 }
 
-/**
- * A record that was refused: where it is, without its content. Who may read the topic finds it
- * there.
- */
+/** Where a refused record is. Its content is for readers of the topic only. */
 export interface RecentReject {
   /** When its transaction was committed. */
   readonly time: string;
@@ -86,7 +83,7 @@ export interface RecentActivity {
 
 /** The answer of `GET /status.json`: what the status page shows. */
 export interface StatusReport extends Omit<AgentStatus, 'ledger'> {
-  /** The agent's clock: ages are told by it, and not by the reader's. */
+  /** The agent's clock: ages are computed with it, not with the reader's. */
   readonly time: string;
   readonly ready: { readonly ready: boolean; readonly reason: string };
   readonly live: { readonly live: boolean; readonly reason: string };

@@ -225,10 +225,7 @@ export class Telemetry {
     this.logger.info(restore, 'state restored');
   }
 
-  /**
-   * Another program wrote into the changelog: an operator must find out which. The record is left
-   * out.
-   */
+  /** Another program wrote into the changelog: an operator must find out which. */
   foreignChangelogRecord(record: { readonly topic: string; readonly partition: number; readonly key: string }): void {
     this.#repeating(`foreign/${record.topic}`, (repeated) =>
       this.logger.error({ ...record, repeated }, 'foreign record in the changelog; it is left out of the state'),
@@ -275,10 +272,7 @@ export class Telemetry {
     });
   }
 
-  /**
-   * An operator must act: a limit of the topic. At most one line per 10 s; each is counted as a
-   * rejected record.
-   */
+  /** An operator must act: a limit of the topic. At most one line per 10 s; all are counted. */
   recordRefused({ topic, partition, offset }: InputRecord, reason: string): void {
     this.#repeating('record-refused', (repeated) =>
       this.logger.error(
@@ -288,9 +282,7 @@ export class Telemetry {
     );
   }
 
-  /**
-   * A connection to a broker failed; the client tries again by itself. At most one line per 10 s.
-   */
+  /** A connection to a broker failed; the client reconnects. At most one line per 10 s. */
   brokerProblem(error: unknown): void {
     this.#metrics.brokerProblems.inc();
     this.#brokerProblem ??= { since: this.#now(), count: 0 };

@@ -13,8 +13,7 @@
 import type { TopicState } from './session.js';
 
 /**
- * How long an answer is trusted, ms. A topic that gained partitions is noticed after this, as with
- * Java's metadata.max.age.ms.
+ * Milliseconds after which new partitions of a topic are noticed, as Java's metadata.max.age.ms.
  */
 const freshMs = 300_000;
 /** How long a refusal is trusted that nobody has looked at again, ms. */
@@ -46,10 +45,7 @@ export interface RefusedTopic {
    * says so.
    */
   readonly penaltyUntil: number;
-  /**
-   * Replicas in sync when it was looked at after the write had failed: more of them end the
-   * penalty.
-   */
+  /** Replicas in sync when the write had failed: more of them end the penalty. */
   inSync: number | undefined;
   refreshAt: number;
   until: number;

@@ -7,10 +7,7 @@
 /** The first time for which a topic that fails is left alone; each further one is twice as long. */
 const firstPenaltyMs = 30_000;
 const maxPenaltyMs = 600_000;
-/**
- * So many single records one after the other, and none that was taken between them: it is the
- * topic.
- */
+/** After so many refused single records, and none that was taken, it is the topic. */
 const refusedInARow = 5;
 const maxTroubled = 1000;
 /**
@@ -138,8 +135,8 @@ export class TopicTroubles {
   }
 
   /**
-   * Forgets topics that were not tried for long. One that was given up, or has refused records,
-   * stays: only a success ends that.
+   * Forgets topics not tried for long. One given up, or that has refused records, stays: only a
+   * success ends that.
    */
   forgetOld(now: number): void {
     if (this.isEmpty || now - this.#sweptAt < this.#quietMs) return;

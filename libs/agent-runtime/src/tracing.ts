@@ -36,15 +36,9 @@ export interface TracingOptions {
 
 /** A span has at most so many links and so many events: OpenTelemetry's default limit. */
 const limit = 128;
-/**
- * What a tracestate may be long, W3C Trace Context 3.3.1.5. A longer one may be left out, as a
- * whole.
- */
+/** W3C Trace Context 3.3.1.5: a longer tracestate may be left out, as a whole. */
 const longestState = 512;
-/**
- * A traceparent of version 00 has 55 characters; later versions may append fields (W3C Trace
- * Context 4.3).
- */
+/** Version 00 has 55 characters; later ones may append fields (W3C Trace Context 4.3). */
 const longestParent = 512;
 const longestCorrelator = 200;
 

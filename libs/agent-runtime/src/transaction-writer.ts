@@ -19,10 +19,7 @@ import { changelogRecord } from './state/changelog.js';
 import type { Telemetry } from './telemetry.js';
 import type { Tracing } from './tracing.js';
 
-/**
- * How much is in memory at once, in records: see {@link Batch.size}. One record more than that,
- * with all its outputs, may be.
- */
+/** Records in memory at once: see {@link Batch.size}. One more, with its outputs, may be. */
 export interface Limits {
   /** A transaction is committed at this size, however young it is. */
   readonly transaction: number;
@@ -88,9 +85,7 @@ export class TransactionWriter {
     return counts.records >= refusals.limit || size >= (this.#isCommitting ? limits.ahead : limits.transaction);
   }
 
-  /**
-   * The batch for the next records, and a transaction for it as soon as none is being committed.
-   */
+  /** The batch for the next records, with a transaction as soon as none is being committed. */
   async begin(): Promise<Batch> {
     const { session, tracing, refusals, topics } = this.#options;
     this.#batch ??= new Batch(tracing?.batch(), refusals.isNarrowing || topics.isWatching);
@@ -166,10 +161,7 @@ export class TransactionWriter {
     return false;
   }
 
-  /**
-   * Whether outputs wait for the commit in flight: where it is a transaction, they would become
-   * part of it.
-   */
+  /** Whether outputs wait for the commit in flight: they would become part of its transaction. */
   get #buffersOutputs(): boolean {
     return this.#isCommitting && this.#options.config.delivery === 'exactly-once';
   }

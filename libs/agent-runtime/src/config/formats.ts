@@ -14,9 +14,7 @@ interface Format {
   readonly allowed: string;
   /** @throws FormatError */
   readonly fromText: (text: string) => unknown;
-  /**
-   * For values that a file gives as something else than text; the default takes them as they are.
-   */
+  /** For values that a file gives as other than text; the default takes them as they are. */
   readonly fromData?: (data: unknown) => unknown;
   /** For formats that convict does not know. */
   readonly check?: (value: unknown) => boolean;

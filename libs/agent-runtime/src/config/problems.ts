@@ -1,7 +1,4 @@
-/**
- * The configuration is not valid: the process must not start. The message is complete, for a
- * person.
- */
+/** The configuration is not valid: the process must not start. The message is complete. */
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError';
 

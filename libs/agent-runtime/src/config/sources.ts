@@ -28,9 +28,7 @@ export function argumentOf(key: string, setting: Setting): string {
   return setting.arg ?? key.replace(/[A-Z]/g, (upper) => `-${upper.toLowerCase()}`);
 }
 
-/**
- * Whether `<ENV>_FILE` may name a file with the value: secrets, and objects that may contain some.
- */
+/** Whether `<ENV>_FILE` may name a file with the value: secrets, and objects that may have some. */
 export function hasFileVariant(setting: Setting): boolean {
   return setting.sensitive === true || setting.format === 'properties';
 }

@@ -1,6 +1,4 @@
-/**
- * The rates of the last minutes, for the status page: sampled by a clock, at no cost per record.
- */
+/** The rates of the last minutes, for the status page: sampled by time, at no cost per record. */
 import type { RecentActivity } from '../status.js';
 
 /** Seconds from a sample to the next. */

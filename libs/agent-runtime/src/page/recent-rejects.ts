@@ -1,6 +1,4 @@
-/**
- * The last records that were refused, for the status page: where and why, without their contents.
- */
+/** The last records that were refused, for the status page: where and why, not their contents. */
 import type { InputRecord, RejectStep } from '@kafnus/agent-contract';
 import type { RecentReject } from '../status.js';
 

@@ -8,10 +8,7 @@ import { readFileSync } from 'node:fs';
 import type { StatusReport } from '../status.js';
 import { style } from './style.js';
 
-/**
- * A module: checked with the types of a browser (see its tsconfig.json), and emitted beside this
- * file.
- */
+/** Emitted beside this file, but checked with the types of a browser: see its tsconfig.json. */
 const file = readFileSync(new URL('browser/status-page.js', import.meta.url), 'utf8');
 const script = file.replace(/\/\/# sourceMappingURL=.*/, '');
 

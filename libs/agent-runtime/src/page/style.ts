@@ -1,7 +1,4 @@
-/**
- * The style of the status page: narrow on a phone, dark where the system is; no colour is the only
- * sign.
- */
+/** The style of the status page: for phones, dark systems, and without colours as the only sign. */
 export const style = `
 :root {
   color-scheme: light dark;

@@ -19,9 +19,7 @@ export function changelogSpec(partitions: number, replicationFactor: number): To
   return { partitions, replicationFactor, config: changelogConfig };
 }
 
-/**
- * The record of a change. It has the timestamp of the input record: replay writes the same bytes.
- */
+/** The record of a change, with the timestamp of the input record: replay writes the same bytes. */
 export function changelogRecord(topic: string, partition: number, put: StatePut, timestamp: number): OutgoingRecord {
   return { topic, partition, key: put.key, value: String(put.value), headers: [], timestamp };
 }

@@ -43,9 +43,7 @@ function hashOf(bytes: Uint8Array, start: number, end: number, salt: number): nu
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
-/**
- * Bytes of a chunk. A place is chunk number times this, plus the position: 4 GiB of keys at most.
- */
+/** Bytes of a chunk. A place is chunk number times this, plus the position: 4 GiB of keys. */
 const chunkBytes = 1 << 20;
 const maxChunks = 0x1_0000_0000 / chunkBytes;
 /** Many tables stay small: that of an idle partition, and that of the heads. */
@@ -158,8 +156,7 @@ export class KeyTable {
   }
 
   /**
-   * The slot of the key with this head and the tail from `start` to `end`, or where it would be
-   * put.
+   * The slot of the key with this head and the tail from `start` to `end`, or a free one for it.
    */
   #slotOf(bytes: Buffer, start: number, end: number, head: number, hash: number): number {
     const mask = this.#slots.length - 1;

@@ -15,7 +15,7 @@ import type { StatePut, StateReader } from '@kafnus/agent-contract';
 import { bytesPerUnit } from '../record-size.js';
 import { KeyTable } from './key-table.js';
 
-/** A key that is in the table and has no value: never put for good, or deleted. */
+/** A key that is in the table and has no value: rolled back, or deleted. */
 const absent = Number.NaN;
 
 export class PartitionStore implements StateReader {
