@@ -79,7 +79,11 @@ describeFaults('a cluster with ACLs', { users: { agent: 'agent-password' }, auth
   const allow = (...args: string[]): Promise<string> =>
     kafka().tool('org.apache.kafka.tools.AclCommand', '--add', '--allow-principal', 'User:agent', ...args);
 
-  test.concurrent.each(['that exists', 'that is to be created'])(
+  // The brokers do not say what is allowed where they are to create topics: the transaction is
+  // refused, and nobody says by which topic.
+  const unasked = 'that exists, where lookups do not tell,';
+
+  test.concurrent.each(['that exists', 'that is to be created', unasked])(
     'a tenant whose topic %s is forbidden does not stop the others',
     async (how) => {
       const workload = new Workload({ agent: 'historic' });
@@ -91,11 +95,20 @@ describeFaults('a cluster with ACLs', { users: { agent: 'agent-password' }, auth
       for (const topic of [workload.inputTopic, workload.deadLetterTopic, workload.outputTopic('city')]) {
         await allow('--topic', topic, ...operations);
       }
-      if (how === 'that exists') {
+      if (how !== 'that is to be created') {
         await allow('--topic', forbidden, '--operation', 'Describe');
         await createTopics(kafka().internalServers, [{ topic: forbidden, partitions: 4 }]);
       }
-      await withFleet(kafka(), workload, login, async (fleet) => {
+      const env = { ...login };
+      if (how === unasked) {
+        const others = [workload.deadLetterTopic, workload.outputTopic('city')];
+        await createTopics(
+          kafka().internalServers,
+          others.map((topic) => ({ topic, partitions: 4 })),
+        );
+        Object.assign(env, { KAFNUS_KAFKA_PRODUCER: '{"allow.auto.create.topics":true}' });
+      }
+      await withFleet(kafka(), workload, env, async (fleet) => {
         await fleet.produce(2000);
         const agent = fleet.start('pod-0');
         await fleet.finished(60_000);
@@ -105,7 +118,8 @@ describeFaults('a cluster with ACLs', { users: { agent: 'agent-password' }, auth
         expect(agent.log).toMatch(new RegExp(`"level":"error".*"topic":"${forbidden}".*authori`));
         expect((await agent.health()).ledger.tenants['harbour']?.rejected['topic-unwritable']).toBeGreaterThan(100);
         await expectExactlyOnce(workload, kafka(), { alive: [agent], complete: true });
-        if (how === 'that exists') expect(await endOffsets(kafka().internalServers, forbidden)).toEqual([0, 0, 0, 0]);
+        if (how !== 'that is to be created')
+          expect(await endOffsets(kafka().internalServers, forbidden)).toEqual([0, 0, 0, 0]);
       });
     },
   );

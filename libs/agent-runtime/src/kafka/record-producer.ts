@@ -162,6 +162,8 @@ export class RecordProducer {
 
   #createClient(): KafkaProducer {
     const { config, agent, listener } = this.#context;
+    // The second argument, also {}, replaces every topic property of the first: there librdkafka
+    // ignores message.timeout.ms, and the transaction's timeout counts.
     const client = new kafka.Producer(producerProperties(config, agent, this.#spare()), {});
     client.on('event.error', (event: Error) => {
       const error = eventError(event);
