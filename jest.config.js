@@ -20,6 +20,9 @@ const guardEveryChange = [
   'e2e/quick/pipeline',
 ];
 
+/** Tests of local-stack that start the programs themselves: a part of the integration project. */
+const programs = '/libs/local-stack/test/programs/';
+
 const shared = {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
@@ -46,6 +49,7 @@ export default {
       ...shared,
       displayName: name,
       testMatch: [`<rootDir>/${folder}/${name}/test/**/*.test.ts`],
+      testPathIgnorePatterns: [programs],
     })),
     ...services.map((name) => ({
       ...shared,
@@ -58,7 +62,7 @@ export default {
     {
       ...shared,
       displayName: 'integration',
-      testMatch: ['<rootDir>/test/integration/**/*.test.ts'],
+      testMatch: ['<rootDir>/test/integration/**/*.test.ts', `<rootDir>${programs}*.test.ts`],
       testPathIgnorePatterns: guardEveryChange.map((file) => `/test/${file}\\.test\\.ts$`),
     },
     { ...shared, displayName: 'security', testMatch: ['<rootDir>/test/security/**/*.test.ts'] },

@@ -8,15 +8,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { askCommand } from '../src/command.js';
-import { freePorts } from '../src/ports.js';
-import { compilePackage, type CompiledPackage } from './compiled.js';
-import { eventually, isListening } from './waiting.js';
+import { askCommand } from '../../src/command.js';
+import { freePorts } from '../../src/ports.js';
+import { compilePackage, type CompiledPackage } from '../compiled.js';
+import { eventually, isListening } from '../waiting.js';
 
 jest.setTimeout(120_000);
 const describeWithKafka = withKafka(describe);
 const run = promisify(execFile);
-const cache = process.env['KAFNUS_CACHE'] ?? fileURLToPath(new URL('../../../.cache/', import.meta.url));
+const cache = process.env['KAFNUS_CACHE'] ?? fileURLToPath(new URL('../../../../.cache/', import.meta.url));
 
 let compiled: CompiledPackage;
 beforeAll(() => {

@@ -3,10 +3,10 @@ import { startLocalPostgis, whyNoLocalPostgis, type LocalPostgis } from '@kafnus
 import { spawn } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { freePorts } from '../src/ports.js';
-import { unless } from '../../agent-testkit/src/with-kafka.js';
-import { compilePackage } from './compiled.js';
-import { eventually, isListening } from './waiting.js';
+import { freePorts } from '../../src/ports.js';
+import { unless } from '../../../agent-testkit/src/with-kafka.js';
+import { compilePackage } from '../compiled.js';
+import { eventually, isListening } from '../waiting.js';
 
 jest.setTimeout(60_000);
 const describeWithPostgis = unless(whyNoLocalPostgis, describe);

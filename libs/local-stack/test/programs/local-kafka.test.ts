@@ -14,7 +14,7 @@ import {
 } from '@kafnus/local-stack';
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { withConsumer, withProducer } from '../src/kafka-client.js';
+import { withConsumer, withProducer } from '../../src/kafka-client.js';
 
 jest.setTimeout(120_000);
 const describeWithKafka = withKafka(describe);

@@ -17,8 +17,8 @@ import {
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { compilePackage } from './compiled.js';
-import { eventually, isListening } from './waiting.js';
+import { compilePackage } from '../compiled.js';
+import { eventually, isListening } from '../waiting.js';
 
 jest.setTimeout(120_000);
 
@@ -236,7 +236,7 @@ withPostgis(describe)('a local Kafka Connect', () => {
       const { startConnectWorker } = await import(${JSON.stringify(compiled.program('connect-worker'))});
       const { url, logFile } = await startConnectWorker(${JSON.stringify({ brokers: kafka.bootstrapServers, name: 'orphan' })});
       console.log(JSON.stringify({ port: Number(new URL(url).port), logFile }));`;
-    const cache = process.env['KAFNUS_CACHE'] ?? fileURLToPath(new URL('../../../.cache/', import.meta.url));
+    const cache = process.env['KAFNUS_CACHE'] ?? fileURLToPath(new URL('../../../../.cache/', import.meta.url));
     const parent = spawn(process.execPath, ['--input-type=module', '-e', program], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, KAFNUS_CACHE: cache },
