@@ -23,7 +23,7 @@ export const tenants = [
     name: 'wait-unbounded',
     breaks: 'a topic that is never available stops all tenants for good',
     file: source('output-topics.ts'),
-    edits: [{ find: 'if (waited < waitMs) return problem;', replace: 'if (waited >= 0) return problem;' }],
+    edits: [{ find: 'if (waited < waitMs) return problem;', replace: 'if (waited >= 0 * waitMs) return problem;' }],
     tests: [
       tenant(
         'a topic without an answer is given up after its time, and the others go on; the next ones get less, all together',
