@@ -30,7 +30,7 @@ const parts = [
     title: 'Records and tenants',
     text: 'What they change on the wire: [SPEC.md](SPEC.md#3-output-record-historic-lastdata-mutable).',
     holds: (key) =>
-      /^(sink|dataModel|attributeErrors|tenants|defaultService|defaultServicepath|missingTimeInstant|maxInputBytes|maxOutputBytes)$/.test(
+      /^(sink|dataModel|attributeErrors|tenants|defaultService|defaultServicepath|missingTimeInstant|maxInputBytes|maxOutputBytes|rekey|inputPartitioner)$/.test(
         key,
       ),
   },

@@ -103,6 +103,7 @@ const oddHeaderNames = [
     'hasOwnProperty',
     '',
     ' ',
+    'kafnus-rekeyed',
     'fiware-service ',
     'FIWARE-SERVICE',
     'ﬁware-service',

@@ -66,6 +66,8 @@ export class Target {
       brokers: kafka.bootstrapServers,
       execArgv: [`--max-old-space-size=${heapMiB}`],
       env: {
+        // Dead letters are compared with what was sent, at the places where it was sent.
+        KAFNUS_REKEY: 'off',
         KAFNUS_INPUT_TOPIC: input,
         KAFNUS_DEAD_LETTER_TOPIC: deadLetters,
         KAFNUS_GROUP_ID: input,

@@ -246,7 +246,7 @@ withChromium(describe)('the status page of an agent with malicious texts', () =>
       lag: 0,
       lastCommit: null,
       stateEntries: 5,
-      ledger: { read: 1, emitted: 0, skipped: { [harm]: 1 }, rejected: { ['__proto__']: 1 }, tenants: {} },
+      ledger: { read: 1, emitted: 0, rekeyed: 0, skipped: { [harm]: 1 }, rejected: { ['__proto__']: 1 }, tenants: {} },
     };
     const telemetry = new Telemetry({
       agent: 'historic',

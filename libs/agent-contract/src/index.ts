@@ -35,6 +35,8 @@ export interface OutputRecord {
    * at random when there is no key.
    */
   readonly partitionHash?: number;
+  /** The partition itself: of records that are written back to the input. */
+  readonly partition?: number;
   readonly key: string | Buffer | null;
   /** null is a tombstone. */
   readonly value: string | Buffer | null;
@@ -87,6 +89,12 @@ export interface EmitStep {
   readonly reports?: readonly Rejection[];
   /** Reasons for which parts (entities) were left out on purpose. */
   readonly skipped?: readonly string[];
+  /**
+   * How many of the outputs are parts (entities) that are written back to the input. A record with
+   * no other outputs counts as re-keyed.
+   */
+  readonly rekeyed?: number;
+  readonly hopsExceeded?: true;
 }
 
 /** Nothing is emitted, on purpose. */
@@ -94,6 +102,8 @@ interface SkipStep {
   readonly kind: 'skip';
   readonly tenant: string;
   readonly reason: string;
+  readonly puts?: readonly StatePut[];
+  readonly hopsExceeded?: true;
 }
 
 /**
@@ -115,8 +125,12 @@ export interface StateReader {
   get(key: string): number | undefined;
 }
 
-/** The decision of an agent with its configuration applied. */
-export type Decide = (record: InputRecord, state: StateReader) => Step;
+/**
+ * The decision of an agent with its configuration applied.
+ * @param inputPartitions the number of partitions of the input topic, when the agent may write to
+ *   it; undefined: nothing is re-keyed
+ */
+export type Decide = (record: InputRecord, state: StateReader, inputPartitions?: number) => Step;
 
 /** A service with its configuration applied. */
 export interface ConfiguredAgent {
@@ -125,6 +139,8 @@ export interface ConfiguredAgent {
   /** Where rejects and reports go, unchanged. Never the input topic. */
   readonly deadLetterTopic: string;
   readonly decide: Decide;
+  /** Whether it writes records back to its input, to the partition of their entity. */
+  readonly rekeys?: boolean;
 }
 
 /**

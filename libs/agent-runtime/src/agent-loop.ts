@@ -18,7 +18,7 @@
  * only when no commit in flight has offsets of theirs.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Agent, ConfiguredAgent, Decide, InputRecord } from '@kafnus/agent-contract';
+import type { Agent, ConfiguredAgent, Decide, InputRecord, Step } from '@kafnus/agent-contract';
 import type { Batch } from './batch.js';
 import { Committer, retryPauseMs } from './committer.js';
 import type { RuntimeConfig } from './config.js';
@@ -45,6 +45,8 @@ import { pause, untilAborted } from './until-aborted.js';
 const idleMs = 1000;
 /** How long a process that must end anyway tries to leave its group. */
 const failedCloseMs = 2000;
+/** Stands for the step of a record until it is known whether it may be re-keyed. */
+const undecided: Step = { kind: 'skip', tenant: '', reason: '' };
 
 export interface RunOptions {
   readonly agent: Pick<Agent<never>, 'name' | 'store'>;
@@ -174,6 +176,7 @@ export class AgentLoop {
         return;
       case 'assigned':
         this.status.joined = true;
+        this.#topics.forgetInput();
         this.#assignment.start(event.partitions);
         this.#options.telemetry.partitionsAssigned(event.partitions);
         return;
@@ -213,15 +216,21 @@ export class AgentLoop {
       const owned = this.#partitions.find(record.topic, record.partition);
       if (owned === undefined || (owned.next !== null && record.offset < owned.next)) continue;
       owned.first ??= record.offset;
-      let step = this.#decide(record, owned.store ?? noState);
       const trace = tracing?.traceOf(record);
-      if (trace) step = carrying(step, trace);
       const refused = this.#refusals.find(record);
-      if (refused) step = stepOfRefused(step, refused);
+      let home: number | undefined | 'unknown' = 'unknown';
+      let step: Step = undecided;
       // Between the last look at the step's topics and its outputs nothing is waited for: what was
       // found holds.
       for (;;) {
-        const checked = this.#topics.check(step);
+        const found = this.#options.configured.rekeys === true ? this.#topics.inputPartitions() : undefined;
+        if (found !== 'unknown' && (step === undecided || found !== home)) {
+          home = found;
+          step = this.#decide(record, owned.store ?? noState, home);
+          if (trace) step = carrying(step, trace);
+          if (refused) step = stepOfRefused(step, refused);
+        }
+        const checked = found === 'unknown' ? this.#options.configured.inputTopic : this.#topics.check(step);
         if (typeof checked === 'string') {
           const problem = await this.#lookUp(checked);
           // On stop, the record is left to the next process.

@@ -23,9 +23,9 @@ const longestMessage = 500;
  * @param onFailure gets each exception, for the log
  */
 export function guardDecision(decide: Decide, onFailure: (record: InputRecord, error: unknown) => void): Decide {
-  return (record, state) => {
+  return (record, state, inputPartitions) => {
     try {
-      return decide(record, state);
+      return decide(record, state, inputPartitions);
     } catch (error) {
       onFailure(record, error);
       return failed(error);
@@ -40,9 +40,9 @@ export function guardDecision(decide: Decide, onFailure: (record: InputRecord, e
  * @param maxBytes of key, value and headers; a record with more is a reject
  */
 export function boundInput(decide: Decide, maxBytes: number): Decide {
-  return (record, state) => {
+  return (record, state, inputPartitions) => {
     const bytes = inputBytes(record);
-    return bytes > maxBytes ? tooLarge(bytes, maxBytes) : decide(record, state);
+    return bytes > maxBytes ? tooLarge(bytes, maxBytes) : decide(record, state, inputPartitions);
   };
 }
 

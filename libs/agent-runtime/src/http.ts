@@ -150,13 +150,13 @@ function sampleOf({ status, telemetry }: HttpOptions): ActivitySample {
 
 function reportOf({ status, ready, live, telemetry }: HttpOptions, activity: Activity): StatusReport {
   const { ledger, ...rest } = status();
-  const { read, emitted, skipped, rejected } = ledger;
+  const { read, emitted, rekeyed, skipped, rejected } = ledger;
   return {
     time: new Date().toISOString(),
     ...rest,
     ready: ready(),
     live: live(),
-    ledger: { read, emitted, skipped, rejected },
+    ledger: { read, emitted, rekeyed, skipped, rejected },
     activity: activity.recent(),
     rejects: telemetry.lastRejects,
   };

@@ -1,6 +1,6 @@
 /**
- * The account of what became of every record: read = emitted + skipped + rejected, by reason and
- * tenant (SPEC 6).
+ * The account of what became of every record: read = emitted + re-keyed + skipped + rejected, by
+ * reason and tenant (SPEC 6).
  *
  * A {@link LedgerBatch} belongs to one transaction. It enters the {@link Ledger} when that is
  * committed and is dropped when it is aborted: the records are read again then, and would count
@@ -14,6 +14,8 @@ import { TenantLabels } from './tenant-labels.js';
 export class TenantCounts {
   read = 0;
   emitted = 0;
+  /** Records of which all outputs were written back to the input. */
+  rekeyed = 0;
   /** Output records. */
   outputs = 0;
   /** Dead-lettered records: the rejected, and the emitted of which a part was refused. */
@@ -30,6 +32,7 @@ export class TenantCounts {
   add(other: TenantCounts): void {
     this.read += other.read;
     this.emitted += other.emitted;
+    this.rekeyed += other.rekeyed;
     this.outputs += other.outputs;
     this.deadLetters += other.deadLetters;
     addAll(this.skipped, other.skipped);
@@ -60,6 +63,7 @@ export class LedgerBatch {
   #partition: PartitionProgress | undefined;
   #records = 0;
   #unkeyed = 0;
+  #hopsExceeded = 0;
   #committed = false;
 
   /** Records counted. */
@@ -67,7 +71,12 @@ export class LedgerBatch {
     return this.#records;
   }
 
-  /** Records without key: nothing orders them by entity (SPEC 2). */
+  /** Records that were decided where they are after too many hops (SPEC 2). */
+  get hopsExceeded(): number {
+    return this.#hopsExceeded;
+  }
+
+  /** Records without a key, or with an empty one: a producer spreads them at random (SPEC 2). */
   get unkeyed(): number {
     return this.#unkeyed;
   }
@@ -82,14 +91,16 @@ export class LedgerBatch {
 
   count(step: Step, record: InputRecord): void {
     this.#records++;
-    if (record.key === null) this.#unkeyed++;
+    if (record.key === null || record.key.length === 0) this.#unkeyed++;
+    if (step.kind !== 'reject' && step.hopsExceeded === true) this.#hopsExceeded++;
     this.#progress(record);
     const counts = this.#of(step.tenant);
     counts.read++;
     switch (step.kind) {
       case 'emit':
-        counts.emitted++;
-        counts.outputs += step.outputs.length;
+        if (step.rekeyed === step.outputs.length) counts.rekeyed++;
+        else counts.emitted++;
+        counts.outputs += step.outputs.length - (step.rekeyed ?? 0);
         if (step.skipped !== undefined) for (const reason of step.skipped) addOne(counts.partsSkipped, reason);
         if (step.reports !== undefined && step.reports.length > 0) this.#report(counts, step.reports);
         return;
@@ -120,6 +131,7 @@ export class LedgerBatch {
     this.#partition = undefined;
     this.#records = 0;
     this.#unkeyed = 0;
+    this.#hopsExceeded = 0;
     this.#committed = false;
   }
 
@@ -182,8 +194,8 @@ export class Ledger {
   }
 }
 
-function totalsOf({ read, emitted, skipped, rejected }: TenantCounts): LedgerTotals {
-  return { read, emitted, skipped: Object.fromEntries(skipped), rejected: Object.fromEntries(rejected) };
+function totalsOf({ read, emitted, rekeyed, skipped, rejected }: TenantCounts): LedgerTotals {
+  return { read, emitted, rekeyed, skipped: Object.fromEntries(skipped), rejected: Object.fromEntries(rejected) };
 }
 
 function addOne(counts: Map<string, number>, name: string): void {

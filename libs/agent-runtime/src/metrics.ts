@@ -16,7 +16,7 @@ const definitions = {
   recordsRead: {
     name: 'kafnus_records_read_total',
     type: 'counter',
-    help: 'Records read and committed; the sum of the emitted, the skipped and the rejected.',
+    help: 'Records read and committed; the sum of the emitted, the re-keyed, the skipped and the rejected.',
     labels: ['tenant'],
   },
   recordsEmitted: {
@@ -24,6 +24,24 @@ const definitions = {
     type: 'counter',
     help: 'Records that had outputs.',
     labels: ['tenant'],
+  },
+  recordsRekeyed: {
+    name: 'kafnus_records_rekeyed_total',
+    type: 'counter',
+    help: 'Records written back to the input topic, to the partition of their entity. They are read and counted again there.',
+    labels: ['tenant'],
+  },
+  rekeyHopsExceeded: {
+    name: 'kafnus_rekey_hops_exceeded_total',
+    type: 'counter',
+    help: 'Records decided in the wrong partition after three hops: agents do not agree on KAFNUS_INPUT_PARTITIONER.',
+    labels: [],
+  },
+  rekeyRefused: {
+    name: 'kafnus_rekey_refused',
+    type: 'gauge',
+    help: '1 while the agent may not write to its input topic, and decides records where they are: without Write, the order of an entity depends on the producer.',
+    labels: [],
   },
   recordsSkipped: {
     name: 'kafnus_records_skipped_total',
@@ -64,7 +82,7 @@ const definitions = {
   unkeyedRecords: {
     name: 'kafnus_unkeyed_records_total',
     type: 'counter',
-    help: 'Records without key: their order per entity is not guaranteed. The publisher must set the entity id as key.',
+    help: 'Records without a key, or with an empty one: agents re-key them, or cannot guarantee the order. The publisher must set the entity id as key.',
     labels: [],
   },
   transactionDuration: {

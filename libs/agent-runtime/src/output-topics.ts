@@ -17,10 +17,10 @@
  * event loop can rely on what it found, though answers of lookups arrive at any other time.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ConfiguredAgent, EmitStep, OutputRecord, Rejection, StatePut, Step } from '@kafnus/agent-contract';
+import type { ConfiguredAgent, EmitStep, Rejection, Step } from '@kafnus/agent-contract';
 import type { Written } from './batch.js';
 import type { RuntimeConfig } from './config.js';
-import { entryMayExceed, maxRecordBytes, mayExceed, recordBytes } from './record-size.js';
+import { entryMayExceed, largeEntry, maxRecordBytes, mayExceed, tooLarge } from './record-size.js';
 import type { GroupConsumer, Refusal, TopicAdmin, TopicSpec, TopicState } from './session.js';
 import type { Telemetry } from './telemetry.js';
 import { TopicCache, type KnownTopic } from './topic-cache.js';
@@ -28,13 +28,13 @@ import { TopicTroubles } from './topic-troubles.js';
 import { WaitBudget } from './wait-budget.js';
 
 export interface OutputTopicsOptions {
-  readonly configured: Pick<ConfiguredAgent, 'deadLetterTopic'>;
+  readonly configured: Pick<ConfiguredAgent, 'deadLetterTopic' | 'inputTopic'>;
   readonly config: Pick<
     RuntimeConfig,
     'kafkaProducer' | 'topicsCreate' | 'topicPartitions' | 'topicReplication' | 'topicConfig' | 'topicTimeoutMs'
   >;
   readonly session: Pick<TopicAdmin & GroupConsumer, 'ensureTopic' | 'wake'>;
-  readonly telemetry: Pick<Telemetry, 'topicUnwritable'>;
+  readonly telemetry: Pick<Telemetry, 'topicUnwritable' | 'rekeyRefused'>;
   /** The topic of the agent's own state, if it has any. */
   readonly changelog?: string | undefined;
 }
@@ -102,7 +102,7 @@ export class OutputTopics {
    */
   check(step: Step): Step | string {
     const { changelog } = this.#options;
-    if (step.kind === 'skip') return step;
+    if (step.kind === 'skip' && step.puts === undefined) return step;
     let applied: Step = step;
     if (step.kind === 'emit') {
       for (const output of step.outputs) {
@@ -120,19 +120,36 @@ export class OutputTopics {
           }
         }
       }
-      if (applied.kind === 'emit' && applied.puts !== undefined) {
-        if (this.#doubtsChangelog && changelog !== undefined) return changelog;
-        for (const put of applied.puts) {
-          const rejection = entryMayExceed(put.key, this.#maxBytes) ? largeEntry(put, this.#maxBytes) : undefined;
-          if (rejection === undefined) continue;
-          applied = reject(step, rejection);
-          break;
-        }
-      }
-      if (applied.kind === 'emit' && (applied.reports === undefined || applied.reports.length === 0)) return applied;
     }
+    if (applied.kind !== 'reject' && applied.puts !== undefined) {
+      if (this.#doubtsChangelog && changelog !== undefined) return changelog;
+      for (const put of applied.puts) {
+        const rejection = entryMayExceed(put.key, this.#maxBytes) ? largeEntry(put, this.#maxBytes) : undefined;
+        if (rejection === undefined) continue;
+        applied = reject(step, rejection);
+        break;
+      }
+    }
+    if (applied.kind === 'skip') return applied;
+    if (applied.kind === 'emit' && (applied.reports === undefined || applied.reports.length === 0)) return applied;
     const { deadLetterTopic } = this.#options.configured;
     return this.#known(deadLetterTopic)?.kind === 'writable' ? applied : deadLetterTopic;
+  }
+
+  /** Partitions were assigned: the input may have more of them than before. */
+  forgetInput(): void {
+    this.#cache.forget(this.#options.configured.inputTopic);
+  }
+
+  /**
+   * The number of partitions of the input, for records that are written back to it; undefined while
+   * the agent may not write to it: nothing is re-keyed then. `unknown`: {@link lookUp} has to see
+   * the input first.
+   */
+  inputPartitions(): number | undefined | 'unknown' {
+    const known = this.#known(this.#options.configured.inputTopic);
+    if (known === undefined) return 'unknown';
+    return known.kind === 'writable' ? known.partitions : undefined;
   }
 
   /**
@@ -193,6 +210,8 @@ export class OutputTopics {
     }
     const error = state?.error ?? new Error(`topic ${topic}: no answer within ${answerMs} ms`);
     const problem = `waiting for ${topic}: ${error.message}`;
+    // It is read: without an answer there is nothing to go on to either.
+    if (topic === this.#options.configured.inputTopic) return problem;
     // While a cluster is away nothing could be dead-lettered: nothing is refused then, and the time
     // is not the topic's, which may be without a leader for seconds after the others have theirs.
     const dead = await this.#answer(this.#options.configured.deadLetterTopic);
@@ -242,16 +261,22 @@ export class OutputTopics {
   #ask(topic: string, timeoutMs?: number): Promise<TopicState> {
     const running = this.#lookups.get(topic);
     if (running !== undefined) return running;
-    const { session, telemetry } = this.#options;
+    const { session, configured } = this.#options;
     const lookup = session
-      .ensureTopic(topic, topic === this.#options.changelog ? null : this.#spec, timeoutMs)
+      .ensureTopic(
+        topic,
+        topic === this.#options.changelog || topic === configured.inputTopic ? null : this.#spec,
+        timeoutMs,
+      )
       // A session never rejects. If it does, the topic is asked for again, as without an answer.
       .catch((thrown: unknown): TopicState => {
         return { kind: 'unavailable', error: thrown instanceof Error ? thrown : new Error(String(thrown)) };
       })
       .then((state) => {
         this.#cache.answered(topic, state, performance.now());
-        if (state.kind === 'unwritable' || state.kind === 'missing') telemetry.topicUnwritable(topic, state.error);
+        if (state.kind === 'unwritable' || state.kind === 'missing') this.#report(topic, state.error);
+        else if (topic === configured.inputTopic && this.#cache.get(topic)?.kind === 'writable')
+          this.#report(topic, undefined);
         return state;
       })
       .finally(() => this.#lookups.delete(topic));
@@ -261,7 +286,14 @@ export class OutputTopics {
 
   #refuse(topic: string, error: Error, penaltyMs = 0): void {
     this.#cache.refuse(topic, error, performance.now(), penaltyMs);
-    this.#options.telemetry.topicUnwritable(topic, error);
+    this.#report(topic, error);
+  }
+
+  /** @param error undefined: the topic can be written */
+  #report(topic: string, error: Error | undefined): void {
+    const { configured, telemetry } = this.#options;
+    if (topic === configured.inputTopic) telemetry.rekeyRefused(error);
+    else if (error !== undefined) telemetry.topicUnwritable(topic, error);
   }
 
   // --- outcomes of transactions -----------------------------------------------------------------
@@ -292,7 +324,8 @@ export class OutputTopics {
       if (kind === 'destination') stands = `${topic} cannot be written: ${error.message}`;
     }
     const failing = [...topics].filter(([, { kind }]) => kind === 'passing');
-    if (failing.some(([topic]) => this.#isOwn(topic))) {
+    const { inputTopic } = this.#options.configured;
+    if (failing.some(([topic]) => this.#isOwn(topic) || topic === inputTopic)) {
       // The agent's own topics are in the same trouble: no tenant's topic is to blame, and nothing
       // could be dead-lettered.
       this.#troubles.forgetAll();
@@ -365,21 +398,6 @@ export class OutputTopics {
   }
 }
 
-function reject(step: EmitStep, rejection: Rejection): Step {
+function reject(step: Pick<EmitStep, 'tenant'>, rejection: Rejection): Step {
   return { kind: 'reject', tenant: step.tenant, rejections: [rejection] };
-}
-
-function tooLarge(output: OutputRecord, maxBytes: number): Rejection | undefined {
-  const size = recordBytes(output);
-  if (size <= maxBytes) return undefined;
-  const message = `the record for ${output.topic} would have ${size} bytes, and ${maxBytes} are sent at most: publish smaller attributes`;
-  return { code: 'record-too-large', stage: 'KAFKA_PRODUCE', message };
-}
-
-/** A key may have more bytes than the outputs: their names have one byte for most characters. */
-function largeEntry({ key, value }: StatePut, maxBytes: number): Rejection | undefined {
-  const size = recordBytes({ key, value: String(value), headers: [] });
-  if (size <= maxBytes) return undefined;
-  const message = `the entry of the state would have ${size} bytes, and ${maxBytes} are sent at most: use shorter ids and types`;
-  return { code: 'record-too-large', stage: 'KAFKA_PRODUCE', message };
 }

@@ -2,6 +2,7 @@
  * How large a record is on the wire. What the producer would refuse has to be known before anything
  * of its step is sent: nothing that is in a transaction can be taken back alone.
  */
+import type { OutputRecord, Rejection, StatePut } from '@kafnus/agent-contract';
 import type { RuntimeConfig } from './config.js';
 import type { OutgoingRecord } from './session.js';
 
@@ -68,4 +69,20 @@ function measure(
     }
   }
   return size;
+}
+
+/** Why a record cannot be sent; undefined: it can. */
+export function tooLarge(output: OutputRecord, maxBytes: number): Rejection | undefined {
+  const size = recordBytes(output);
+  if (size <= maxBytes) return undefined;
+  const message = `the record for ${output.topic} would have ${size} bytes, and ${maxBytes} are sent at most: publish smaller attributes`;
+  return { code: 'record-too-large', stage: 'KAFKA_PRODUCE', message };
+}
+
+/** A key may have more bytes than the outputs: their names have one byte for most characters. */
+export function largeEntry({ key, value }: StatePut, maxBytes: number): Rejection | undefined {
+  const size = recordBytes({ key, value: String(value), headers: [] });
+  if (size <= maxBytes) return undefined;
+  const message = `the entry of the state would have ${size} bytes, and ${maxBytes} are sent at most: use shorter ids and types`;
+  return { code: 'record-too-large', stage: 'KAFKA_PRODUCE', message };
 }

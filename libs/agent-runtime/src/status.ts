@@ -26,10 +26,12 @@ export interface PartitionStatus {
   readonly restore?: { readonly entries: number; readonly offset: number; readonly end: number };
 }
 
-/** Counters of the ledger: read = emitted + skipped + rejected, for each tenant and in total. */
+/** Counters of the ledger: read = emitted + re-keyed + skipped + rejected, by tenant and in all. */
 export interface LedgerTotals {
   readonly read: number;
   readonly emitted: number;
+  /** Written back to the input, for the partition that their entities belong to. */
+  readonly rekeyed: number;
   readonly skipped: Readonly<Record<string, number>>;
   readonly rejected: Readonly<Record<string, number>>;
 }

@@ -129,6 +129,7 @@ export class Telemetry {
     metrics.transactionDuration.observe(commit.durationMs / 1000);
     metrics.batchDuration.observe(commit.batchMs / 1000);
     if (batch.unkeyed > 0) metrics.unkeyedRecords.inc(batch.unkeyed);
+    if (batch.hopsExceeded > 0) this.#hopsExceeded(batch.hopsExceeded);
     let rejected = 0;
     for (const [name, counts] of batch.tenants) {
       this.#outputs += counts.outputs;
@@ -136,6 +137,7 @@ export class Telemetry {
       metrics.recordsRead.inc({ tenant }, counts.read);
       // A tenant has its series from its first record on: rate() misses what a series is born with.
       metrics.recordsEmitted.inc({ tenant }, counts.emitted);
+      if (counts.rekeyed > 0) metrics.recordsRekeyed.inc({ tenant }, counts.rekeyed);
       metrics.outputs.inc({ tenant }, counts.outputs);
       metrics.deadLetters.inc({ tenant }, counts.deadLetters);
       for (const [reason, count] of counts.skipped) metrics.recordsSkipped.inc({ tenant, reason }, count);
@@ -269,6 +271,25 @@ export class Telemetry {
       if (others === null) return;
       const line = { topic, ...described(error), repeated, ...(others > 0 && { others }) };
       this.logger.error(line, 'topic cannot be written; its records are dead-lettered');
+    });
+  }
+
+  /** @param error why the agent may not write to its input; undefined: it may again */
+  rekeyRefused(error: Error | undefined): void {
+    this.#metrics.rekeyRefused.set(error === undefined ? 0 : 1);
+    if (error === undefined) return;
+    this.#repeating('rekey', (repeated) => {
+      const line = { ...described(error), repeated };
+      this.logger.error(line, 'records are not re-keyed: grant Write on the input topic, or set KAFNUS_REKEY=off');
+    });
+  }
+
+  #hopsExceeded(records: number): void {
+    this.#metrics.rekeyHopsExceeded.inc(records);
+    this.#repeating('hops', (repeated) => {
+      const text =
+        'records were decided in the wrong partition after three hops: give all agents the same KAFNUS_INPUT_PARTITIONER';
+      this.logger.warn({ records, repeated }, text);
     });
   }
 

@@ -212,7 +212,10 @@ export class BatchSpan {
 /** The step with the trace of its record in its outputs. */
 export function carrying(step: Step, trace: RecordTrace): Step {
   if (step.kind !== 'emit') return step;
-  const outputs = step.outputs.map((output) => ({ ...output, headers: [...output.headers, ...trace.headers] }));
+  const outputs = step.outputs.map((output) =>
+    // A re-keyed record has the headers of its input record.
+    output.partition === undefined ? { ...output, headers: [...output.headers, ...trace.headers] } : output,
+  );
   return { ...step, outputs };
 }
 

@@ -110,11 +110,12 @@ export class TransactionWriter {
   ): boolean {
     batch.counts.count(step, record);
     batch.last = record;
-    if (step.kind === 'skip') return true;
     const { configured, changelog, telemetry } = this.#options;
     let room = true;
     if (step.kind === 'emit') {
       for (const output of step.outputs) room = this.#send(this.#addressed(output), batch) && room;
+    }
+    if (step.kind !== 'reject') {
       if (step.puts !== undefined && changelog !== undefined) {
         for (const put of step.puts) {
           owned.store?.put(put);
@@ -122,6 +123,7 @@ export class TransactionWriter {
         }
       }
     }
+    if (step.kind === 'skip') return room;
     const problems = step.kind === 'reject' ? step.rejections : step.reports;
     if (hasSome(problems)) {
       const whole = deadLetter(configured.deadLetterTopic, record, problems);
@@ -138,11 +140,11 @@ export class TransactionWriter {
    * @throws Error when the topic was not looked up: the records of an entity would be spread over
    *   other partitions than before
    */
-  #addressed({ topic, partitionHash, key, value, headers, timestamp }: OutputRecord): OutgoingRecord {
+  #addressed({ topic, partition, partitionHash, key, value, headers, timestamp }: OutputRecord): OutgoingRecord {
     const partitions = this.#options.topics.partitions(topic);
     return {
       topic,
-      partition: partitionHash === undefined ? null : partitionHash % partitions,
+      partition: partition ?? (partitionHash === undefined ? null : partitionHash % partitions),
       key,
       value,
       headers,

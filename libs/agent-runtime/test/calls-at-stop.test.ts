@@ -267,10 +267,10 @@ describe('lookups of output topics beside the loop', () => {
         topicTimeoutMs: 1000,
       };
       const topics = new OutputTopics({
-        configured: { deadLetterTopic: 'dead' },
+        configured: { deadLetterTopic: 'dead', inputTopic: 'raw' },
         config,
         session: { ensureTopic, wake: ignore },
-        telemetry: { topicUnwritable: ignore },
+        telemetry: { rekeyRefused: () => undefined, topicUnwritable: ignore },
       });
       for (const name of ['a', 'b', 'c']) await topics.lookUp(name);
       state = { kind: 'writable', partitions: 1 };

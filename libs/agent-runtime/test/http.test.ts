@@ -22,7 +22,7 @@ const status: AgentStatus = {
   lag: 0,
   lastCommit: null,
   stateEntries: null,
-  ledger: { read: 0, emitted: 0, skipped: {}, rejected: {}, tenants: {} },
+  ledger: { read: 0, emitted: 0, rekeyed: 0, skipped: {}, rejected: {}, tenants: {} },
 };
 
 const open: HttpServer[] = [];

@@ -50,11 +50,12 @@ describe('a batch', () => {
     expect(ledger.totals()).toEqual({
       read: 5,
       emitted: 2,
+      rekeyed: 0,
       skipped: { stale: 2 },
       rejected: { 'not-json': 1 },
       tenants: {
-        a: { read: 3, emitted: 1, skipped: { stale: 2 }, rejected: {} },
-        b: { read: 2, emitted: 1, skipped: {}, rejected: { 'not-json': 1 } },
+        a: { read: 3, emitted: 1, rekeyed: 0, skipped: { stale: 2 }, rejected: {} },
+        b: { read: 2, emitted: 1, rekeyed: 0, skipped: {}, rejected: { 'not-json': 1 } },
       },
     });
     expect(batch.tenants.get('a')).toMatchObject({ outputs: 2, deadLetters: 0 });
@@ -111,7 +112,7 @@ describe('a batch', () => {
     expect([batch.records, batch.unkeyed, batch.tenants.size, batch.partitions.length]).toEqual([0, 0, 0, 0]);
     batch.count(skip('a', 'stale'), record({ partition: 3 }));
     batch.commitInto(ledger);
-    expect(ledger.totals()).toMatchObject({ read: 1, emitted: 0, skipped: { stale: 1 }, rejected: {} });
+    expect(ledger.totals()).toMatchObject({ read: 1, emitted: 0, rekeyed: 0, skipped: { stale: 1 }, rejected: {} });
     expect(Object.keys(ledger.totals().tenants)).toEqual(['a']);
   });
 });
@@ -122,7 +123,7 @@ describe('the ledger', () => {
     counted(skip('__proto__', '__proto__'), skip('constructor', 'constructor'), emit('toString')).commitInto(ledger);
     const totals: unknown = JSON.parse(JSON.stringify(ledger.totals()));
     expect(JSON.stringify(totals)).toContain(
-      '"__proto__":{"read":1,"emitted":0,"skipped":{"__proto__":1},"rejected":{}}',
+      '"__proto__":{"read":1,"emitted":0,"rekeyed":0,"skipped":{"__proto__":1},"rejected":{}}',
     );
     expect(JSON.stringify(totals)).toContain('"constructor":{"read":1');
     expect(JSON.stringify(totals)).toContain('"toString":{"read":1,"emitted":1');

@@ -34,10 +34,10 @@ describe('a lookup', () => {
       return answer();
     };
     return new OutputTopics({
-      configured: { deadLetterTopic: 'dead' },
+      configured: { deadLetterTopic: 'dead', inputTopic: 'raw' },
       config: configOf({}),
       session: { ensureTopic, wake: () => undefined },
-      telemetry: { topicUnwritable: () => undefined },
+      telemetry: { rekeyRefused: () => undefined, topicUnwritable: () => undefined },
     });
   }
 

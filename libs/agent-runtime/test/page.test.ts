@@ -39,9 +39,10 @@ const status: AgentStatus = {
   ledger: {
     read: 3,
     emitted: 1,
+    rekeyed: 0,
     skipped: { empty: 1 },
     rejected: { 'no-json': 1 },
-    tenants: { city: { read: 3, emitted: 1, skipped: { empty: 1 }, rejected: { 'no-json': 1 } } },
+    tenants: { city: { read: 3, emitted: 1, rekeyed: 0, skipped: { empty: 1 }, rejected: { 'no-json': 1 } } },
   },
 };
 

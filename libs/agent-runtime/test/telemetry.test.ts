@@ -68,7 +68,8 @@ function batchOf(...steps: Step[]): LedgerBatch {
 
 const everyKind: Step[] = [
   { kind: 'emit', tenant: 'a', outputs: [output, output], skipped: ['stale'], reports: [rejection, rejection] },
-  { kind: 'skip', tenant: 'a', reason: 'empty' },
+  { kind: 'emit', tenant: 'a', outputs: [output], rekeyed: 1 },
+  { kind: 'skip', tenant: 'a', reason: 'empty', hopsExceeded: true },
   { kind: 'reject', tenant: 'b', rejections: [rejection] },
 ];
 
@@ -85,7 +86,7 @@ function status(assignment: readonly PartitionStatus[] = []): AgentStatus {
     lag: 3,
     lastCommit: '2023-11-14T22:13:20.000Z',
     stateEntries: 42,
-    ledger: { read: 0, emitted: 0, skipped: {}, rejected: {}, tenants: {} },
+    ledger: { read: 0, emitted: 0, rekeyed: 0, skipped: {}, rejected: {}, tenants: {} },
   };
 }
 
@@ -125,6 +126,7 @@ function everything(telemetry: Telemetry): void {
   telemetry.fenced();
   telemetry.topicCreated('smart');
   telemetry.topicUnwritable('smart', new Error('not authorised'));
+  telemetry.rekeyRefused(new Error('not authorised'));
   telemetry.offsetOutOfRange({ topic: 'raw', partition: 3, position: 9, found: 0 }, 'stop');
   telemetry.recordsDeleted({ topic: 'raw', partition: 3, position: 9, found: 12 }, 3);
   telemetry.brokerProblem(new Error('all brokers down'));
@@ -173,10 +175,12 @@ describe('metrics', () => {
     telemetry.transactionCommitted(commit, batchOf(...everyKind));
     const found = await samples(telemetry);
     const expected: [string, number][] = [
-      ['kafnus_records_read_total{tenant="a"}', 4],
+      ['kafnus_records_read_total{tenant="a"}', 6],
       ['kafnus_records_read_total{tenant="b"}', 2],
       ['kafnus_records_emitted_total{tenant="a"}', 2],
       ['kafnus_records_emitted_total{tenant="b"}', 0],
+      ['kafnus_records_rekeyed_total{tenant="a"}', 2],
+      ['kafnus_rekey_hops_exceeded_total', 2],
       ['kafnus_records_skipped_total{tenant="a",reason="empty"}', 2],
       ['kafnus_records_rejected_total{tenant="b",reason="bad-date"}', 2],
       ['kafnus_outputs_total{tenant="a"}', 4],
@@ -184,7 +188,7 @@ describe('metrics', () => {
       ['kafnus_dead_letters_total{tenant="b"}', 2],
       ['kafnus_parts_skipped_total{reason="stale"}', 2],
       ['kafnus_reports_total{tenant="a",code="bad-date"}', 4],
-      ['kafnus_unkeyed_records_total', 6],
+      ['kafnus_unkeyed_records_total', 8],
       ['kafnus_transactions_committed_total', 2],
       ['kafnus_transaction_duration_seconds_sum', 0.04],
       ['kafnus_batch_duration_seconds_sum', 0.16],
@@ -281,6 +285,7 @@ describe('log lines', () => {
     telemetry.stopped(1, new Error('fatal'));
     expect(lines.filter(({ level }) => level === 'error').map(({ msg }) => String(msg).split(/[:;]/)[0])).toEqual([
       'topic cannot be written',
+      'records are not re-keyed',
       'the log ends before the position, and nothing of this partition is read',
       'records were deleted before they were read',
       'stalled',

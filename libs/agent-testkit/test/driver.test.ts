@@ -136,7 +136,7 @@ describe('AgentDriver', () => {
   test('keeps the ledger', () => {
     const driver = new AgentDriver(agent);
     for (const value of ['a', 'skip', 'reject', 'report', 'b']) driver.pipe({ key: 'k', value });
-    const totals = { read: 5, emitted: 3, skipped: { unwanted: 1 }, rejected: { 'no-good': 1 } };
+    const totals = { read: 5, emitted: 3, rekeyed: 0, skipped: { unwanted: 1 }, rejected: { 'no-good': 1 } };
     expect(driver.ledger.totals()).toEqual({ ...totals, tenants: { t: totals } });
   });
 

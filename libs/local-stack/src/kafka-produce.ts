@@ -23,7 +23,7 @@ export interface ProduceOptions {
 
 /**
  * Writes records in their order and resolves when all are acknowledged by all in-sync replicas.
- * Keys choose the partition as in a Java producer (murmur2).
+ * Keys choose the partition as with Orion (CRC32, librdkafka's default).
  * @returns how many records were written
  * @throws Error when a record was not acknowledged
  */
@@ -35,7 +35,7 @@ export async function produceAll(
   const timeout = options.timeoutMs ?? 60_000;
   const settings: ClientSettings = {
     ...losslessProducer,
-    partitioner: 'murmur2_random',
+    partitioner: 'consistent_random',
     'linger.ms': 5,
     'compression.type': 'lz4',
     'queue.buffering.max.messages': 100_000,

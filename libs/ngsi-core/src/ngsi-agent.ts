@@ -6,14 +6,23 @@ import type { RejectCode, SkipReason } from './codes.js';
 import { recordWriter, type RecordWriter } from './connect-record.js';
 import { EntityTemplates, MatchedEntity } from './entity-template.js';
 import { serviceProblem, topicNames, type AgentName } from './naming.js';
-import { parseNotification, parseText, readEntity, readText, type Entity, type Refused } from './notification.js';
+import {
+  parseNotification,
+  parseText,
+  readEntity,
+  readText,
+  type Entity,
+  type JsonObject,
+  type Refused,
+} from './notification.js';
 import { invalidTenant, router, type Route, type Router, type Scope } from './route.js';
 import { allowedTenants, namingOptions, type NgsiConfig } from './settings.js';
-import type { OutputRecord, Rejection, StatePut, StateReader, Step } from '@kafnus/agent-contract';
+import type { OutputRecord, Rejection, StateReader, Step } from '@kafnus/agent-contract';
+import { homeHash, maxHops, originHeader, readOrigin, type RekeyOrigin } from './rekey.js';
 import { rejection, type RawRecord } from './rejection.js';
 import { fiwareHeaders, headerProblem } from './tenant.js';
+import { reject, StepBuilder, type EntityOutcome } from './step-builder.js';
 import { quoted, shown } from './text.js';
-import { outputSize } from './output-size.js';
 
 /** The constants of an agent. */
 export interface AgentProfile {
@@ -23,18 +32,6 @@ export interface AgentProfile {
   /** Whether the key is the entity id and the TimeInstant, or the entity id alone. */
   readonly keyedByTimeInstant: boolean;
 }
-
-/** The decision of an agent about one entity. */
-export type EntityOutcome =
-  | {
-      readonly kind: 'emit';
-      readonly output: OutputRecord;
-      /** The attributes that are missing from the output or null. */
-      readonly reports: readonly Rejection[];
-      readonly put?: StatePut;
-    }
-  | { readonly kind: 'skip'; readonly reason: SkipReason }
-  | { readonly kind: 'refuse'; readonly refusals: readonly Rejection[] };
 
 /** The decision of an agent about one entity; pure. */
 export type EntityRule = (subject: Subject, memory: StateReader) => EntityOutcome;
@@ -144,7 +141,8 @@ class Subject {
 export interface NgsiAgent {
   readonly inputTopic: string;
   readonly deadLetterTopic: string;
-  readonly decide: (record: RawRecord, memory: StateReader) => Step;
+  readonly decide: (record: RawRecord, memory: StateReader, inputPartitions?: number) => Step;
+  readonly rekeys: boolean;
 }
 
 /**
@@ -189,12 +187,16 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
     return data;
   };
 
-  const decide = (record: RawRecord, memory: StateReader): Step => {
+  const hash = homeHash(config.inputPartitioner);
+
+  const decide = (record: RawRecord, memory: StateReader, inputPartitions?: number): Step => {
+    const moved = readOrigin(record.headers);
+    const recordHeaders = moved?.others ?? record.headers;
     // The headers come first: an outcome has a tenant even if the value is not a notification.
     // Without headers, the message names the tenant.
-    const notification = record.headers.length === 0 ? parseNotification(record.value) : undefined;
+    const notification = recordHeaders.length === 0 ? parseNotification(record.value) : undefined;
     if (notification?.kind === 'refused') return reject(defaultService, [notification.refusal]);
-    const headers = fiwareHeaders(record.headers, notification?.message);
+    const headers = fiwareHeaders(recordHeaders, notification?.message);
     // The tenant is checked before the content: nothing of other tenants is dead-lettered. The
     // lengths are checked before the scope, which sanitises and caches the headers.
     const service = context.router.service(headers);
@@ -214,119 +216,57 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
       return reject(tenant, [rejection('timestamp-invalid', message)]);
     }
     const step = new StepBuilder(tenant, memory, elements.length > 1 ? config.maxOutputBytes : undefined);
+    // What is known elsewhere is about the entity of a record that was moved: there is one.
+    const carried = elements.length === 1 ? moved?.origin.newest : undefined;
+    if (carried !== undefined) step.carried = carried;
+    let message: JsonObject | undefined;
     for (const element of elements) {
       // The limit ends the loop, so most of millions of elements are never read.
       const entity = element instanceof MatchedEntity ? element : readEntity(element);
-      step.add(
-        entity.kind === 'refused'
-          ? { kind: 'refuse', refusals: [entity.refusal] }
-          : rule(new Subject(context, scope, headers.correlator, record.timestamp, recvtime, entity), step),
-      );
+      if (entity.kind === 'refused') step.add({ kind: 'refuse', refusals: [entity.refusal] });
+      else {
+        const subject = new Subject(context, scope, headers.correlator, record.timestamp, recvtime, entity);
+        const home = inputPartitions === undefined ? undefined : hash(entity.id) % inputPartitions;
+        if (home === undefined || home === record.partition) step.add(rule(subject, step), subject);
+        else if (moved !== undefined && moved.origin.hops >= maxHops) {
+          step.hopsExceeded = true;
+          step.add(rule(subject, step), subject);
+        } else {
+          let { value } = record;
+          if (elements.length > 1) {
+            message ??= notification?.message ?? messageOf(value);
+            value = Buffer.from(JSON.stringify({ ...message, data: [entity.members] }));
+          }
+          const newest = step.get(subject.identity());
+          const origin = nextOrigin(record, moved?.origin, newest);
+          const { timestamp } = record;
+          const output = { topic: names.input, partition: home, key: entity.id, value, timestamp };
+          step.rekey({ ...output, headers: [...recordHeaders, originHeader(origin)] });
+        }
+      }
       if (step.isTooLarge) return reject(tenant, [tooLarge(elements.length, config.maxOutputBytes)]);
     }
     return step.build();
   };
 
-  return { inputTopic: names.input, deadLetterTopic: names.deadLetter, decide };
+  return { inputTopic: names.input, deadLetterTopic: names.deadLetter, decide, rekeys: config.rekey === 'auto' };
 }
 
-/** The memory of a refusal beside its message, so that the limit covers millions of short ones. */
-const refusalOverhead = 200;
+/** Of a value that was read before. */
+function messageOf(value: Buffer | null): JsonObject {
+  const notification = parseNotification(value);
+  return notification.kind === 'notification' ? notification.message : {};
+}
 
-/**
- * Joins the decisions about entities into one: the outputs, with reports of the refused entities.
- * It is also the state that the rule reads: if an entity occurs twice in a notification, the
- * second decision sees the version of the first.
- */
-class StepBuilder implements StateReader {
-  readonly #outputs: OutputRecord[] = [];
-  readonly #puts: StatePut[] = [];
-  readonly #refusals: Rejection[] = [];
-  readonly #skipped: SkipReason[] = [];
-  #recent: Map<string, number> | undefined;
-  #size = 0;
-  readonly #tenant: string;
-  readonly #memory: StateReader;
-  readonly #limit: number | undefined;
-
-  /**
-   * @param limit the largest size of the outputs of several entities together; undefined for a
-   *   single entity, whose output is a small multiple of its input, and whose size the runtime
-   *   checks against the largest record that the broker takes
-   */
-  constructor(tenant: string, memory: StateReader, limit: number | undefined) {
-    this.#tenant = tenant;
-    this.#memory = memory;
-    this.#limit = limit;
-  }
-
-  /** Whether the outputs so far exceed the limit. */
-  get isTooLarge(): boolean {
-    return this.#limit !== undefined && this.#size > this.#limit;
-  }
-
-  get(key: string): number | undefined {
-    return this.#recent?.get(key) ?? this.#memory.get(key);
-  }
-
-  add(outcome: EntityOutcome): void {
-    switch (outcome.kind) {
-      case 'emit':
-        this.#outputs.push(outcome.output);
-        if (this.#limit !== undefined) this.#size += outputSize(outcome.output);
-        for (const report of outcome.reports) this.#refuse(report);
-        if (outcome.put !== undefined) {
-          this.#puts.push(outcome.put);
-          // A single entity is not decided twice.
-          if (this.#limit !== undefined) {
-            this.#recent ??= new Map<string, number>();
-            this.#recent.set(outcome.put.key, outcome.put.value);
-          }
-        }
-        break;
-      case 'skip':
-        this.#skipped.push(outcome.reason);
-        break;
-      case 'refuse':
-        for (const refused of outcome.refusals) this.#refuse(refused);
-        break;
-    }
-  }
-
-  #refuse(refused: Rejection): void {
-    this.#refusals.push(refused);
-    this.#size += refusalOverhead + refused.message.length;
-  }
-
-  build(): Step {
-    const tenant = this.#tenant;
-    const outputs = this.#outputs;
-    const puts = this.#puts;
-    const refusals = this.#refusals;
-    const skipped = this.#skipped;
-    if (outputs.length === 0) {
-      return refusals.length > 0 ? reject(tenant, refusals) : { kind: 'skip', tenant, reason: skipped[0] ?? 'empty' };
-    }
-    return {
-      kind: 'emit',
-      tenant,
-      outputs,
-      ...(puts.length > 0 && { puts }),
-      ...(refusals.length > 0 && { reports: refusals }),
-      ...(skipped.length > 0 && { skipped }),
-    };
-  }
+/** The place of the record that the producer wrote, whatever the number of hops. */
+function nextOrigin(record: RawRecord, before: RekeyOrigin | undefined, newest: number | undefined): RekeyOrigin {
+  const { topic = '', partition = 0, offset = 0 } = before ?? record;
+  return { topic, partition, offset, hops: (before?.hops ?? 0) + 1, ...(newest !== undefined && { newest }) };
 }
 
 function tooLarge(entities: number, limit: number): Rejection {
   const message = `The ${entities} entities of the record would become more than ${limit} bytes of output: publish fewer in one notification, or raise maxOutputBytes (KAFNUS_MAX_OUTPUT_BYTES) and the memory of the agent`;
   return rejection('output-too-large', message);
-}
-
-function reject(tenant: string, refusals: readonly Rejection[]): Step {
-  const [first, ...rest] = refusals;
-  if (first === undefined) throw new Error('a rejection without a reason');
-  return { kind: 'reject', tenant, rejections: [first, ...rest] };
 }
 
 /** The last second formatted, up to its point: most records of a batch have the same second. */

@@ -1,5 +1,6 @@
 /** The settings that the agents share, as plain data for convict, and the types of their values. */
 import type { Sink } from './attribute.js';
+import { inputPartitioners, type InputPartitioner } from './rekey.js';
 import type { AgentName, NamingOptions } from './naming.js';
 import { dataModels, type DataModel } from './route.js';
 import { shown } from './text.js';
@@ -71,6 +72,8 @@ export interface NgsiConfig extends NamingConfig {
   readonly defaultServicepath: string;
   /** Counted in characters. */
   readonly maxOutputBytes: number;
+  readonly rekey: 'auto' | 'off';
+  readonly inputPartitioner: InputPartitioner;
 }
 
 /** The settings of the agents that turn notifications into rows: historic, lastdata and mutable. */
@@ -124,6 +127,20 @@ export const ngsiSettings = {
     default: 33_554_432,
     env: 'KAFNUS_MAX_OUTPUT_BYTES',
     arg: 'max-output-bytes',
+  },
+  rekey: {
+    doc: 'auto: an entity that is not in the partition of its id is written back to the input topic with its id as key, so that its order holds whatever keys the producer sets; the agent needs Write on its input. off: it is decided where it is.',
+    format: ['auto', 'off'],
+    default: 'auto',
+    env: 'KAFNUS_REKEY',
+    arg: 'rekey',
+  },
+  inputPartitioner: {
+    doc: 'How the producers of the input choose the partition of a key: consistent (CRC32: librdkafka, so Orion and `kafnus send`) or murmur2 (Java clients). With the other one the records are re-keyed, which costs a second pass.',
+    format: inputPartitioners,
+    default: inputPartitioners[0],
+    env: 'KAFNUS_INPUT_PARTITIONER',
+    arg: 'input-partitioner',
   },
 } as const;
 

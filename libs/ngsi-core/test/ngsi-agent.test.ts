@@ -17,6 +17,8 @@ const config: NgsiConfig = {
   tenants: '',
   defaultService: 'default',
   defaultServicepath: '/',
+  rekey: 'auto',
+  inputPartitioner: 'consistent',
   maxOutputBytes: 1 << 25,
 };
 const profile = { name: 'historic', suffix: '', keyedByTimeInstant: false } as const;

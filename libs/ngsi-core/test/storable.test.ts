@@ -23,6 +23,8 @@ const config: NgsiConfig = {
   defaultService: 'default',
   defaultServicepath: '/',
   maxOutputBytes: 1 << 25,
+  rekey: 'auto',
+  inputPartitioner: 'consistent',
 };
 
 function decide(entity: object, sink: NgsiConfig['sink'] = 'debezium', servicepath = '/p', service = 'svc'): Step {

@@ -4,4 +4,8 @@ import { versionSettings, type VersionConfig } from '@kafnus/ngsi-core';
 
 export type Config = VersionConfig;
 
-export const settings = versionSettings satisfies SettingsSchema;
+/** Each version is a row of its own: the order of the records decides nothing. */
+export const settings = {
+  ...versionSettings,
+  rekey: { ...versionSettings.rekey, default: 'off' },
+} satisfies SettingsSchema;

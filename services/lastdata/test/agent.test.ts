@@ -43,7 +43,7 @@ function arrives(entity: object, servicepath?: string, service?: string): string
 }
 
 test('reads raw_lastdata, keeps the newest, and rejects to raw_errors', () => {
-  expect(topics).toEqual({ inputTopic: 'raw_lastdata', deadLetterTopic: 'raw_errors' });
+  expect(topics).toEqual({ inputTopic: 'raw_lastdata', deadLetterTopic: 'raw_errors', rekeys: true });
   expect(agent.store).toBe('newest');
 });
 

@@ -6,6 +6,7 @@
 import type { ExpectedRecord } from '@kafnus/agent-testkit';
 import type { InputRecord } from '@kafnus/agent-runtime';
 import type { RecordToWrite } from '@kafnus/local-stack';
+import { crc32 } from 'node:zlib';
 import { seeded } from './random.js';
 
 /**
@@ -174,10 +175,10 @@ export class Workload {
 
   #next(among: readonly number[] | undefined): RecordToWrite {
     const sequence = this.#sequence++;
-    // An entity stays in one partition, as with a keyed partitioner. The partition is set
-    // explicitly, so that the end of each partition is known.
+    // An entity stays in the partition of its id. The partition is drawn first, so that the end of
+    // each partition is known.
     const partition = among ? (this.#pick(among) ?? 0) : Math.floor(this.#random() * this.partitions);
-    const entity = `device${partition}x${Math.floor(this.#random() * this.#entities)}`;
+    const entity = this.#atHome(`device${partition}x${Math.floor(this.#random() * this.#entities)}`, partition);
     const tenant = this.tenants[entity.charCodeAt(entity.length - 1) % this.tenants.length] ?? '';
     const correlator = `${this.agent}${sequence}`;
     const headers = [
@@ -228,7 +229,7 @@ export class Workload {
 
   /** Two entities in one notification. */
   #twins(draft: Draft): Outcome {
-    const twin = `${draft.entity}b`;
+    const twin = this.#atHome(`${draft.entity}b`, crc32(draft.entity) % this.partitions);
     this.#moves(draft, draft.entity, draft.now);
     this.#moves(draft, twin, draft.now);
     const value = notification(row(draft, draft.entity, draft.now), row(draft, twin, draft.now));
@@ -291,6 +292,14 @@ export class Workload {
     if (this.agent === 'lastdata' && version < (this.newest.get(key) ?? Number.NEGATIVE_INFINITY)) return false;
     this.newest.set(key, version);
     return true;
+  }
+
+  /** The first id with this beginning that belongs to the partition, by CRC32 as in Orion. */
+  #atHome(beginning: string, partition: number): string {
+    for (let suffix = 0; ; suffix += 1) {
+      const id = `${beginning}n${suffix}`;
+      if (crc32(id) % this.partitions === partition) return id;
+    }
   }
 
   #known({ tenant, entity }: Draft): number | undefined {

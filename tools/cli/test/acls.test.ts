@@ -9,6 +9,7 @@ const lastdata: AgentTopics = {
   changelogTopic: 'g-newest-changelog',
   outputs: { topics: ['city_lastdata'] },
   exactlyOnce: true,
+  rekeys: true,
   creates: true,
 };
 
@@ -22,7 +23,7 @@ function shown(agent: AgentTopics): string[] {
 describe('the rights of an agent', () => {
   test('are those on its topics, its group and its transactional ids', () => {
     expect(shown(lastdata)).toEqual([
-      'topic raw Read',
+      'topic raw Read Write',
       'group g Read',
       'transactional-id g-... Write',
       'topic city_lastdata Write Create',
@@ -31,13 +32,9 @@ describe('the rights of an agent', () => {
     ]);
   });
 
-  test('without transactions, state and creation are fewer', () => {
-    expect(shown({ ...lastdata, exactlyOnce: false, changelogTopic: undefined, creates: false })).toEqual([
-      'topic raw Read',
-      'group g Read',
-      'topic city_lastdata Write',
-      'topic dead Write',
-    ]);
+  test('without transactions, state, creation and re-keying are fewer', () => {
+    const least = { ...lastdata, exactlyOnce: false, changelogTopic: undefined, creates: false, rekeys: false };
+    expect(shown(least)).toEqual(['topic raw Read', 'group g Read', 'topic city_lastdata Write', 'topic dead Write']);
   });
 
   test('are not said twice: what a prefix covers is left out, and what it does not is kept', () => {
@@ -87,6 +84,7 @@ describe('kafnus acls', () => {
     };
     expect(agents.map(({ agent }) => agent)).toEqual(['mutable']);
     expect(agents[0]?.grants.filter(({ operations }) => operations.includes('Write')).map(({ name }) => name)).toEqual([
+      'raw_mutable',
       'ngsi-agent-mutable-',
       'harbour_mutable',
       'oldtown_mutable',

@@ -95,7 +95,14 @@ describe('the comparison', () => {
 
 describe('counters', () => {
   test('tell how far each agent is', () => {
-    const ledger = { read: 1200, emitted: 1100, skipped: { stale: 90 }, rejected: { 'not-json': 10 }, tenants: {} };
+    const ledger = {
+      read: 1200,
+      emitted: 1100,
+      rekeyed: 0,
+      skipped: { stale: 90 },
+      rejected: { 'not-json': 10 },
+      tenants: {},
+    };
     const status: AgentStatus = {
       ...{ agent: 'lastdata', instance: 'i', version: '1', state: 'running', since: '', problem: null, stalled: false },
       ...{ assignment: [], lag: 0, lastCommit: null, stateEntries: 3, ledger },

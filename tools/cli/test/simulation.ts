@@ -43,7 +43,7 @@ export function simulatedDemo(): {
     errors: new AgentDriver(errors),
   };
   const failure = sinkFailureRecord(names, now);
-  const dead: (RawRecord | OutputRecord)[] = [failure];
+  const dead: Parameters<Cluster['write']>[0][] = [failure];
   for (const agent of ngsiAgents) {
     const driver = drivers[agent];
     for (const publication of published) driver.pipe(piped(cluster.write(rawRecord(names.raw(agent), publication))));
@@ -76,7 +76,7 @@ class Cluster {
   readonly records: InputRecord[] = [];
   readonly #ends = new Map<string, number>();
 
-  write(record: (RawRecord | OutputRecord) & { readonly partitionHash?: number }): InputRecord {
+  write(record: (RawRecord | Omit<OutputRecord, 'partition'>) & { readonly partitionHash?: number }): InputRecord {
     const { topic, key, value, headers, timestamp = now, partitionHash = 0 } = record;
     const partition = partitionHash % partitionCount;
     const place = `${topic}-${partition}`;

@@ -100,7 +100,7 @@ const before = `<!doctype html>
   <section>
     <h2 id="reasons-title">What became of the records</h2>
     <p id="sum">
-      <b id="sum-read"></b> read = <b id="sum-emitted"></b> emitted + <b id="sum-skipped"></b> skipped
+      <b id="sum-read"></b> read = <b id="sum-emitted"></b> emitted + <b id="sum-rekeyed"></b> re-keyed + <b id="sum-skipped"></b> skipped
       + <b id="sum-rejected"></b> rejected
     </p>${table('reasons', ['Reason', 'Outcome', '#Records'], 'Nothing was skipped or rejected.')}
     <p class="note">Committed by this process since it started.</p>

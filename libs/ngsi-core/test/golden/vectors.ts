@@ -44,6 +44,8 @@ export const kafnusSettings = {
   defaultService: 'default',
   defaultServicepath: '/',
   maxOutputBytes: 1 << 25,
+  rekey: 'auto',
+  inputPartitioner: 'consistent',
   missingTimeInstant: 'reject',
 } as const;
 

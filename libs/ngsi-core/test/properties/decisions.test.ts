@@ -21,6 +21,8 @@ const settings = {
   defaultService: 'default',
   defaultServicepath: '/',
   maxOutputBytes: 1 << 25,
+  rekey: 'auto',
+  inputPartitioner: 'consistent',
   missingTimeInstant: 'record-timestamp',
 } as const;
 const sinks = ['kafnus', 'debezium'] as const;

@@ -32,7 +32,7 @@ const stores: Partial<Record<AgentName, string>> = { lastdata: 'newest' };
 export function agentTopics(agent: AgentName, env: Io['env']): AgentTopics {
   // The brokers are required, and do not matter here.
   const complete = { KAFNUS_KAFKA_BROKERS: 'localhost:9092', ...env };
-  const outcome = loadConfig<NamingConfig & { readonly tenants: string }>(
+  const outcome = loadConfig<NamingConfig & { readonly tenants: string; readonly rekey?: 'auto' | 'off' }>(
     { name: agent, settings: settings[agent] },
     { argv: [], env: complete },
   );
@@ -51,6 +51,7 @@ export function agentTopics(agent: AgentName, env: Io['env']): AgentTopics {
         ? { prefix: names.templates[agent].head }
         : { topics: [...tenants].map((service) => outputTopic(names, agent, service)) },
     exactlyOnce: config.delivery === 'exactly-once',
+    rekeys: config.rekey === 'auto',
     creates: config.topicsCreate,
   };
 }

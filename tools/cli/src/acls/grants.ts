@@ -32,6 +32,8 @@ export interface AgentTopics {
    */
   readonly outputs: { readonly topics: readonly string[] } | { readonly prefix: string };
   readonly exactlyOnce: boolean;
+  /** Whether it writes records back to its input. */
+  readonly rekeys: boolean;
   /** Whether the agent creates missing topics. */
   readonly creates: boolean;
 }
@@ -47,7 +49,13 @@ export function grantsOf(agent: AgentTopics): Grant[] {
     purpose,
   });
   const grants: Grant[] = [
-    topic(agent.inputTopic, ['Read'], 'reads its input'),
+    agent.rekeys
+      ? topic(
+          agent.inputTopic,
+          ['Read', 'Write'],
+          'reads its input; writes records back to the partition of their entity',
+        )
+      : topic(agent.inputTopic, ['Read'], 'reads its input'),
     {
       resource: 'group',
       name: agent.group,

@@ -1,4 +1,5 @@
 /** Derives all expected records, counters, dead letters and log records from the scenario. */
+import { partitionOf } from '../state/state-placement.js';
 import type { CityNotification } from '../city.js';
 import type { RawRecord } from '../kafka/publisher.js';
 import { scenarioSteps, sinkFailure, type ScenarioStep, type ExpectedRefusal, type Outcome } from './demo-scenario.js';
@@ -124,14 +125,17 @@ export function cityPublication(city: CityNotification, now: number): PublishedN
   return { service, servicepath, correlator, key: entityId, value, timestamp: now, source: { city } };
 }
 
-/** The raw record for one topic. */
-export function rawRecord(
-  topic: string,
-  { service, servicepath, correlator, key, value, timestamp }: PublishedNotification,
-): RawRecord {
+/** Partitions of each raw topic. */
+export const rawPartitions = 3;
+
+/** The raw record for one topic. One without a key is in a partition that is not its entity's. */
+export function rawRecord(topic: string, publication: PublishedNotification): RawRecord {
+  const { service, servicepath, correlator, key, value, timestamp } = publication;
+  const partition = (partitionOf('crc32', entityOf(publication)?.id ?? '', rawPartitions) + 1) % rawPartitions;
   return {
     topic,
     key,
+    ...(key === null && { partition }),
     value,
     timestamp,
     headers: [

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import type { Io } from '../command.js';
 import { deleteAll, topicsWith } from '../kafka/topic-admin.js';
 import { connection } from '../kafka/connection.js';
-import { agentNames, DemoTopicNames, type AgentName } from './demo-expectations.js';
+import { agentNames, DemoTopicNames, rawPartitions, type AgentName } from './demo-expectations.js';
 
 export interface DemoKafka {
   readonly kind: 'embedded' | 'real';
@@ -29,7 +29,6 @@ export interface DemoKafka {
   close(clean: boolean): Promise<void>;
 }
 
-const rawPartitions = 3;
 const startTimeoutMs = 15_000;
 
 /**

@@ -175,7 +175,11 @@ class ReportWriter {
       return count > 0 ? [`${name} ${count}`] : [];
     });
     if (unkeyed.length > 0) {
-      lines.push(...this.#note(`${titleOf('unkeyed')}: it is processed, and counted in a metric`));
+      lines.push(
+        ...this.#note(
+          `${titleOf('unkeyed')}: it is processed, and counted in a metric; lastdata and mutable process it in the partition of its entity`,
+        ),
+      );
       lines.push(...this.#facts([['metric', `kafnus_unkeyed_records_total: ${unkeyed.join(', ')}`]]));
     }
     return lines;

@@ -277,8 +277,8 @@ function summary(
 
 function counts(agent: AgentObservation | undefined): object {
   if (agent === undefined) return {};
-  const { read, emitted, skipped, rejected } = agent.ledger;
-  return { read, emitted, skipped, rejected, unkeyed: agent.unkeyed };
+  const { read, emitted, rekeyed, skipped, rejected } = agent.ledger;
+  return { read, emitted, rekeyed, skipped, rejected, unkeyed: agent.unkeyed };
 }
 
 /** Ends all processes. The logs are kept after a failure. */

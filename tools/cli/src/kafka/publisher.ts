@@ -11,6 +11,8 @@ export interface RawRecord {
   readonly topic: string;
   /** Orion uses the entity id; null publishes without key. */
   readonly key: string | null;
+  /** By the key when it is undefined. */
+  readonly partition?: number;
   readonly value: string;
   readonly headers: readonly Readonly<Record<string, string>>[];
   /** Milliseconds since the epoch; the time of sending by default. */
@@ -44,8 +46,8 @@ export class Publisher {
       'allow.auto.create.topics': false,
       ...settings,
       ...losslessProducer,
-      // The partitioner of Java clients.
-      partitioner: 'murmur2_random',
+      // librdkafka's default, and so that of Orion.
+      partitioner: 'consistent_random',
     });
     await call((done) => producer.connect({ timeout: answerTimeoutMs, allTopics: false }, done));
     producer.setPollInterval(50);
@@ -68,9 +70,9 @@ export class Publisher {
   }
 
   /** Queues a record. Waits while the queue is full. */
-  async send({ topic, key, value, headers, timestamp }: RawRecord): Promise<void> {
+  async send({ topic, partition, key, value, headers, timestamp }: RawRecord): Promise<void> {
     const copies = headers.map((header) => ({ ...header }));
-    await enqueue(this.#producer, topic, undefined, Buffer.from(value), key, timestamp, undefined, copies);
+    await enqueue(this.#producer, topic, partition, Buffer.from(value), key, timestamp, undefined, copies);
   }
 
   /**

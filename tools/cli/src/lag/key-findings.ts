@@ -41,7 +41,7 @@ export function hotPartition(
   if (keys !== undefined && keys.unkeyed > keys.records / 2) {
     return [
       `${problem}; ${keys.unkeyed} of its newest ${keys.records} have no key`,
-      'the producer must set the entity id as key: the records are then distributed, and stay in order',
+      'the producer must set the entity id as key (Orion 4.6: "key": "${id}" of kafkaCustom): the records are then distributed, and read once',
     ];
   }
   if (keys?.commonest && keys.commonest.records > keys.records / 2) {
@@ -62,8 +62,8 @@ export function unkeyedRecords(now: Snapshot, { topic }: AgentSnapshot): [string
   const unkeyed = keys.reduce((sum, one) => sum + one.unkeyed, 0);
   if (unkeyed === 0) return undefined;
   return [
-    `${grouped(unkeyed)} of the newest ${grouped(records)} records in ${topic} have no key: the records of an entity are not kept in order`,
-    'the producer must set the entity id as key',
+    `${grouped(unkeyed)} of the newest ${grouped(records)} records in ${topic} have no key: agents re-key them, or do not keep the order of an entity (KAFNUS_REKEY)`,
+    'the producer must set the entity id as key (Orion 4.6: "key": "${id}" of kafkaCustom)',
   ];
 }
 

@@ -219,8 +219,8 @@ function assignment(partitions) {
 }
 
 /** @param {LedgerTotals} totals */
-function ledger({ read, emitted, skipped, rejected }) {
-  const figures = { read, emitted, skipped: total(skipped), rejected: total(rejected) };
+function ledger({ read, emitted, rekeyed, skipped, rejected }) {
+  const figures = { read, emitted, rekeyed, skipped: total(skipped), rejected: total(rejected) };
   for (const [name, value] of Object.entries(figures)) write(byId('sum-' + name), count(value));
   /** @type {(kind: string, counts: Readonly<Record<string, number>>) => HTMLElement[]} */
   const rows = (kind, counts) =>

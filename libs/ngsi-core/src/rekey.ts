@@ -1,0 +1,108 @@
+/**
+ * Which partition of the input an entity belongs to, and what tells a record that was moved there
+ * (SPEC 2).
+ *
+ * All versions of an entity must pass one partition, whatever keys a producer sets. The home of an
+ * entity is the partition that its id has as a key. A record that is found elsewhere is written
+ * again to the input, to the home of each of its entities, and decided when it is read there:
+ *
+ *     raw topic, partition 2 (random)        raw topic, partition 0 (the home of A)
+ *     [A version 7, no key] --> agent -----> [A version 7, key A, kafnus-rekeyed] --> agent --> row
+ *
+ * The header carries the newest TimeInstant that the state of the partition where the record was
+ * found has of the entity: where entities had other homes before, the state of the home does not
+ * know it.
+ */
+import type { RecordHeader } from '@kafnus/agent-contract';
+import { isObject } from './notification.js';
+import { partitionHash } from './route.js';
+
+/** How the input's producers choose the partition of a key. */
+export const inputPartitioners = ['consistent', 'murmur2'] as const;
+export type InputPartitioner = (typeof inputPartitioners)[number];
+
+/** The header of a re-keyed record. */
+const rekeyHeader = 'kafnus-rekeyed';
+
+/**
+ * After so many hops an entity is decided where it is: partitions that are added meanwhile move its
+ * home once or twice, and two suites that do not agree on homes would pass it on for ever.
+ */
+export const maxHops = 3;
+
+/** Longer ones are not ours: a topic name has at most 249 characters. */
+const longestHeader = 512;
+
+/** Where a re-keyed record came from. */
+export interface RekeyOrigin {
+  /** The place of the record that the producer wrote. */
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  /** How often it was re-keyed. */
+  readonly hops: number;
+  /** The newest state value that is known of its entity elsewhere; undefined when there is none. */
+  readonly newest?: number;
+}
+
+/** The header of a re-keyed record, and the others; undefined: the record was not re-keyed. */
+export function readOrigin(
+  headers: readonly RecordHeader[],
+): { readonly origin: RekeyOrigin; readonly others: readonly RecordHeader[] } | undefined {
+  for (const header of headers) {
+    const value = header[rekeyHeader];
+    if (value === undefined) continue;
+    const origin = value.length > longestHeader ? undefined : parseOrigin(String(value));
+    // What is no such header is a header of the producer's like any other.
+    if (origin !== undefined) return { origin, others: headers.filter((other) => other !== header) };
+  }
+  return undefined;
+}
+
+export function originHeader(origin: RekeyOrigin): RecordHeader {
+  return { [rekeyHeader]: JSON.stringify(origin) };
+}
+
+function parseOrigin(text: string): RekeyOrigin | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!isObject(value)) return undefined;
+  const { topic, partition, offset, hops, newest } = value;
+  if (typeof topic !== 'string' || !isCount(partition) || !isCount(offset) || !isCount(hops)) return undefined;
+  if (newest !== undefined && typeof newest !== 'number') return undefined;
+  return { topic, partition, offset, hops, ...(newest !== undefined && { newest }) };
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+/** The hash of an entity id that is taken modulo the partitions. */
+export function homeHash(partitioner: InputPartitioner): (id: string) => number {
+  return partitioner === 'consistent' ? crc32 : partitionHash;
+}
+
+const encoder = new TextEncoder();
+/** An id has at most 2,600 bytes; a longer one is refused before it is hashed. */
+const scratch = new Uint8Array(4096);
+const table = new Uint32Array(256).map((_, byte) => {
+  let value = byte;
+  for (let bit = 0; bit < 8; bit += 1) value = (value >>> 1) ^ (value & 1 ? 0xedb88320 : 0);
+  return value;
+});
+
+/** CRC-32 (IEEE 802.3) of the text's UTF-8 bytes: librdkafka's `consistent` partitioners. */
+function crc32(text: string): number {
+  const short = text.length * 3 <= scratch.length;
+  const bytes = short ? scratch : encoder.encode(text);
+  const length = short ? encoder.encodeInto(text, scratch).written : bytes.length;
+  let value = 0xffffffff;
+  for (let at = 0; at < length; at += 1) {
+    value = (value >>> 8) ^ (table[(value ^ (bytes[at] ?? 0)) & 0xff] ?? 0);
+  }
+  return ~value >>> 0;
+}
