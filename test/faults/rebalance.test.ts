@@ -5,7 +5,7 @@ import { endOffsets, type AgentProcess } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from './harness/eventually.js';
 import { expectExactlyOnce, metric } from './harness/expectations.js';
-import { consumer, shortSession, promptShutdown, withFleet } from './harness/fleet.js';
+import { consumer, endedCleanly, shortSession, promptShutdown, withFleet } from './harness/fleet.js';
 import { seeded } from './harness/random.js';
 import { describeFaults } from './harness/suite.js';
 import { Workload, type AgentName } from './harness/workload.js';
@@ -34,9 +34,12 @@ describeFaults('a group of agents', {}, (kafka) => {
           if (name === undefined || member === undefined) return;
           members.delete(name);
           if (random() < 0.5) expect(await member.kill('SIGKILL')).toEqual({ code: null, signal: 'SIGKILL' });
-          // A process that has not installed its signal handlers yet is ended by the signal.
-          else
-            expect(await member.kill('SIGTERM')).toMatchObject(member.log === '' ? { signal: 'SIGTERM' } : { code: 0 });
+          else {
+            const end = await member.kill('SIGTERM');
+            // A process that has not installed its signal handlers yet is ended by the signal.
+            const isNew = end.signal === 'SIGTERM' && member.log === '';
+            expect({ end, clean: isNew || endedCleanly(member) }).toEqual({ end, clean: true });
+          }
         };
 
         join();

@@ -86,6 +86,13 @@ async function runOne<C>(
   printable: object,
   telemetry: Telemetry,
 ): Promise<number> {
+  // Before anything of this process can be seen, its log included: who sees it may stop it at once.
+  let requested: string | undefined;
+  let stop = (reason: string): void => void (requested ??= reason);
+  process.once('SIGTERM', () => stop('SIGTERM'));
+  process.once('SIGINT', () => stop('SIGINT'));
+  stopWithParent(() => stop('parent process ended'));
+
   const wired = await wire(agent, config, telemetry);
   if (wired === undefined) return 2;
   const { loop, session, inputTopic, deadLetterTopic, tracing } = wired;
@@ -108,8 +115,7 @@ async function runOne<C>(
     host: config.httpHost,
     port: config.httpPort,
   });
-  // Before anything can be seen of this process: who sees it may stop it at once.
-  const stop = (reason: string): void => {
+  stop = (reason: string): void => {
     telemetry.stopping(reason);
     loop.stop();
     // What blocks in the client cannot be interrupted: the successor ends our transaction.
@@ -122,9 +128,7 @@ async function runOne<C>(
       process.exit(1);
     }, config.shutdownTimeoutMs).unref();
   };
-  process.once('SIGTERM', () => stop('SIGTERM'));
-  process.once('SIGINT', () => stop('SIGINT'));
-  stopWithParent(() => stop('parent process ended'));
+  if (requested !== undefined) stop(requested);
 
   try {
     const { address, port } = await http.listen();
