@@ -142,7 +142,7 @@ withKafka(describe)('an agent that is told to stop', () => {
       const agent = start();
       await agent.ready();
       await produceAll(kafka.internalServers, [record(topic, 0, 0), record(topic, 1, 1)]);
-      await agent.until('at work', ({ ledger }) => ledger.read === 2);
+      await agent.until('at work', ({ ledger }) => ledger.emitted === 2);
       await strike(proxy);
       await sleep(2000);
       await expectEnd(agent);
