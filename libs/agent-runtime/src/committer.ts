@@ -213,9 +213,10 @@ export class Committer {
     telemetry.recovering(cause, error);
     try {
       const isBlocked = await session.reset(stop);
-      if (isBlocked) this.#options.refusals.blocked();
       const owned = [...partitions].map(({ topic, partition }) => ({ topic, partition }));
       partitions.assign(await restorer.prepare(owned, stop, report));
+      // Behind the restore, which may take minutes: topics are doubted for a time.
+      if (isBlocked) this.#options.refusals.blocked();
     } catch (thrown) {
       // There is nothing to finish: what is not committed was rolled back, and the next process
       // goes on from there.

@@ -79,12 +79,12 @@ export class TopicCache {
     keep(this.#writable, maxWritableTopics, name, { ...entry, refreshAt: now + freshMs, until: now + 2 * freshMs });
   }
 
-  /** @param penaltyMs see {@link RefusedTopic.penaltyUntil} */
-  refuse(name: string, error: Error, now: number, penaltyMs = 0): void {
+  /** @param penaltyMs see {@link RefusedTopic.penaltyUntil} @param inSync as it was just found */
+  refuse(name: string, error: Error, now: number, penaltyMs = 0, inSync?: number): void {
     this.forget(name);
     const penaltyUntil = penaltyMs === 0 ? 0 : now + penaltyMs;
     const until = now + Math.max(refusedMs, penaltyMs);
-    const entry = { kind: 'refused', error, penaltyUntil, inSync: undefined } as const;
+    const entry = { kind: 'refused', error, penaltyUntil, inSync } as const;
     keep(this.#refused, maxRefusedTopics, name, { ...entry, refreshAt: now + lookAgainMs, until });
   }
 

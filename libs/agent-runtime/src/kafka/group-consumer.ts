@@ -192,8 +192,17 @@ export class KafkaGroupConsumer implements GroupConsumer {
   async committed(partitions: readonly TopicPartition[], signal?: AbortSignal): Promise<readonly PartitionOffset[]> {
     if (partitions.length === 0) return [];
     type Committed = { topic: string; partition: number; offset?: number | null };
-    const request = (): Promise<Committed[]> =>
-      call((done) => this.#client.committed(partitions, uninterruptibleMs, done));
+    const request = async (): Promise<Committed[]> => {
+      const answer = await call<(Committed | Error)[]>((done) =>
+        this.#client.committed(partitions, uninterruptibleMs, done),
+      );
+      // The client puts an error in the place of a partition without an answer: taken for one, the
+      // partition would go on from where it was, and a committed transaction be written again.
+      return answer.map((one) => {
+        if (one instanceof Error || !('topic' in one)) throw one;
+        return one;
+      });
+    };
     const found = await untilAnswered(
       this.#context,
       'committed offsets',

@@ -23,9 +23,9 @@
  *     id                                       initTransactions: refused, refused, ...
  *     id~1                                                       initTransactions, and on
  *
- * So after KAFNUS_TOPIC_TIMEOUT_MS another id is used. That is safe: an id is refused for so long
- * only after the end of its transaction is decided, the committed offsets are read when they are
- * stable (KIP-447), and a zombie under the old id has an old generation of the group.
+ * So after KAFNUS_TOPIC_TIMEOUT_MS of such answers another id is used. That is safe: a transaction
+ * that can still be committed has pending offsets in the group, the committed offsets are read when
+ * they are stable (KIP-447), and a zombie under the old id has an old generation of the group.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asKafkaError, call, type KafkaError } from '@kafnus/kafka-admin';
@@ -86,7 +86,8 @@ export class TransactionalWriter implements Writer<OutgoingRecord> {
   async #initTransactions(signal?: AbortSignal): Promise<boolean> {
     const { config, calls } = this.#context;
     const before = this.#spare;
-    let since = performance.now();
+    // An outage of the cluster is no such answer, and its time does not count.
+    let blockedSince: number | undefined;
     const initialised = async (): Promise<void> => {
       const { client } = this.producer;
       const request = call<void>((done) => client.initTransactions(uninterruptibleMs, done));
@@ -95,9 +96,11 @@ export class TransactionalWriter implements Writer<OutgoingRecord> {
       } catch (thrown) {
         const { code } = asKafkaError(thrown);
         const isForbidden = code === transactionalIdForbidden && this.#spare > 0;
-        const isBlocked = code === concurrentTransactions && performance.now() - since >= config.topicTimeoutMs;
-        if (!isForbidden && !(isBlocked && this.#maySpare)) throw thrown;
-        since = performance.now();
+        blockedSince = code === concurrentTransactions ? (blockedSince ?? performance.now()) : undefined;
+        const isBlocked = blockedSince !== undefined && performance.now() - blockedSince >= config.topicTimeoutMs;
+        const maySpare = this.#maySpare && !this.#context.cancelled.aborted;
+        if (!isForbidden && !(isBlocked && maySpare)) throw thrown;
+        blockedSince = undefined;
         throw await this.#takeOther(isForbidden, signal);
       }
     };
