@@ -63,6 +63,7 @@ const advice = {
   'name-clash': 'Rename one of the two, or exclude it from the subscription.',
   empty: 'Nothing.',
   stale: 'Nothing: late data. If there are many, check for a second subscription with the same entities.',
+  'rekeyed-elsewhere': 'Nothing: two groups read one raw topic.',
   delete: 'Nothing. Exclude entityDelete from the subscriptions of historic and mutable.',
   'tenant-not-allowed': 'Nothing, or add the service to `KAFNUS_TENANTS`. These records are not dead-lettered.',
 };

@@ -23,6 +23,7 @@ import type { Batch } from './batch.js';
 import { Committer, retryPauseMs } from './committer.js';
 import type { RuntimeConfig } from './config.js';
 import { boundInput, guardDecision } from './decision-guard.js';
+import { InputTopic } from './input-topic.js';
 import { Ledger } from './ledger.js';
 import { Lifecycle } from './lifecycle.js';
 import { DeletedRecords } from './log-range.js';
@@ -69,6 +70,7 @@ export class AgentLoop {
   readonly #session: Session;
   readonly #decide: Decide;
   readonly #partitions = new Partitions();
+  readonly #input: InputTopic;
   readonly #topics: OutputTopics;
   readonly #refusals: Refusals;
   readonly #problems = new Problems();
@@ -102,10 +104,12 @@ export class AgentLoop {
       failed: this.#failed.signal,
       fail: (error: unknown) => this.#fail(error),
     };
-    const topics = new OutputTopics(shared);
-    const { deadLetterTopic } = configured;
+    const { deadLetterTopic, inputTopic } = configured;
+    const input = new InputTopic({ topic: inputTopic, session, telemetry });
+    const topics = new OutputTopics({ ...shared, input });
     const refusals = new Refusals({ topics, deadLetterTopic, telemetry, full: limits.transaction });
     const restorer = new StateRestorer({ ...shared, onProgress: () => this.status.progress.advance() });
+    this.#input = input;
     this.#topics = topics;
     this.#refusals = refusals;
     this.#assignment = new PendingAssignment({ ...shared, restorer });
@@ -176,7 +180,7 @@ export class AgentLoop {
         return;
       case 'assigned':
         this.status.joined = true;
-        this.#topics.forgetInput();
+        this.#input.refresh();
         this.#assignment.start(event.partitions);
         this.#options.telemetry.partitionsAssigned(event.partitions);
         return;
@@ -223,16 +227,16 @@ export class AgentLoop {
       // Between the last look at the step's topics and its outputs nothing is waited for: what was
       // found holds.
       for (;;) {
-        const found = this.#options.configured.rekeys === true ? this.#topics.inputPartitions() : undefined;
+        const found = this.#options.configured.rekeys === true ? this.#input.partitions : undefined;
         if (found !== 'unknown' && (step === undecided || found !== home)) {
           home = found;
           step = this.#decide(record, owned.store ?? noState, home);
           if (trace) step = carrying(step, trace);
           if (refused) step = stepOfRefused(step, refused);
         }
-        const checked = found === 'unknown' ? this.#options.configured.inputTopic : this.#topics.check(step);
+        const checked = found === 'unknown' ? found : this.#topics.check(step);
         if (typeof checked === 'string') {
-          const problem = await this.#lookUp(checked);
+          const problem = await this.#lookUp(found === 'unknown' ? this.#input.lookUp() : this.#topics.lookUp(checked));
           // On stop, the record is left to the next process.
           if (this.#stopping) return;
           if (problem === undefined) continue;
@@ -257,9 +261,9 @@ export class AgentLoop {
     }
   }
 
-  async #lookUp(topic: string): Promise<string | undefined> {
+  async #lookUp(lookup: Promise<string | undefined>): Promise<string | undefined> {
     try {
-      return await untilAborted(this.#topics.lookUp(topic), this.#stop.signal);
+      return await untilAborted(lookup, this.#stop.signal);
     } catch (error) {
       if (this.#stopping) return undefined;
       throw error;

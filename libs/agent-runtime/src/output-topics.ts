@@ -20,6 +20,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConfiguredAgent, EmitStep, Rejection, Step } from '@kafnus/agent-contract';
 import type { Written } from './batch.js';
 import type { RuntimeConfig } from './config.js';
+import type { InputTopic } from './input-topic.js';
 import { entryMayExceed, largeEntry, maxRecordBytes, mayExceed, tooLarge } from './record-size.js';
 import type { GroupConsumer, Refusal, TopicAdmin, TopicSpec, TopicState } from './session.js';
 import type { Telemetry } from './telemetry.js';
@@ -34,7 +35,8 @@ export interface OutputTopicsOptions {
     'kafkaProducer' | 'topicsCreate' | 'topicPartitions' | 'topicReplication' | 'topicConfig' | 'topicTimeoutMs'
   >;
   readonly session: Pick<TopicAdmin & GroupConsumer, 'ensureTopic' | 'wake'>;
-  readonly telemetry: Pick<Telemetry, 'topicUnwritable' | 'rekeyRefused'>;
+  readonly telemetry: Pick<Telemetry, 'topicUnwritable'>;
+  readonly input: Pick<InputTopic, 'refused'>;
   /** The topic of the agent's own state, if it has any. */
   readonly changelog?: string | undefined;
 }
@@ -62,6 +64,7 @@ export class OutputTopics {
   readonly #options: OutputTopicsOptions;
   readonly #spec: TopicSpec | null;
   readonly #maxBytes: number;
+  readonly #input: { readonly kind: 'writable'; readonly maxBytes: number };
   readonly #cache: TopicCache;
   readonly #troubles: TopicTroubles;
   readonly #budget: WaitBudget;
@@ -84,6 +87,7 @@ export class OutputTopics {
     const compression = kafkaProducer['compression.type'] ?? kafkaProducer['compression.codec'] ?? 'none';
     this.#compresses = compression !== 'none';
     this.#maxBytes = maxRecordBytes(options.config);
+    this.#input = { kind: 'writable', maxBytes: this.#maxBytes };
     this.#cache = new TopicCache(this.#maxBytes);
     this.#troubles = new TopicTroubles(topicTimeoutMs);
     this.#budget = new WaitBudget(topicTimeoutMs, this.#now);
@@ -106,7 +110,8 @@ export class OutputTopics {
     let applied: Step = step;
     if (step.kind === 'emit') {
       for (const output of step.outputs) {
-        const known = this.#known(output.topic);
+        // The input is read, so it is there: see input-topic.ts.
+        const known = output.partition === undefined ? this.#known(output.topic) : this.#input;
         if (known === undefined) return output.topic;
         if (known.kind === 'refused') {
           applied = reject(step, { code: 'topic-unwritable', stage: 'KAFKA_PRODUCE', message: known.error.message });
@@ -134,22 +139,6 @@ export class OutputTopics {
     if (applied.kind === 'emit' && (applied.reports === undefined || applied.reports.length === 0)) return applied;
     const { deadLetterTopic } = this.#options.configured;
     return this.#known(deadLetterTopic)?.kind === 'writable' ? applied : deadLetterTopic;
-  }
-
-  /** Partitions were assigned: the input may have more of them than before. */
-  forgetInput(): void {
-    this.#cache.forget(this.#options.configured.inputTopic);
-  }
-
-  /**
-   * The number of partitions of the input, for records that are written back to it; undefined while
-   * the agent may not write to it: nothing is re-keyed then. `unknown`: {@link lookUp} has to see
-   * the input first.
-   */
-  inputPartitions(): number | undefined | 'unknown' {
-    const known = this.#known(this.#options.configured.inputTopic);
-    if (known === undefined) return 'unknown';
-    return known.kind === 'writable' ? known.partitions : undefined;
   }
 
   /**
@@ -205,13 +194,10 @@ export class OutputTopics {
     }
     if (state !== undefined && state.kind !== 'unavailable') {
       this.#troubles.answered(topic);
-      if (state.kind === 'writable') await this.#doubt(topic, state);
-      return undefined;
+      return state.kind === 'writable' ? this.#doubt(topic, state) : undefined;
     }
     const error = state?.error ?? new Error(`topic ${topic}: no answer within ${answerMs} ms`);
     const problem = `waiting for ${topic}: ${error.message}`;
-    // It is read: without an answer there is nothing to go on to either.
-    if (topic === this.#options.configured.inputTopic) return problem;
     // While a cluster is away nothing could be dead-lettered: nothing is refused then, and the time
     // is not the topic's, which may be without a leader for seconds after the others have theirs.
     const dead = await this.#answer(this.#options.configured.deadLetterTopic);
@@ -231,14 +217,26 @@ export class OutputTopics {
     return undefined;
   }
 
-  /** After a transaction that could not end: each topic that may be the one is refused. */
-  async #doubt(topic: string, { isBehind, inSync = 0 }: TopicState & { readonly kind: 'writable' }): Promise<void> {
-    if (isBehind !== true || this.#now >= this.#blockedUntil) return;
+  /**
+   * After a transaction that could not end: each topic that may be the one is refused.
+   * @returns what is waited for
+   */
+  async #doubt(
+    topic: string,
+    { isBehind, inSync = 0 }: TopicState & { readonly kind: 'writable' },
+  ): Promise<string | undefined> {
+    if (isBehind !== true || this.#now >= this.#blockedUntil) return undefined;
     const dead = await this.#answer(this.#options.configured.deadLetterTopic);
     this.tick();
-    if (dead?.kind !== 'writable' || inSync >= (dead.inSync ?? 0)) return;
+    if (dead?.kind !== 'writable') {
+      // Taken as it is, it would stop the next transaction as well.
+      this.#cache.forget(topic);
+      return `no answer about the dead-letter topic: ${dead?.error.message ?? `none within ${answerMs} ms`}`;
+    }
+    if (inSync >= (dead.inSync ?? 0)) return undefined;
     const message = `transactions with records for topic ${topic} cannot end: it has too few replicas in sync (${inSync})`;
-    this.#refuse(topic, new Error(message), blockedPenaltyMs);
+    this.#refuse(topic, new Error(message), blockedPenaltyMs, inSync);
+    return undefined;
   }
 
   #left(): number {
@@ -261,22 +259,16 @@ export class OutputTopics {
   #ask(topic: string, timeoutMs?: number): Promise<TopicState> {
     const running = this.#lookups.get(topic);
     if (running !== undefined) return running;
-    const { session, configured } = this.#options;
+    const { session, telemetry } = this.#options;
     const lookup = session
-      .ensureTopic(
-        topic,
-        topic === this.#options.changelog || topic === configured.inputTopic ? null : this.#spec,
-        timeoutMs,
-      )
+      .ensureTopic(topic, topic === this.#options.changelog ? null : this.#spec, timeoutMs)
       // A session never rejects. If it does, the topic is asked for again, as without an answer.
       .catch((thrown: unknown): TopicState => {
         return { kind: 'unavailable', error: thrown instanceof Error ? thrown : new Error(String(thrown)) };
       })
       .then((state) => {
         this.#cache.answered(topic, state, performance.now());
-        if (state.kind === 'unwritable' || state.kind === 'missing') this.#report(topic, state.error);
-        else if (topic === configured.inputTopic && this.#cache.get(topic)?.kind === 'writable')
-          this.#report(topic, undefined);
+        if (state.kind === 'unwritable' || state.kind === 'missing') telemetry.topicUnwritable(topic, state.error);
         return state;
       })
       .finally(() => this.#lookups.delete(topic));
@@ -284,16 +276,9 @@ export class OutputTopics {
     return lookup;
   }
 
-  #refuse(topic: string, error: Error, penaltyMs = 0): void {
-    this.#cache.refuse(topic, error, performance.now(), penaltyMs);
-    this.#report(topic, error);
-  }
-
-  /** @param error undefined: the topic can be written */
-  #report(topic: string, error: Error | undefined): void {
-    const { configured, telemetry } = this.#options;
-    if (topic === configured.inputTopic) telemetry.rekeyRefused(error);
-    else if (error !== undefined) telemetry.topicUnwritable(topic, error);
+  #refuse(topic: string, error: Error, penaltyMs = 0, inSync?: number): void {
+    this.#cache.refuse(topic, error, performance.now(), penaltyMs, inSync);
+    this.#options.telemetry.topicUnwritable(topic, error);
   }
 
   // --- outcomes of transactions -----------------------------------------------------------------
@@ -317,7 +302,8 @@ export class OutputTopics {
     for (const [topic, { error, kind }] of topics) {
       if (kind === 'contents') continue;
       if (kind === 'destination' && !this.#isOwn(topic)) {
-        this.#refuse(topic, error);
+        if (topic === this.#options.configured.inputTopic) this.#options.input.refused(error);
+        else this.#refuse(topic, error);
         continue;
       }
       this.#cache.forget(topic);
@@ -374,6 +360,12 @@ export class OutputTopics {
     for (const [topic, { records, largest }] of written) {
       if (this.#isOwn(topic)) continue;
       const refusal = topics.get(topic);
+      if (topic === this.#options.configured.inputTopic) {
+        if (topics.size > 0 || isContents) continue;
+        this.#options.input.refused(error);
+        refused += 1;
+        continue;
+      }
       if (refusal?.kind === 'contents') {
         // What is as large will be refused as well. Several records of one topic are one batch:
         // that says nothing about each of them.

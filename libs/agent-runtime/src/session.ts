@@ -197,7 +197,7 @@ export type TopicState =
    * The cluster did not answer, or the topic is not ready (`inSync` 0: a partition has no leader):
    * ask again.
    */
-  | { readonly kind: 'unavailable'; readonly error: Error; readonly inSync?: 0 };
+  | { readonly kind: 'unavailable'; readonly error: Error; readonly inSync?: 0; readonly partitions?: number };
 
 /** How a topic is to be created when it is missing; null where the topic must exist. */
 export interface TopicSpec {

@@ -113,7 +113,11 @@ export class TransactionWriter {
     const { configured, changelog, telemetry } = this.#options;
     let room = true;
     if (step.kind === 'emit') {
-      for (const output of step.outputs) room = this.#send(this.#addressed(output), batch) && room;
+      for (const output of step.outputs) {
+        // With its headers where they are those of the input.
+        const text = output.partition === undefined ? undefined : recordBytes(output);
+        room = this.#send(this.#addressed(output), batch, text) && room;
+      }
     }
     if (step.kind !== 'reject') {
       if (step.puts !== undefined && changelog !== undefined) {
@@ -141,15 +145,10 @@ export class TransactionWriter {
    *   other partitions than before
    */
   #addressed({ topic, partition, partitionHash, key, value, headers, timestamp }: OutputRecord): OutgoingRecord {
+    const rest = { topic, key, value, headers, timestamp };
+    if (partition !== undefined) return { ...rest, partition };
     const partitions = this.#options.topics.partitions(topic);
-    return {
-      topic,
-      partition: partition ?? (partitionHash === undefined ? null : partitionHash % partitions),
-      key,
-      value,
-      headers,
-      timestamp,
-    };
+    return { ...rest, partition: partitionHash === undefined ? null : partitionHash % partitions };
   }
 
   #send(record: OutgoingRecord, batch: Batch, text = lengthOf(record.key) + lengthOf(record.value)): boolean {

@@ -268,9 +268,10 @@ describe('lookups of output topics beside the loop', () => {
       };
       const topics = new OutputTopics({
         configured: { deadLetterTopic: 'dead', inputTopic: 'raw' },
+        input: { refused: () => undefined },
         config,
         session: { ensureTopic, wake: ignore },
-        telemetry: { rekeyRefused: () => undefined, topicUnwritable: ignore },
+        telemetry: { topicUnwritable: ignore },
       });
       for (const name of ['a', 'b', 'c']) await topics.lookUp(name);
       state = { kind: 'writable', partitions: 1 };

@@ -35,9 +35,10 @@ describe('a lookup', () => {
     };
     return new OutputTopics({
       configured: { deadLetterTopic: 'dead', inputTopic: 'raw' },
+      input: { refused: () => undefined },
       config: configOf({}),
       session: { ensureTopic, wake: () => undefined },
-      telemetry: { rekeyRefused: () => undefined, topicUnwritable: () => undefined },
+      telemetry: { topicUnwritable: () => undefined },
     });
   }
 

@@ -51,6 +51,7 @@ export const skipReasons = {
   empty: 'The notification has no entities (`data: []`).',
   stale: 'lastdata: a newer version, by TimeInstant, of the entity was emitted before.',
   delete: 'historic and mutable: the deletion of an entity is not a version of it.',
+  'rekeyed-elsewhere': 'Another consumer group has re-keyed the record: this one processes the original.',
   'tenant-not-allowed': 'The service is not in the allow list (setting tenants).',
 } as const;
 

@@ -17,10 +17,10 @@ import {
 } from './notification.js';
 import { invalidTenant, router, type Route, type Router, type Scope } from './route.js';
 import { allowedTenants, namingOptions, type NgsiConfig } from './settings.js';
-import type { OutputRecord, Rejection, StateReader, Step } from '@kafnus/agent-contract';
-import { homeHash, maxHops, originHeader, readOrigin, type RekeyOrigin } from './rekey.js';
+import type { OutputRecord, RecordHeader, Rejection, StateReader, Step } from '@kafnus/agent-contract';
+import { homeHash, maxHops, maxRekeyHeaders, originHeader, readOrigin, type RekeyOrigin } from './rekey.js';
 import { rejection, type RawRecord } from './rejection.js';
-import { fiwareHeaders, headerProblem } from './tenant.js';
+import { fiwareHeaders, headerProblem, type FiwareHeaders } from './tenant.js';
 import { reject, StepBuilder, type EntityOutcome } from './step-builder.js';
 import { quoted, shown } from './text.js';
 
@@ -188,6 +188,7 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
   };
 
   const hash = homeHash(config.inputPartitioner);
+  const group = config.groupId ?? '';
 
   const decide = (record: RawRecord, memory: StateReader, inputPartitions?: number): Step => {
     const moved = readOrigin(record.headers);
@@ -208,6 +209,9 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
     const scope = context.router.scope(headers);
     if (scope.kind === 'refused') return reject(scope.tenant, [scope.refusal]);
     const tenant = scope.service;
+    // This group re-keys the original itself, or decides it where it is.
+    if (moved !== undefined && moved.origin.group !== group)
+      return { kind: 'skip', tenant, reason: 'rekeyed-elsewhere' };
     const elements = notification?.data ?? elementsOf(record.value);
     if ('kind' in elements) return reject(tenant, [elements.refusal]);
     const recvtime = isoTime(record.timestamp);
@@ -220,6 +224,7 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
     const carried = elements.length === 1 ? moved?.origin.newest : undefined;
     if (carried !== undefined) step.carried = carried;
     let message: JsonObject | undefined;
+    let copied: readonly RecordHeader[] | undefined;
     for (const element of elements) {
       // The limit ends the loop, so most of millions of elements are never read.
       const entity = element instanceof MatchedEntity ? element : readEntity(element);
@@ -231,6 +236,9 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
         else if (moved !== undefined && moved.origin.hops >= maxHops) {
           step.hopsExceeded = true;
           step.add(rule(subject, step), subject);
+        } else if (recordHeaders.length > maxRekeyHeaders) {
+          const count = `The record has ${recordHeaders.length} headers, and ${maxRekeyHeaders} may be re-keyed`;
+          return reject(tenant, [rejection('header-too-long', count)]);
         } else {
           let { value } = record;
           if (elements.length > 1) {
@@ -238,10 +246,11 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
             value = Buffer.from(JSON.stringify({ ...message, data: [entity.members] }));
           }
           const newest = step.get(subject.identity());
-          const origin = nextOrigin(record, moved?.origin, newest);
+          const origin = nextOrigin(record, group, moved?.origin, newest);
+          copied ??= recordHeaders.length > 0 ? recordHeaders : namedHeaders(headers);
           const { timestamp } = record;
           const output = { topic: names.input, partition: home, key: entity.id, value, timestamp };
-          step.rekey({ ...output, headers: [...recordHeaders, originHeader(origin)] });
+          step.rekey({ ...output, headers: [...copied, originHeader(origin)] });
         }
       }
       if (step.isTooLarge) return reject(tenant, [tooLarge(elements.length, config.maxOutputBytes)]);
@@ -258,10 +267,21 @@ function messageOf(value: Buffer | null): JsonObject {
   return notification.kind === 'notification' ? notification.message : {};
 }
 
+/** What the message of a record without headers names: with a header, its message is not asked. */
+function namedHeaders({ service, servicepath, correlator, datamodel }: FiwareHeaders): RecordHeader[] {
+  const named = { service, servicepath, correlator, datamodel };
+  return Object.entries(named).flatMap(([name, text]) => (text === undefined ? [] : [{ [`fiware-${name}`]: text }]));
+}
+
 /** The place of the record that the producer wrote, whatever the number of hops. */
-function nextOrigin(record: RawRecord, before: RekeyOrigin | undefined, newest: number | undefined): RekeyOrigin {
+function nextOrigin(
+  record: RawRecord,
+  group: string,
+  before: RekeyOrigin | undefined,
+  newest: number | undefined,
+): RekeyOrigin {
   const { topic = '', partition = 0, offset = 0 } = before ?? record;
-  return { topic, partition, offset, hops: (before?.hops ?? 0) + 1, ...(newest !== undefined && { newest }) };
+  return { topic, partition, offset, group, hops: (before?.hops ?? 0) + 1, ...(newest !== undefined && { newest }) };
 }
 
 function tooLarge(entities: number, limit: number): Rejection {

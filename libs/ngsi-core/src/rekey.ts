@@ -30,8 +30,13 @@ const rekeyHeader = 'kafnus-rekeyed';
  */
 export const maxHops = 3;
 
-/** Longer ones are not ours: a topic name has at most 249 characters. */
-const longestHeader = 512;
+/** Longer ones are not ours: names of topics and groups have at most 249 characters. */
+const longestHeader = 1024;
+/** Microseconds since the epoch: those of the last Date, and a half behind them. */
+const largestInstant = 8.64e18;
+
+/** A record with more headers is not re-keyed: each of its entities would have all of them. */
+export const maxRekeyHeaders = 1000;
 
 /** Where a re-keyed record came from. */
 export interface RekeyOrigin {
@@ -39,6 +44,8 @@ export interface RekeyOrigin {
   readonly topic: string;
   readonly partition: number;
   readonly offset: number;
+  /** Which consumer group has re-keyed it. */
+  readonly group: string;
   /** How often it was re-keyed. */
   readonly hops: number;
   /** The newest state value that is known of its entity elsewhere; undefined when there is none. */
@@ -71,10 +78,17 @@ function parseOrigin(text: string): RekeyOrigin | undefined {
     return undefined;
   }
   if (!isObject(value)) return undefined;
-  const { topic, partition, offset, hops, newest } = value;
-  if (typeof topic !== 'string' || !isCount(partition) || !isCount(offset) || !isCount(hops)) return undefined;
-  if (newest !== undefined && typeof newest !== 'number') return undefined;
-  return { topic, partition, offset, hops, ...(newest !== undefined && { newest }) };
+  const { topic, partition, offset, group, hops, newest } = value;
+  if (
+    typeof topic !== 'string' ||
+    typeof group !== 'string' ||
+    !isCount(partition) ||
+    !isCount(offset) ||
+    !isCount(hops)
+  )
+    return undefined;
+  if (newest !== undefined && !(typeof newest === 'number' && Math.abs(newest) <= largestInstant)) return undefined;
+  return { topic, partition, offset, group, hops, ...(newest !== undefined && { newest }) };
 }
 
 function isCount(value: unknown): value is number {

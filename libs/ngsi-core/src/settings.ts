@@ -72,6 +72,8 @@ export interface NgsiConfig extends NamingConfig {
   readonly defaultServicepath: string;
   /** Counted in characters. */
   readonly maxOutputBytes: number;
+  /** Of the runtime: tells re-keyed records of this agent from those of other groups. */
+  readonly groupId?: string;
   readonly rekey: 'auto' | 'off';
   readonly inputPartitioner: InputPartitioner;
 }

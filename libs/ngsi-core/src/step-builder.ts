@@ -19,6 +19,7 @@ export type EntityOutcome =
 
 /** The memory of a refusal beside its message, so that the limit covers millions of short ones. */
 const refusalOverhead = 200;
+const headerOverhead = 64;
 
 /**
  * Joins the decisions about entities into one: the outputs, with reports of the refused entities.
@@ -67,7 +68,8 @@ export class StepBuilder implements StateReader {
   rekey(output: OutputRecord): void {
     this.#outputs.push(output);
     this.#rekeyed += 1;
-    if (this.#limit !== undefined) this.#size += outputSize(output);
+    // Its headers are those of the input: of any number, each an object.
+    if (this.#limit !== undefined) this.#size += outputSize(output) + output.headers.length * headerOverhead;
   }
 
   /** @param subject whom the outcome is about; undefined when it was refused before it was known */

@@ -208,6 +208,7 @@ describe('a stray record', () => {
       topic: 'raw_lastdata',
       partition: stray,
       offset: 0,
+      group: '',
       hops: 1,
     });
     input.drain();
@@ -227,6 +228,11 @@ describe('a stray record', () => {
     input.drain();
     expect(input.steps.map(({ tenant }) => tenant)).toEqual(['harbour', 'harbour', 'harbour']);
     expect(input.emitted.map(({ topic }) => topic)).toEqual(['harbour_lastdata', 'harbour_lastdata']);
+    // For an older agent as well, and for a replay of its dead letter.
+    expect(input.logs[home]?.map(({ headers }) => Object.keys(headers[0] ?? {}))).toEqual([
+      ['fiware-service'],
+      ['fiware-service'],
+    ]);
   });
 
   test('brings the newest TimeInstant that is known where it was found', () => {
@@ -249,7 +255,7 @@ describe('a stray record', () => {
   test('is decided where it is after three hops', () => {
     const input = new Input(4);
     const header = (hops: number): InputRecord['headers'] => [
-      { 'kafnus-rekeyed': Buffer.from(JSON.stringify({ topic: 'x', partition: 0, offset: 1, hops })) },
+      { 'kafnus-rekeyed': Buffer.from(JSON.stringify({ topic: 'x', partition: 0, offset: 1, group: '', hops })) },
     ];
     input.publish(stray, null, [elementOf({ entity: 'e', minute: 1 }, 'a')], header(2));
     input.publish(stray, null, [elementOf({ entity: 'e', minute: 2 }, 'b')], header(3));
@@ -259,21 +265,46 @@ describe('a stray record', () => {
     expect(input.emitted).toHaveLength(1);
   });
 
-  test.each(['', 'x', '{}', '[1]', '{"topic":"t","partition":-1,"offset":0,"hops":0}', 'x'.repeat(100_000)])(
-    'with a header %#.20s that is not ours is one like any other',
-    (text) => {
-      const input = new Input(4);
-      input.publish(
-        stray,
-        null,
-        [elementOf({ entity: 'e', minute: 1 }, 'a')],
-        [{ 'kafnus-rekeyed': Buffer.from(text) }],
-      );
-      input.drain();
-      expect(input.emitted).toHaveLength(1);
-      expect(input.logs[home]).toHaveLength(1);
-    },
-  );
+  test.each([
+    '',
+    'x',
+    '{}',
+    '[1]',
+    '{"topic":"t","partition":-1,"offset":0,"group":"","hops":0}',
+    '{"topic":"t","partition":0,"offset":0,"group":"","hops":1,"newest":1e999}',
+    'x'.repeat(100_000),
+  ])('with a header %#.20s that is not ours is one like any other', (text) => {
+    const input = new Input(4);
+    input.publish(stray, null, [elementOf({ entity: 'e', minute: 1 }, 'a')], [{ 'kafnus-rekeyed': Buffer.from(text) }]);
+    input.drain();
+    expect(input.emitted).toHaveLength(1);
+    expect(input.logs[home]).toHaveLength(1);
+  });
+
+  test('of another group is skipped: its original is read as well', () => {
+    const input = new Input(4);
+    const origin = { topic: 'raw_lastdata', partition: stray, offset: 0, group: 'another', hops: 1 };
+    input.publish(
+      home,
+      'e',
+      [elementOf({ entity: 'e', minute: 1 }, 'a')],
+      [{ 'kafnus-rekeyed': Buffer.from(JSON.stringify(origin)) }],
+    );
+    input.drain();
+    expect(input.steps).toEqual([{ kind: 'skip', tenant: 'default', reason: 'rekeyed-elsewhere' }]);
+  });
+
+  test('with thousands of headers is refused, before it becomes gigabytes', () => {
+    const input = new Input(4);
+    const headers = Array.from({ length: 90_000 }, () => ({ '': Buffer.alloc(0) }));
+    const data = Array.from({ length: 7500 }, () => ({ id: 'e' }));
+    input.publish(stray, null, data, headers);
+    input.drain();
+    expect(input.steps).toMatchObject([{ kind: 'reject', rejections: [{ code: 'header-too-long' }] }]);
+    input.publish(stray, null, data, headers.slice(0, 1000));
+    input.drain();
+    expect(input.steps[1]).toMatchObject({ kind: 'reject', rejections: [{ code: 'output-too-large' }] });
+  });
 
   test('that is refused is refused where it was found', () => {
     const input = new Input(4);

@@ -204,6 +204,9 @@ export function producerProperties(config: RuntimeConfig, agent: string, spare =
     // A topic was there when it was looked up: a producer that does not find it has waited long
     // enough after this time, and must not block the commit (the default is 30 s).
     'topic.metadata.propagation.max.ms': 3000,
+    // Records are written back to partitions that were added to the input: the client refuses those
+    // that it does not know. The default is five minutes.
+    'topic.metadata.refresh.interval.ms': 30_000,
     // A topic without a leader, or with too few replicas in sync, must be named by its refused
     // records before the commit is given up without a name: after that the outcome would be
     // unknown, and state be restored each time. The default is the transaction's timeout.

@@ -170,7 +170,12 @@ function stateOf({ name, partitions }: TopicDescription): TopicState {
   const offline = partitions.filter(({ leader }) => (leader?.id ?? -1) < 0).map(({ partition }) => partition);
   if (offline.length > 0) {
     const which = `partition${offline.length === 1 ? '' : 's'} ${offline.slice(0, 8).join(', ')}`;
-    return { kind: 'unavailable', inSync: 0, error: new Error(`topic ${name}: ${which} without a leader`) };
+    return {
+      kind: 'unavailable',
+      inSync: 0,
+      partitions: partitions.length,
+      error: new Error(`topic ${name}: ${which} without a leader`),
+    };
   }
   const inSync = Math.min(...partitions.map(({ isr }) => isr?.length ?? Number.NaN));
   const isBehind = partitions.some(({ isr = [], replicas = [] }) => isr.length < replicas.length);

@@ -107,7 +107,10 @@ export function parseDeadLetterRecord(record: ConsumedRecord): DeadLetterRecord 
       problem: `${contextPrefix}topic, .partition and .offset do not name a record`,
     };
   }
-  const headers = own.map(([name, content]): Header => ({ [name]: content }));
+  // A replayed record is a new one for the agents, which re-key it again where need be.
+  const headers = own
+    .filter(([name]) => name !== 'kafnus-rekeyed')
+    .map(([name, content]): Header => ({ [name]: content }));
   return {
     kind: 'dead-letter',
     position,
