@@ -67,7 +67,7 @@ export class Target {
       execArgv: [`--max-old-space-size=${heapMiB}`],
       env: {
         // Dead letters are compared with what was sent, at the places where it was sent.
-        KAFNUS_REKEY: 'off',
+        ...(agent === 'errors' ? {} : { KAFNUS_REKEY: 'off' }),
         KAFNUS_INPUT_TOPIC: input,
         KAFNUS_DEAD_LETTER_TOPIC: deadLetters,
         KAFNUS_GROUP_ID: input,
