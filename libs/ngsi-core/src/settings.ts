@@ -163,6 +163,12 @@ export const versionSettings = {
   },
 } as const;
 
+/** The settings of historic: each version is a row of its own, and order decides nothing. */
+export const historicSettings = {
+  ...versionSettings,
+  rekey: { ...versionSettings.rekey, default: 'off' },
+} as const;
+
 /** The naming options of an agent's settings. */
 export function namingOptions(agent: AgentName, config: NamingConfig): NamingOptions {
   return {

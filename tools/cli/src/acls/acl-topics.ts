@@ -2,6 +2,7 @@
 import { changelogTopic, loadConfig, type SettingsSchema } from '@kafnus/agent-runtime';
 import {
   allowedTenants,
+  historicSettings,
   namingOptions,
   namingSettings,
   ngsiSettings,
@@ -16,7 +17,7 @@ import type { Io } from '../command.js';
 import type { AgentTopics } from './grants.js';
 
 const settings: Readonly<Record<AgentName, SettingsSchema>> = {
-  historic: versionSettings,
+  historic: historicSettings,
   lastdata: ngsiSettings,
   mutable: versionSettings,
   errors: { ...namingSettings, sink: ngsiSettings.sink, tenants: ngsiSettings.tenants },
