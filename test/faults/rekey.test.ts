@@ -63,11 +63,12 @@ function input(topic: string, mix: readonly string[]): RecordToWrite[] {
 /** Until everything is read, what is written back to the input included. */
 async function drained(kafka: LocalKafka, group: string, topic: string): Promise<void> {
   for (const deadline = Date.now() + 120_000; ; await sleep(300)) {
-    const ends = new Map<number, number>();
-    for (const { partition, offset } of await readAll(kafka.internalServers, [topic])) ends.set(partition, offset + 1);
+    // Offsets first: what is written back becomes visible with the offset of its original.
     const committed = await committedOffsets(kafka.internalServers, group, topic).catch(
       () => new Map<number, number>(),
     );
+    const ends = new Map<number, number>();
+    for (const { partition, offset } of await readAll(kafka.internalServers, [topic])) ends.set(partition, offset + 1);
     if ([...ends].every(([partition, end]) => (committed.get(partition) ?? 0) >= end)) return;
     if (Date.now() > deadline)
       throw new Error(`${group} does not finish: ${[...committed].join(' ')} of ${[...ends].join(' ')}`);
