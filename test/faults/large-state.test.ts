@@ -15,6 +15,7 @@ import {
   type RecordToWrite,
 } from '@kafnus/local-stack';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { crc32 } from 'node:zlib';
 import { shortSession } from './harness/fleet.js';
 import { describeFaults } from './harness/suite.js';
 
@@ -36,11 +37,16 @@ function idOf(entity: number): string {
   return `urn:ngsi-ld:${type}:${String(entity).padStart(7, '0')}`;
 }
 
+/** The partition of its id, as Orion's producer chooses it. */
+function homeOf(entity: number): number {
+  return crc32(idOf(entity)) % partitions;
+}
+
 function* changelog(topic: string): Generator<RecordToWrite> {
   const value = String(newest * 1000);
   for (let entity = 0; entity < entities; entity += 1) {
     const key = JSON.stringify(['city', '/stations', type, idOf(entity)]);
-    yield { topic, key, value, partition: entity % partitions };
+    yield { topic, key, value, partition: homeOf(entity) };
   }
 }
 
@@ -55,7 +61,7 @@ function* notifications(): Generator<RecordToWrite> {
       const TimeInstant = { type: 'DateTime', value: new Date(instant).toISOString() };
       yield {
         topic: inputTopic,
-        partition: entity % partitions,
+        partition: homeOf(entity),
         key: idOf(entity),
         value: JSON.stringify({ subscriptionId: 's', data: [{ id: idOf(entity), type, TimeInstant }] }),
         headers: [{ 'fiware-service': 'city' }, { 'fiware-servicepath': '/stations' }],
