@@ -4,7 +4,7 @@
  * the output. The clock is monotonic and shared by the processes of the machine.
  */
 import { call, kafka } from '@kafnus/kafka-admin';
-import { partitionHash } from '@kafnus/ngsi-core';
+import { crc32 } from 'node:zlib';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { notification, rawHeaders, tenantName, typicalLoad } from '../notification.js';
 import { quantile } from '../statistics.js';
@@ -36,7 +36,7 @@ for (const { rate, notifications, warmUp, producer } of flows) {
       const value = Buffer.from(notification(place, typicalLoad));
       const key = `${place % typicalLoad.entities}`;
       const headers = rawHeaders(tenantName(0), `${place} ${due}`);
-      producer.produce(topic, partitionHash(key) % partitions, value, key, Date.now(), undefined, headers);
+      producer.produce(topic, crc32(key) % partitions, value, key, Date.now(), undefined, headers);
       if (sent >= warmUp) late.push(nowMs() - due);
       sent += 1;
       place += 1;

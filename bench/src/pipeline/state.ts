@@ -1,7 +1,7 @@
 /** Fills the changelog of lastdata with the state of a long operation. */
 import { changelogTopic } from '@kafnus/agent-runtime';
 import { createTopics, produceAll, type RecordToWrite } from '@kafnus/local-stack';
-import { partitionHash } from '@kafnus/ngsi-core';
+import { crc32 } from 'node:zlib';
 import { entityId, entityType, firstInstant, servicePath, tenantName } from '../notification.js';
 
 /**
@@ -19,6 +19,6 @@ function* versions(topic: string, entities: number, partitions: number): Generat
   for (let index = 0; index < entities; index++) {
     const id = entityId(index);
     const key = JSON.stringify([tenantName(0), servicePath, entityType, id]);
-    yield { topic, key, value, partition: partitionHash(id) % partitions };
+    yield { topic, key, value, partition: crc32(id) % partitions };
   }
 }
