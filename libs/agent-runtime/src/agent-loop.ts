@@ -222,15 +222,15 @@ export class AgentLoop {
       owned.first ??= record.offset;
       const trace = tracing?.traceOf(record);
       const refused = this.#refusals.find(record);
-      let home: number | undefined | 'unknown' = 'unknown';
+      let inputPartitions: number | undefined;
       let step: Step = undecided;
       // Between the last look at the step's topics and its outputs nothing is waited for: what was
       // found holds.
       for (;;) {
         const found = this.#options.configured.rekeys === true ? this.#input.partitions : undefined;
-        if (found !== 'unknown' && (step === undecided || found !== home)) {
-          home = found;
-          step = this.#decide(record, owned.store ?? noState, home);
+        if (found !== 'unknown' && (step === undecided || found !== inputPartitions)) {
+          inputPartitions = found;
+          step = this.#decide(record, owned.store ?? noState, inputPartitions);
           if (trace) step = carrying(step, trace);
           if (refused) step = stepOfRefused(step, refused);
         }

@@ -12,9 +12,10 @@
  * a newer one. No answer, no leader and a description without the topic change nothing that is
  * known, because the records that are at home need nothing of it.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { TopicAdmin, TopicState } from './session.js';
 import type { Telemetry } from './telemetry.js';
+import { topicAnswer } from './topic-answer.js';
+import { within } from './until-aborted.js';
 
 export interface InputTopicOptions {
   readonly topic: string;
@@ -61,22 +62,14 @@ export class InputTopic {
    * @returns undefined when {@link partitions} is known; else what is waited for
    */
   async lookUp(): Promise<string | undefined> {
-    const over = new AbortController();
-    const late = sleep(answerMs, undefined, { signal: over.signal }).catch(() => undefined);
-    await Promise.race([this.#ask(), late]);
-    over.abort();
+    await within(this.#ask(), answerMs);
     if (this.#partitions !== 'unknown') return undefined;
     return `waiting for the input topic ${this.#options.topic}: ${this.#problem}`;
   }
 
   #ask(): Promise<void> {
     const { topic, session } = this.#options;
-    this.#lookup ??= session
-      .ensureTopic(topic, null)
-      // A session never rejects. If it does, that is no answer.
-      .catch((thrown: unknown): TopicState => {
-        return { kind: 'unavailable', error: thrown instanceof Error ? thrown : new Error(String(thrown)) };
-      })
+    this.#lookup ??= topicAnswer(session, topic, null)
       .then((state) => this.#answered(state))
       .finally(() => (this.#lookup = undefined));
     return this.#lookup;

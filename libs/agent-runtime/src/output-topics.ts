@@ -16,7 +16,6 @@
  * {@link check} is synchronous. Whoever applies the step that it returns in the same turn of the
  * event loop can rely on what it found, though answers of lookups arrive at any other time.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConfiguredAgent, EmitStep, Rejection, Step } from '@kafnus/agent-contract';
 import type { Written } from './batch.js';
 import type { RuntimeConfig } from './config.js';
@@ -24,8 +23,10 @@ import type { InputTopic } from './input-topic.js';
 import { entryMayExceed, largeEntry, maxRecordBytes, mayExceed, tooLarge } from './record-size.js';
 import type { GroupConsumer, Refusal, TopicAdmin, TopicSpec, TopicState } from './session.js';
 import type { Telemetry } from './telemetry.js';
+import { topicAnswer } from './topic-answer.js';
 import { TopicCache, type KnownTopic } from './topic-cache.js';
 import { TopicTroubles } from './topic-troubles.js';
+import { within } from './until-aborted.js';
 import { WaitBudget } from './wait-budget.js';
 
 export interface OutputTopicsOptions {
@@ -244,15 +245,8 @@ export class OutputTopics {
   }
 
   /** undefined: no answer in time. */
-  async #answer(topic: string): Promise<TopicState | undefined> {
-    const over = new AbortController();
-    const limit = this.#left() > answerMs ? answerMs : hurriedMs;
-    const late = sleep(limit, undefined, { signal: over.signal }).catch(() => undefined);
-    try {
-      return await Promise.race([this.#ask(topic), late]);
-    } finally {
-      over.abort();
-    }
+  #answer(topic: string): Promise<TopicState | undefined> {
+    return within(this.#ask(topic), this.#left() > answerMs ? answerMs : hurriedMs);
   }
 
   /** One lookup of a topic at a time; its answer goes into the cache, however late it comes. */
@@ -260,12 +254,8 @@ export class OutputTopics {
     const running = this.#lookups.get(topic);
     if (running !== undefined) return running;
     const { session, telemetry } = this.#options;
-    const lookup = session
-      .ensureTopic(topic, topic === this.#options.changelog ? null : this.#spec, timeoutMs)
-      // A session never rejects. If it does, the topic is asked for again, as without an answer.
-      .catch((thrown: unknown): TopicState => {
-        return { kind: 'unavailable', error: thrown instanceof Error ? thrown : new Error(String(thrown)) };
-      })
+    const spec = topic === this.#options.changelog ? null : this.#spec;
+    const lookup = topicAnswer(session, topic, spec, timeoutMs)
       .then((state) => {
         this.#cache.answered(topic, state, performance.now());
         if (state.kind === 'unwritable' || state.kind === 'missing') telemetry.topicUnwritable(topic, state.error);

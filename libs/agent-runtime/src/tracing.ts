@@ -16,6 +16,7 @@ import type { InputRecord, RecordHeader, Step } from '@kafnus/agent-contract';
 import { messageOf } from '@kafnus/kafka-admin';
 import { ConfigurationError } from './config.js';
 import type { CommitOutcome } from './session.js';
+import { within } from './until-aborted.js';
 
 /** The trace that a record belongs to. */
 export interface RecordTrace {
@@ -159,11 +160,8 @@ export class Tracing {
 
   /** Sends what is left, for a moment: nothing waits for a collector that is away. */
   async shutdown(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const limit = new Promise((resolve) => (timer = setTimeout(resolve, flushMs)));
     const sent = this.#library.shutdown().catch((error: unknown) => this.#options.onProblem(messageOf(error)));
-    await Promise.race([sent, limit]);
-    clearTimeout(timer);
+    await within(sent, flushMs);
   }
 }
 

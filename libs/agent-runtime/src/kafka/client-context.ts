@@ -1,6 +1,7 @@
-import type { ClientLogEntry } from '@kafnus/kafka-admin';
+import type { ClientLogEntry, KafkaError } from '@kafnus/kafka-admin';
 import type { RuntimeConfig } from '../config.js';
 import type { CallsInFlight } from './calls.js';
+import { allBrokersDown } from './errors.js';
 
 /** What a session reports besides its events: for logs and metrics. */
 export interface SessionListener {
@@ -16,6 +17,12 @@ export interface SessionListener {
 
 export interface ClientLog extends ClientLogEntry {
   readonly severity: number;
+}
+
+/** Reports an error that no call of a client has returned. */
+export function reportEvent(listener: SessionListener, error: KafkaError): void {
+  if (error.code === allBrokersDown) listener.clusterAway(error);
+  else listener.brokerProblem(error);
 }
 
 /** What the parts of a session on Kafka share. */

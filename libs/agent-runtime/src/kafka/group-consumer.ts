@@ -25,16 +25,8 @@ import type { GroupConsumer, PartitionOffset, SessionEvent, TopicPartition } fro
 import { partitionName } from '../session.js';
 import { untilAborted } from '../until-aborted.js';
 import { consumerProperties, consumerTopicProperties, startOffset } from './client-config.js';
-import type { ClientContext, ClientLog } from './client-context.js';
-import {
-  allBrokersDown,
-  assignPartitions,
-  eventError,
-  fatal,
-  groupForbidden,
-  timedOut,
-  transportFailed,
-} from './errors.js';
+import { reportEvent, type ClientContext, type ClientLog } from './client-context.js';
+import { assignPartitions, eventError, fatal, groupForbidden, timedOut, transportFailed } from './errors.js';
 import { EventQueue } from './event-queue.js';
 import { FetchedRecords } from './fetched-records.js';
 import type { Position } from './read-positions.js';
@@ -192,28 +184,24 @@ export class KafkaGroupConsumer implements GroupConsumer {
   async committed(partitions: readonly TopicPartition[], signal?: AbortSignal): Promise<readonly PartitionOffset[]> {
     if (partitions.length === 0) return [];
     type Committed = { topic: string; partition: number; offset?: number | null };
-    const request = async (): Promise<Committed[]> => {
+    const request = async (): Promise<PartitionOffset[]> => {
       const answer = await call<(Committed | Error)[]>((done) =>
         this.#client.committed(partitions, uninterruptibleMs, done),
       );
-      // The client puts an error in the place of a partition without an answer: taken for one, the
-      // partition would go on from where it was, and a committed transaction be written again.
       return answer.map((one) => {
+        // The client puts an error in the place of a partition without an answer: taken for one,
+        // the partition would go on from where it was, and write a committed transaction again.
         if (one instanceof Error || !('topic' in one)) throw one;
-        return one;
+        const { topic, partition, offset } = one;
+        return { topic, partition, offset: typeof offset === 'number' && offset >= 0 ? offset : null };
       });
     };
-    const found = await untilAnswered(
+    return untilAnswered(
       this.#context,
       'committed offsets',
       () => untilAborted(this.#context.calls.track(this.#client, request()), signal),
       signal,
     );
-    return found.map(({ topic, partition, offset }) => ({
-      topic,
-      partition,
-      offset: typeof offset === 'number' && offset >= 0 ? offset : null,
-    }));
   }
 
   async accept(positions: readonly PartitionOffset[]): Promise<void> {
@@ -352,8 +340,7 @@ export class KafkaGroupConsumer implements GroupConsumer {
     client.on('event.error', (event: Error) => {
       const error = eventError(event);
       if (error.code === fatal) this.#events.add({ kind: 'failed', error });
-      else if (error.code === allBrokersDown) listener.clusterAway(error);
-      else listener.brokerProblem(error);
+      else reportEvent(listener, error);
     });
     client.on('partition.eof', (end: Position) => this.#fetched.endReported(end));
     client.on('event.log', (entry: ClientLog) => listener.clientLog(entry));

@@ -15,18 +15,10 @@ import { asKafkaError, call, kafka, unknownTopic, type KafkaError, type KafkaPro
 import type { OutgoingRecord } from '../session.js';
 import { writableTime } from '../writable-time.js';
 import { producerProperties } from './client-config.js';
-import type { ClientContext, ClientLog } from './client-context.js';
+import { reportEvent, type ClientContext, type ClientLog } from './client-context.js';
 import { CommitCalls, requestTimeoutMs } from './commit-calls.js';
 import { Encoder } from './encoder.js';
-import {
-  allBrokersDown,
-  eventError,
-  isProducerUnusable,
-  isPurged,
-  missingRightOf,
-  queueFull,
-  tooLarge,
-} from './errors.js';
+import { eventError, isProducerUnusable, isPurged, missingRightOf, queueFull, tooLarge } from './errors.js';
 import { connect, pause } from './retry.js';
 import { SendFailures } from './send-failures.js';
 
@@ -165,11 +157,7 @@ export class RecordProducer {
     // The second argument, also {}, replaces every topic property of the first: there librdkafka
     // ignores message.timeout.ms, and the transaction's timeout counts.
     const client = new kafka.Producer(producerProperties(config, agent, this.#spare()), {});
-    client.on('event.error', (event: Error) => {
-      const error = eventError(event);
-      if (error.code === allBrokersDown) listener.clusterAway(error);
-      else listener.brokerProblem(error);
-    });
+    client.on('event.error', (event: Error) => reportEvent(listener, eventError(event)));
     client.on('event.log', (entry: ClientLog) => {
       if (entry.fac === 'FATAL' && client === this.#client) this.failures.explained(entry.message);
       listener.clientLog(entry);

@@ -26,13 +26,8 @@ import {
 import type { TopicSpec, TopicState } from '../session.js';
 import type { ClientContext } from './client-context.js';
 import { isRefusal } from './errors.js';
+import { uninterruptibleMs } from './retry.js';
 import { TopicLookups } from './topic-lookups.js';
-
-/**
- * A request cannot be interrupted, and the process cannot end under it: see uninterruptibleMs of
- * retry.ts.
- */
-const requestTimeoutMs = 3000;
 
 const all = kafka.AclOperationTypes['ALL'] ?? 2;
 const readOperations: ReadonlySet<number> = new Set([kafka.AclOperationTypes['READ'] ?? 3, all]);
@@ -58,7 +53,7 @@ export class Topics {
    * touches it would wait for one.
    * @param timeoutMs of each request
    */
-  async ensure(name: string, spec: TopicSpec | null, timeoutMs = requestTimeoutMs): Promise<TopicState> {
+  async ensure(name: string, spec: TopicSpec | null, timeoutMs = uninterruptibleMs): Promise<TopicState> {
     try {
       const found = await this.#describe(name, timeoutMs);
       if (found) return found;
@@ -88,7 +83,7 @@ export class Topics {
    */
   async partitionCount(name: string): Promise<number | null> {
     const missing = new Error(`not authorised to read topic ${name}: grant Read on it`);
-    const description = await this.#lookup(name, requestTimeoutMs).catch((thrown: unknown) => {
+    const description = await this.#lookup(name, uninterruptibleMs).catch((thrown: unknown) => {
       throw isUnauthorised(asKafkaError(thrown)) ? missing : thrown;
     });
     if (!description) return null;
