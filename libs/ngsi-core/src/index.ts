@@ -10,6 +10,7 @@ export * from './route.js';
 export * from './settings.js';
 export * from './sink-failure.js';
 export * from './rejection.js';
+export { homeHash, rekeyHeader } from './rekey.js';
 export type { EntityOutcome } from './step-builder.js';
 export * from './storable.js';
 export * from './tenant.js';

@@ -17,10 +17,10 @@ import {
 } from './notification.js';
 import { invalidTenant, router, type Route, type Router, type Scope } from './route.js';
 import { allowedTenants, namingOptions, type NgsiConfig } from './settings.js';
-import type { OutputRecord, RecordHeader, Rejection, StateReader, Step } from '@kafnus/agent-contract';
-import { homeHash, maxHops, maxRekeyHeaders, originHeader, readOrigin, type RekeyOrigin } from './rekey.js';
+import type { OutputRecord, Rejection, StateReader, Step } from '@kafnus/agent-contract';
+import { copyTo, hasMovedEnough, homeHash, maxRekeyHeaders, readRekeyed, type CopyOptions } from './rekey.js';
 import { rejection, type RawRecord } from './rejection.js';
-import { fiwareHeaders, headerProblem, type FiwareHeaders } from './tenant.js';
+import { asRecordHeaders, fiwareHeaders, headerProblem } from './tenant.js';
 import { reject, StepBuilder, type EntityOutcome } from './step-builder.js';
 import { quoted, shown } from './text.js';
 
@@ -191,8 +191,8 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
   const group = config.groupId ?? '';
 
   const decide = (record: RawRecord, memory: StateReader, inputPartitions?: number): Step => {
-    const moved = readOrigin(record.headers);
-    const recordHeaders = moved?.others ?? record.headers;
+    const rekeyed = readRekeyed(record.headers);
+    const recordHeaders = rekeyed?.others ?? record.headers;
     // The headers come first: an outcome has a tenant even if the value is not a notification.
     // Without headers, the message names the tenant.
     const notification = recordHeaders.length === 0 ? parseNotification(record.value) : undefined;
@@ -210,7 +210,7 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
     if (scope.kind === 'refused') return reject(scope.tenant, [scope.refusal]);
     const tenant = scope.service;
     // This group re-keys the original itself, or decides it where it is.
-    if (moved !== undefined && moved.origin.group !== group)
+    if (rekeyed !== undefined && rekeyed.origin.group !== group)
       return { kind: 'skip', tenant, reason: 'rekeyed-elsewhere' };
     const elements = notification?.data ?? elementsOf(record.value);
     if ('kind' in elements) return reject(tenant, [elements.refusal]);
@@ -220,37 +220,32 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
       return reject(tenant, [rejection('timestamp-invalid', message)]);
     }
     const step = new StepBuilder(tenant, memory, elements.length > 1 ? config.maxOutputBytes : undefined);
-    // What is known elsewhere is about the entity of a record that was moved: there is one.
-    const carried = elements.length === 1 ? moved?.origin.newest : undefined;
-    if (carried !== undefined) step.carried = carried;
-    let message: JsonObject | undefined;
-    let copied: readonly RecordHeader[] | undefined;
+    // What is known elsewhere is about the entity of a re-keyed record: there is one.
+    if (elements.length === 1) step.carried = rekeyed?.origin.newest;
+    let copy: CopyOptions | undefined;
     for (const element of elements) {
       // The limit ends the loop, so most of millions of elements are never read.
       const entity = element instanceof MatchedEntity ? element : readEntity(element);
       if (entity.kind === 'refused') step.add({ kind: 'refuse', refusals: [entity.refusal] });
       else {
         const subject = new Subject(context, scope, headers.correlator, record.timestamp, recvtime, entity);
-        const home = inputPartitions === undefined ? undefined : hash(entity.id) % inputPartitions;
-        if (home === undefined || home === record.partition) step.add(rule(subject, step), subject);
-        else if (moved !== undefined && moved.origin.hops >= maxHops) {
-          step.hopsExceeded = true;
+        const home = inputPartitions === undefined ? record.partition : hash(entity.id) % inputPartitions;
+        const isStray = home !== undefined && home !== record.partition;
+        if (!isStray || hasMovedEnough(rekeyed)) {
+          if (isStray) step.hopsExceeded = true;
           step.add(rule(subject, step), subject);
         } else if (recordHeaders.length > maxRekeyHeaders) {
           const count = `The record has ${recordHeaders.length} headers, and ${maxRekeyHeaders} may be re-keyed`;
           return reject(tenant, [rejection('header-too-long', count)]);
         } else {
-          let { value } = record;
-          if (elements.length > 1) {
-            message ??= notification?.message ?? messageOf(value);
-            value = Buffer.from(JSON.stringify({ ...message, data: [entity.members] }));
-          }
-          const newest = step.get(subject.identity());
-          const origin = nextOrigin(record, group, moved?.origin, newest);
-          copied ??= recordHeaders.length > 0 ? recordHeaders : namedHeaders(headers);
-          const { timestamp } = record;
-          const output = { topic: names.input, partition: home, key: entity.id, value, timestamp };
-          step.rekey({ ...output, headers: [...copied, originHeader(origin)] });
+          copy ??= {
+            topic: names.input,
+            group,
+            rekeyed,
+            headers: recordHeaders.length > 0 ? recordHeaders : asRecordHeaders(headers),
+            message: elements.length > 1 ? (notification?.message ?? messageOf(record.value)) : undefined,
+          };
+          step.rekey(copyTo(home, entity, step.get(subject.identity()), record, copy));
         }
       }
       if (step.isTooLarge) return reject(tenant, [tooLarge(elements.length, config.maxOutputBytes)]);
@@ -265,23 +260,6 @@ export function ngsiAgent(profile: AgentProfile, config: NgsiConfig, rule: Entit
 function messageOf(value: Buffer | null): JsonObject {
   const notification = parseNotification(value);
   return notification.kind === 'notification' ? notification.message : {};
-}
-
-/** What the message of a record without headers names: with a header, its message is not asked. */
-function namedHeaders({ service, servicepath, correlator, datamodel }: FiwareHeaders): RecordHeader[] {
-  const named = { service, servicepath, correlator, datamodel };
-  return Object.entries(named).flatMap(([name, text]) => (text === undefined ? [] : [{ [`fiware-${name}`]: text }]));
-}
-
-/** The place of the record that the producer wrote, whatever the number of hops. */
-function nextOrigin(
-  record: RawRecord,
-  group: string,
-  before: RekeyOrigin | undefined,
-  newest: number | undefined,
-): RekeyOrigin {
-  const { topic = '', partition = 0, offset = 0 } = before ?? record;
-  return { topic, partition, offset, group, hops: (before?.hops ?? 0) + 1, ...(newest !== undefined && { newest }) };
 }
 
 function tooLarge(entities: number, limit: number): Rejection {

@@ -13,8 +13,9 @@
  * found has of the entity: where entities had other homes before, the state of the home does not
  * know it.
  */
-import type { RecordHeader } from '@kafnus/agent-contract';
-import { isObject } from './notification.js';
+import type { OutputRecord, RecordHeader } from '@kafnus/agent-contract';
+import { isObject, type Entity, type JsonObject } from './notification.js';
+import type { RawRecord } from './rejection.js';
 import { partitionHash } from './route.js';
 
 /** How the input's producers choose the partition of a key. */
@@ -22,13 +23,13 @@ export const inputPartitioners = ['consistent', 'murmur2'] as const;
 export type InputPartitioner = (typeof inputPartitioners)[number];
 
 /** The header of a re-keyed record. */
-const rekeyHeader = 'kafnus-rekeyed';
+export const rekeyHeader = 'kafnus-rekeyed';
 
 /**
  * After so many hops an entity is decided where it is: partitions that are added meanwhile move its
  * home once or twice, and two suites that do not agree on homes would pass it on for ever.
  */
-export const maxHops = 3;
+const maxHops = 3;
 
 /** Longer ones are not ours: names of topics and groups have at most 249 characters. */
 const longestHeader = 1024;
@@ -39,7 +40,7 @@ const largestInstant = 8.64e18;
 export const maxRekeyHeaders = 1000;
 
 /** Where a re-keyed record came from. */
-export interface RekeyOrigin {
+interface RekeyOrigin {
   /** The place of the record that the producer wrote. */
   readonly topic: string;
   readonly partition: number;
@@ -52,10 +53,14 @@ export interface RekeyOrigin {
   readonly newest?: number;
 }
 
-/** The header of a re-keyed record, and the others; undefined: the record was not re-keyed. */
-export function readOrigin(
-  headers: readonly RecordHeader[],
-): { readonly origin: RekeyOrigin; readonly others: readonly RecordHeader[] } | undefined {
+/** A re-keyed record's own header, and the headers that it had before. */
+export interface Rekeyed {
+  readonly origin: RekeyOrigin;
+  readonly others: readonly RecordHeader[];
+}
+
+/** Reads the header of a re-keyed record; undefined for any other record. */
+export function readRekeyed(headers: readonly RecordHeader[]): Rekeyed | undefined {
   for (const header of headers) {
     const value = header[rekeyHeader];
     if (value === undefined) continue;
@@ -66,8 +71,48 @@ export function readOrigin(
   return undefined;
 }
 
-export function originHeader(origin: RekeyOrigin): RecordHeader {
-  return { [rekeyHeader]: JSON.stringify(origin) };
+/** Whether an entity of the record stays where it is, although it is not at home. */
+export function hasMovedEnough(rekeyed: Rekeyed | undefined): boolean {
+  return rekeyed !== undefined && rekeyed.origin.hops >= maxHops;
+}
+
+/** What the copies of a record have in common. */
+export interface CopyOptions {
+  readonly topic: string;
+  readonly group: string;
+  readonly rekeyed: Rekeyed | undefined;
+  readonly headers: readonly RecordHeader[];
+  /** The notification, when it has other entities; undefined: the copy has the value as it is. */
+  readonly message: JsonObject | undefined;
+}
+
+/** Copies a record to the home of one of its entities. @param newest see {@link RekeyOrigin} */
+export function copyTo(
+  partition: number,
+  entity: Entity,
+  newest: number | undefined,
+  record: RawRecord,
+  { topic, group, rekeyed, headers, message }: CopyOptions,
+): OutputRecord {
+  // The place of the record that the producer wrote, whatever the number of hops.
+  const { topic: from = '', partition: at = 0, offset = 0 } = rekeyed?.origin ?? record;
+  const hops = (rekeyed?.origin.hops ?? 0) + 1;
+  const origin: RekeyOrigin = {
+    topic: from,
+    partition: at,
+    offset,
+    group,
+    hops,
+    ...(newest !== undefined && { newest }),
+  };
+  return {
+    topic,
+    partition,
+    key: entity.id,
+    value: message === undefined ? record.value : Buffer.from(JSON.stringify({ ...message, data: [entity.members] })),
+    headers: [...headers, { [rekeyHeader]: JSON.stringify(origin) }],
+    timestamp: record.timestamp,
+  };
 }
 
 function parseOrigin(text: string): RekeyOrigin | undefined {

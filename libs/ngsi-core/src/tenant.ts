@@ -64,6 +64,12 @@ export function fiwareHeaders(headers: readonly RecordHeader[], message: JsonObj
   return found;
 }
 
+/** Record headers that say the same: for a record without any, whose message has named them. */
+export function asRecordHeaders({ service, servicepath, correlator, datamodel }: FiwareHeaders): RecordHeader[] {
+  const named = { service, servicepath, correlator, datamodel };
+  return Object.entries(named).flatMap(([name, text]) => (text === undefined ? [] : [{ [`fiware-${name}`]: text }]));
+}
+
 /** The lower-cased service and path; an empty one counts as missing. */
 export function tenantOf(headers: FiwareHeaders, defaults: Tenant): Tenant {
   const service = headers.service ? headers.service.toLowerCase() : defaults.service;

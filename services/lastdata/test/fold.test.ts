@@ -7,6 +7,7 @@ import { parseChangelogValue, PartitionStore, type InputRecord, type Step } from
 import fc from 'fast-check';
 import { agent } from '../src/agent.js';
 import { settings, type Config } from '../src/config.js';
+import { fold, type FoldVersion, type Newest, type Seen } from './newest-fold.js';
 
 const defaults = Object.fromEntries(
   Object.entries(settings).map(([key, setting]) => [key, setting.default]),
@@ -22,7 +23,7 @@ interface Version {
   /** How the instant is written: minutes east of Greenwich, and their text. */
   readonly zone: readonly [number, string];
   /** What Orion announces. */
-  readonly alteration: 'entityCreate' | 'entityUpdate' | 'entityDelete' | null;
+  readonly alteration: FoldVersion['alteration'];
 }
 
 type Action =
@@ -76,13 +77,6 @@ function spelled(instant: number, [minutes, text]: Version['zone']): string {
 
 function nameOf({ type, entity }: Pick<Version, 'type' | 'entity'>): string {
   return `${type}/${entity}`;
-}
-
-/** A committed output. */
-interface Seen {
-  readonly name: string;
-  /** The version: the place of its notification, and its place in it; null for a tombstone. */
-  readonly sequence: string | null;
 }
 
 /** A partition with its committed data, and the processes that work on it one after another. */
@@ -173,30 +167,11 @@ function entry({ key, value }: { readonly key: string; readonly value: number })
   return [Buffer.from(key), Buffer.from(String(value))];
 }
 
-/** The fold of SPEC 4: the emitted outputs, and for each entity the newest instant and deletion. */
-function fold(input: readonly (readonly Version[])[]): { emitted: Seen[]; newest: Map<string, Newest> } {
-  const emitted: Seen[] = [];
-  const newest = new Map<string, Newest>();
-  for (const [offset, versions] of input.entries()) {
-    for (const [place, each] of versions.entries()) {
-      const name = nameOf(each);
-      const { instant, alteration } = each;
-      const known = newest.get(name);
-      if (alteration === 'entityDelete') {
-        const latest = Math.max(instant ?? Number.NEGATIVE_INFINITY, known?.instant ?? Number.NEGATIVE_INFINITY);
-        if (latest !== Number.NEGATIVE_INFINITY) newest.set(name, { instant: latest, deleted: true });
-        emitted.push({ name, sequence: null });
-        continue;
-      }
-      if (instant !== null) {
-        if (known !== undefined && instant < known.instant) continue;
-        if (known?.deleted === true && instant === known.instant && alteration !== 'entityCreate') continue;
-        newest.set(name, { instant, deleted: false });
-      }
-      emitted.push({ name, sequence: `${offset}.${place}` });
-    }
-  }
-  return { emitted, newest };
+/** What was published, for the fold: the sequence is the place of the notification, and in it. */
+function published(input: readonly (readonly Version[])[]): FoldVersion[] {
+  return input.flatMap((versions, offset) =>
+    versions.map((each, place) => ({ ...each, name: nameOf(each), sequence: `${offset}.${place}` })),
+  );
 }
 
 function table(outputs: readonly Seen[]): Map<string, string> {
@@ -206,11 +181,6 @@ function table(outputs: readonly Seen[]): Map<string, string> {
     else rows.set(name, sequence);
   }
   return rows;
-}
-
-interface Newest {
-  readonly instant: number;
-  readonly deleted: boolean;
 }
 
 /** By entity, with the names of the fold. */
@@ -251,7 +221,7 @@ test('what a reader keeps is the fold of the input, whatever arrives and whoever
       partition.beginCommit();
       partition.commitEnds();
 
-      const { emitted, newest } = fold(partition.input);
+      const { emitted, newest } = fold(published(partition.input));
       expect(partition.outputs).toEqual(emitted);
       expect(table(partition.outputs)).toEqual(table(emitted));
       expect(newestIn(partition.store)).toEqual(newest);

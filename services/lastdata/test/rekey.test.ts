@@ -8,6 +8,7 @@ import fc from 'fast-check';
 import { crc32 } from 'node:zlib';
 import { agent } from '../src/agent.js';
 import { settings, type Config } from '../src/config.js';
+import { fold, type Seen } from './newest-fold.js';
 
 const defaults = Object.fromEntries(
   Object.entries(settings).map(([key, setting]) => [key, setting.default]),
@@ -98,34 +99,9 @@ function idOf(output: Pick<OutputRecord, 'key'>): string {
   return (JSON.parse(String(output.key)) as { payload: { entityid: string } }).payload.entityid;
 }
 
-interface Row {
-  readonly entity: string;
-  /** null: the row is deleted. */
-  readonly sequence: string | null;
-}
-
-function rowOf(output: OutputRecord): Row {
+function rowOf(output: OutputRecord): Seen {
   const row = output.value === null ? null : (JSON.parse(String(output.value)) as { payload: { sequence: string } });
-  return { entity: idOf(output), sequence: row?.payload.sequence ?? null };
-}
-
-/** SPEC 4 for the entities in the order in which their home reads them. */
-function fold(versions: readonly (Version & { readonly sequence: string })[]): Row[] {
-  const newest = new Map<string, { minute: number; deleted: boolean }>();
-  const rows: Row[] = [];
-  for (const { entity, minute, alteration, sequence } of versions) {
-    const known = newest.get(entity);
-    if (alteration === 'entityDelete') {
-      newest.set(entity, { minute: Math.max(minute, known?.minute ?? minute), deleted: true });
-      rows.push({ entity, sequence: null });
-      continue;
-    }
-    if (known && minute < known.minute) continue;
-    if (known?.deleted === true && minute === known.minute && alteration !== 'entityCreate') continue;
-    newest.set(entity, { minute, deleted: false });
-    rows.push({ entity, sequence });
-  }
-  return rows;
+  return { name: idOf(output), sequence: row?.payload.sequence ?? null };
 }
 
 const version = fc.record<Version>(
@@ -174,14 +150,15 @@ test('each entity is decided in its home partition, once, whatever keys the reco
             .map(({ id, sequence }) => {
               const found = published.get(sequence.value);
               if (found?.entity !== id) throw new Error(`an entity that nobody published: ${id}`);
-              return { ...found, sequence: sequence.value };
+              const { minute: instant, alteration = null } = found;
+              return { name: id, instant, alteration, sequence: sequence.value };
             });
         }),
       );
       expect(home.map(({ sequence }) => sequence).sort()).toEqual([...published.keys()].sort());
-      for (const entity of new Set(home.map((one) => one.entity))) {
-        const emitted = input.emitted.map(rowOf).filter((row) => row.entity === entity);
-        expect(emitted).toEqual(fold(home.filter((one) => one.entity === entity)));
+      for (const entity of new Set(home.map(({ name }) => name))) {
+        const emitted = input.emitted.map(rowOf).filter(({ name }) => name === entity);
+        expect(emitted).toEqual(fold(home.filter(({ name }) => name === entity)).emitted);
       }
     }),
     { numRuns: 300 },
@@ -240,7 +217,7 @@ describe('a stray record', () => {
     // Before the upgrade, the entity was decided in the partition of its producer.
     input.publish(stray, 'e', [elementOf({ entity: 'e', minute: 9 }, 'old')]);
     input.advance(stray, null);
-    expect(input.emitted.map(rowOf)).toEqual([{ entity: 'e', sequence: 'old' }]);
+    expect(input.emitted.map(rowOf)).toEqual([{ name: 'e', sequence: 'old' }]);
     input.publish(stray, 'e', [elementOf({ entity: 'e', minute: 5 }, 'late')]);
     input.drain();
     // A producer that keys as Orion does writes to the home from now on: it knows.
@@ -249,7 +226,7 @@ describe('a stray record', () => {
     expect(input.emitted).toHaveLength(1);
     input.publish(home, 'e', [elementOf({ entity: 'e', minute: 10 }, 'new')]);
     input.drain();
-    expect(input.emitted.map(rowOf).at(-1)).toEqual({ entity: 'e', sequence: 'new' });
+    expect(input.emitted.map(rowOf).at(-1)).toEqual({ name: 'e', sequence: 'new' });
   });
 
   test('is decided where it is after three hops', () => {

@@ -3,7 +3,7 @@
  * headers to those of the original record (SPEC 6), so the headers before the context are the
  * original's. Pure.
  */
-import { fiwareHeaders, isObject, tenantOf, type JsonObject } from '@kafnus/ngsi-core';
+import { asRecordHeaders, fiwareHeaders, isObject, rekeyHeader, tenantOf, type JsonObject } from '@kafnus/ngsi-core';
 
 /** The header of a replayed record. Its value is the number of replays. */
 export const replayHeader = 'kafnus-replay';
@@ -108,9 +108,7 @@ export function parseDeadLetterRecord(record: ConsumedRecord): DeadLetterRecord 
     };
   }
   // A replayed record is a new one for the agents, which re-key it again where need be.
-  const headers = own
-    .filter(([name]) => name !== 'kafnus-rekeyed')
-    .map(([name, content]): Header => ({ [name]: content }));
+  const headers = own.filter(([name]) => name !== rekeyHeader).map(([name, content]): Header => ({ [name]: content }));
   return {
     kind: 'dead-letter',
     position,
@@ -136,15 +134,8 @@ export function replayHeaders({ headers, value, replays }: DeadLetterRecord): re
   return [...(headers.length > 0 ? headers : headersFromMessage(value)), { [replayHeader]: String(replays + 1) }];
 }
 
-function headersFromMessage(value: Buffer | null): Header[] {
-  const { service, servicepath, correlator, datamodel } = fiwareHeaders([], jsonObjectOf(value));
-  const named = {
-    'fiware-service': service,
-    'fiware-servicepath': servicepath,
-    'fiware-correlator': correlator,
-    'fiware-datamodel': datamodel,
-  };
-  return Object.entries(named).flatMap(([name, text]) => (text === undefined ? [] : [{ [name]: text }]));
+function headersFromMessage(value: Buffer | null): readonly Header[] {
+  return asRecordHeaders(fiwareHeaders([], jsonObjectOf(value)));
 }
 
 /** The entity ids of a notification (in `data`), or of a row (in its key); else the key itself. */

@@ -8,8 +8,7 @@
  * The state is the TimeInstant of the newest version (SPEC 4). Of two copies the greater one is
  * right, and an additional copy is never wrong. A move of the state can therefore be repeated.
  */
-import { crc32 } from 'node:zlib';
-import { partitionHash } from '@kafnus/ngsi-core';
+import { homeHash } from '@kafnus/ngsi-core';
 
 /**
  * How producers choose the partition of a key: `murmur2` in Java clients (and librdkafka's
@@ -18,9 +17,11 @@ import { partitionHash } from '@kafnus/ngsi-core';
 export const partitioners = ['murmur2', 'crc32'] as const;
 export type Partitioner = (typeof partitioners)[number];
 
+const hashes = { murmur2: homeHash('murmur2'), crc32: homeHash('consistent') };
+
 /** The partition of a key. Both partitioners hash its UTF-8 bytes. */
 export function partitionOf(partitioner: Partitioner, key: string, partitions: number): number {
-  return (partitioner === 'murmur2' ? partitionHash(key) : crc32(key)) % partitions;
+  return hashes[partitioner](key) % partitions;
 }
 
 /** The state of an entity in one partition of the changelog. */
