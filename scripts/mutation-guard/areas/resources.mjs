@@ -27,7 +27,7 @@ export const resources = [
     name: 'outputs-unbounded',
     breaks:
       'one record becomes gigabytes of outputs: the process runs out of memory at the same record again and again',
-    file: 'libs/ngsi-core/src/ngsi-agent.ts',
+    file: 'libs/ngsi-core/src/step-builder.ts',
     edits: [
       {
         find: 'return this.#limit !== undefined && this.#size > this.#limit;',
@@ -72,7 +72,7 @@ export const resources = [
   {
     name: 'refusals-not-counted',
     breaks: 'a notification of millions of elements that are no entities is refused element by element',
-    file: 'libs/ngsi-core/src/ngsi-agent.ts',
+    file: 'libs/ngsi-core/src/step-builder.ts',
     edits: [{ find: 'refusalOverhead + refused.message.length', replace: 'refused.message.length' }],
     tests: [
       amplification(
