@@ -17,6 +17,7 @@ import { aborts } from './areas/aborts.mjs';
 import { logs } from './areas/logs.mjs';
 import { readingWriting } from './areas/reading-writing.mjs';
 import { recovery } from './areas/recovery.mjs';
+import { rekeying } from './areas/rekeying.mjs';
 import { resources } from './areas/resources.mjs';
 import { service } from './areas/service.mjs';
 import { tenants } from './areas/tenants.mjs';
@@ -24,4 +25,13 @@ import { tenants } from './areas/tenants.mjs';
 export { controls } from './tests.mjs';
 
 /** @type {readonly Mutation[]} */
-export const mutations = [...logs, ...tenants, ...aborts, ...resources, ...recovery, ...readingWriting, ...service];
+export const mutations = [
+  ...logs,
+  ...tenants,
+  ...aborts,
+  ...resources,
+  ...recovery,
+  ...readingWriting,
+  ...rekeying,
+  ...service,
+];

@@ -21,12 +21,17 @@ export const topicCache = quick('topic-cache.test.ts');
 export const outputTopics = quick('output-topics.test.ts');
 export const late = quick('kafka-session.test.ts');
 export const callsAtStop = quick('calls-at-stop.test.ts');
+export const inputTopic = quick('input-topic.test.ts');
 export const underFault = (fault) =>
   loopFaults(`under a fault ${fault}, at every single call, commits between polls: nothing shows`);
 
 const core = (file) => (name) => ({ project: 'ngsi-core', file: `libs/ngsi-core/test/${file}`, name });
 export const linear = core('linear-time.test.ts');
 export const amplification = core('amplification.test.ts');
+
+const lastdata = (file) => (name) => ({ project: 'lastdata', file: `services/lastdata/test/${file}`, name });
+export const lastdataAgent = lastdata('agent.test.ts');
+export const lastdataRekey = lastdata('rekey.test.ts');
 
 export const real = (name) => ({
   project: 'quick',
@@ -62,6 +67,9 @@ export const controls = new Map(
       'close() leaves a lookup that has not returned to be counted; callsReturned() waits for it, but not for good',
     ),
     linear('text of a megabyte is read within a second shown'),
+    inputTopic('only a missing right turns re-keying off, and its end turns it on again'),
+    lastdataAgent('reads raw_lastdata, keeps the newest, and rejects to raw_errors'),
+    lastdataRekey('lastdata re-keys by default'),
     amplification('the outputs of one record of a single entity are bounded by what a record may have'),
   ].map(({ file, name }) => [file, name]),
 );

@@ -33,7 +33,7 @@ export const readingWriting = [
     edits: [
       {
         find: 'return untilAborted(restoreToEnd(options), options.signal);',
-        replace: 'return restoreToEnd(options);',
+        replace: 'return untilAborted(restoreToEnd(options), undefined);',
       },
     ],
     tests: [
